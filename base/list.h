@@ -48,6 +48,18 @@ static inline struct list *list_pop(struct list *l)
     return item;
 }
 
+/* Moves all items of FROM, in order, into TO, which must be empty or uninitialised. FROM is then empty. */
+static inline void list_take(struct list *to, struct list *from)
+{
+    list_init(to);
+    if (!list_empty(from)) {
+        *to = *from;
+        to->next->prev = to;
+        to->prev->next = to;
+        list_init(from);
+    }
+}
+
 #define LIST_EACH(head, item) for (struct list *item = (head)->next; item != (head); item = item->next)
 
 /* As LIST_EACH, but ITEM may be removed in the body. */

@@ -9,6 +9,7 @@
 #include "base/env.h"
 #include "base/metrics.h"
 #include "cluster/peers.h"
+#include "cluster/request.h"
 #include "storage/batch.h"
 
 struct replica;
@@ -56,46 +57,6 @@ void replica_stop(struct replica *r, void (*stopped)(void *ctx));
 /* Also after a crash of a simulated world, without replica_stop(): pending requests get no callback. NULL is
  * fine. */
 void replica_free(struct replica *r);
-
-enum read_level {
-    READ_NONE,         /* what this node has, at once */
-    READ_WEAK,         /* what the node that thinks it leads has */
-    READ_LINEARIZABLE, /* nothing older than the request: leadership confirmed by a majority */
-    READ_STRONG,       /* through the log */
-};
-
-struct replica_answer {
-    struct error error; /* code Q_OK: there is a result. Q_NO_LEADER, Q_BUSY, Q_TIMEOUT, Q_TOO_BIG: nothing
-                           was done. Q_UNKNOWN: a write that may or may not be applied later */
-    const uint8_t
-        *result; /* storage/result.h; borrowed until done returns. NULL if FORMAT was called instead */
-    size_t len;
-    uint64_t index;     /* the log index that the answer reflects */
-    bool logged;        /* it went through the log */
-    uint64_t served_by; /* node id: where the command ran or the read index came from */
-};
-
-/* One request. The caller embeds it, fills the first part and leaves it alone until DONE, which comes exactly
- * once on the loop, never inside replica_submit(). */
-struct replica_request {
-    const uint8_t *command; /* storage/command.h, already checked; kept until DONE */
-    size_t len;
-    enum read_level level; /* of commands that read */
-    uint64_t freshness_ms; /* READ_NONE on a follower: Q_CONFLICT "stale read" if the leader was last heard of
-                              longer ago; 0: any age */
-    uint64_t timeout_ms;   /* until DONE at the latest */
-    uint64_t sql_timeout_ms; /* of each reading statement; 0: none */
-    bool only_here;          /* Q_NOT_LEADER instead of forwarding to the leader (the caller redirects) */
-    /* Optional. For answers computed on a reader: called there with the result, so that turning rows into
-     * reply bytes is not the loop's work. */
-    void (*format)(struct replica_request *, const uint8_t *result, size_t n);
-    void (*done)(struct replica_request *, const struct replica_answer *);
-    /* Private. */
-    struct list link;
-    struct env_work work;
-    void *impl[4];
-    uint64_t state[4];
-};
 
 /* Runs a command: writes through the log (from a follower by way of the leader), reads by their level.
  * A COMMAND_SQL_REQUEST whose statements all read counts as a read. */

@@ -1,0 +1,37 @@
+#include "cluster/cluster_id.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <openssl/sha.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static int by_id(const void *a, const void *b)
+{
+    const struct peers_member *const *x = a, *const *y = b;
+    return ((*x)->id > (*y)->id) - ((*x)->id < (*y)->id);
+}
+
+void cluster_id_make(const char *name, const struct peers_member *members, unsigned count,
+                     uint8_t ret_id[PEERS_CLUSTER_ID_BYTES])
+{
+    const struct peers_member *sorted[PEERS_MAX];
+    uint8_t hash[SHA256_DIGEST_LENGTH];
+    struct buf text;
+
+    assert(count <= PEERS_MAX);
+    for (unsigned i = 0; i < count; i++) {
+        sorted[i] = &members[i];
+    }
+    qsort(sorted, count, sizeof sorted[0], by_id);
+    buf_init(&text, 1024 * 1024);
+    buf_printf(&text, "quorate cluster\n%s\n", name);
+    for (unsigned i = 0; i < count; i++) {
+        buf_printf(&text, "%" PRIu64 "=%s\n", sorted[i]->id, sorted[i]->address);
+    }
+    assert(text.failed == Q_OK);
+    SHA256(text.data, text.len, hash);
+    buf_close(&text);
+    memcpy(ret_id, hash, PEERS_CLUSTER_ID_BYTES);
+}

@@ -1,0 +1,105 @@
+#include "cluster/compactor.h"
+
+#include <stdlib.h>
+
+#include "base/object.h"
+
+enum { COMPACTOR_MAGIC = 0x51c0de07 };
+
+struct compactor {
+    OBJECT_MAGIC;
+    struct compactor_config config;
+    struct env_work work;
+    bool busy, failed;
+    uint64_t durable;    /* what the database is known to hold durably */
+    uint64_t floor;      /* when the checkpoint was started */
+    uint64_t last_bytes; /* log bytes at the last attempt, so that a floor that does not move costs no
+                            checkpoints */
+    struct error error;
+    void (*finished)(void *ctx);
+    void *finished_ctx;
+};
+
+static void checkpoint_on_lane(struct env_work *work)
+{
+    struct compactor *c = CONTAINER_OF(work, struct compactor, work);
+    c->failed = store_checkpoint(c->config.store, &c->durable, &c->error) != 0;
+}
+
+static void compact(struct compactor *c)
+{
+    uint64_t index = c->durable < c->floor ? c->durable : c->floor;
+    uint64_t applicable = consensus_applicable(c->config.consensus);
+    struct error e;
+
+    index = index < applicable ? index : applicable;
+    if (index > consensus_compacted_index(c->config.consensus) &&
+        consensus_compact(c->config.consensus, index, &e) == 0) {
+        c->config.done(c->config.ctx, index, NULL);
+    }
+    c->last_bytes = consensus_bytes_since_compaction(c->config.consensus);
+}
+
+static void start(struct compactor *c)
+{
+    c->busy = true;
+    c->work = (struct env_work){.run = checkpoint_on_lane, .done = c->work.done, .lane = ENV_WORKER};
+    env_run(c->config.env, &c->work);
+}
+
+static void checkpoint_done(struct env_work *work)
+{
+    struct compactor *c = CAST(struct compactor, CONTAINER_OF(work, struct compactor, work), COMPACTOR_MAGIC);
+    void (*finished)(void *ctx) = c->finished;
+
+    c->busy = false;
+    if (c->failed) {
+        c->config.done(c->config.ctx, 0, &c->error);
+    } else if (finished == NULL) {
+        compact(c);
+    }
+    if (finished != NULL) {
+        finished(c->finished_ctx);
+    }
+}
+
+int compactor_new(const struct compactor_config *config, struct compactor **ret_compactor, struct error *e)
+{
+    struct compactor *c = calloc(1, sizeof *c);
+    if (c == NULL) {
+        return error_set(e, Q_NOMEM, "out of memory for the compactor");
+    }
+    c->magic = COMPACTOR_MAGIC;
+    c->config = *config;
+    c->work.done = checkpoint_done;
+    *ret_compactor = c;
+    return 0;
+}
+
+void compactor_free(struct compactor *c)
+{
+    if (c != NULL) {
+        c->magic = 0;
+        free(c);
+    }
+}
+
+void compactor_poll(struct compactor *c, uint64_t applied, uint64_t floor)
+{
+    uint64_t bytes = consensus_bytes_since_compaction(c->config.consensus);
+    uint64_t more = bytes > c->last_bytes ? bytes - c->last_bytes : 0;
+
+    if (!c->busy && c->finished == NULL && more >= c->config.bytes && applied > 0) {
+        c->floor = floor;
+        start(c);
+    }
+}
+
+void compactor_finish(struct compactor *c, void (*finished)(void *ctx), void *ctx)
+{
+    c->finished = finished;
+    c->finished_ctx = ctx;
+    if (!c->busy) {
+        start(c);
+    }
+}

@@ -1,0 +1,34 @@
+/* compactor: drops the log that the database has made superfluous: when enough of it has come since the last
+ * time, the database is made durable on the worker lane, and entries that it holds and that every member has
+ * are let go. Nothing is copied. It does not know snapshots.
+ *
+ * Threads: loop only; the checkpoint runs on the worker lane. */
+#ifndef QUORATE_CLUSTER_COMPACTOR_H
+#define QUORATE_CLUSTER_COMPACTOR_H
+
+#include "raft_glue/consensus.h"
+#include "storage/store.h"
+
+struct compactor;
+
+struct compactor_config {
+    struct env *env;
+    struct consensus *consensus;
+    struct store *store;
+    uint64_t bytes; /* of log since the last compaction that start one; UINT64_MAX: never */
+    /* After each compaction; FAILED: the disk failed and the process must stop. */
+    void (*done)(void *ctx, uint64_t index, const struct error *failed);
+    void *ctx;
+};
+
+int compactor_new(const struct compactor_config *config, struct compactor **ret_compactor, struct error *e);
+void compactor_free(
+    struct compactor *c); /* no checkpoint under way, or the world has crashed. NULL is fine */
+
+/* Starts a compaction if it is time. APPLIED is what the database holds, FLOOR what every member has in its
+ * log. */
+void compactor_poll(struct compactor *c, uint64_t applied, uint64_t floor);
+/* A last checkpoint, when one that is under way has ended; FINISHED comes once. No poll after it. */
+void compactor_finish(struct compactor *c, void (*finished)(void *ctx), void *ctx);
+
+#endif

@@ -1,0 +1,562 @@
+#include "cluster/requests.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/object.h"
+
+enum { REQUESTS_MAGIC = 0x51c0de05 };
+
+enum counter {
+    C_WRITES,
+    C_READS_NONE,
+    C_READS_WEAK,
+    C_READS_LINEARIZABLE,
+    C_FORWARDED,
+    C_SERVED,
+    C_TIMEOUTS,
+    G_UNDER_WAY,
+    REQUEST_COUNTERS
+};
+
+static const struct metric counter_table[REQUEST_COUNTERS] = {
+    [C_WRITES] = {METRIC_COUNTER, "quorate_requests_total", "kind=\"write\"",
+                  "Requests by the way they went."},
+    [C_READS_NONE] = {METRIC_COUNTER, "quorate_requests_total", "kind=\"read_none\"", ""},
+    [C_READS_WEAK] = {METRIC_COUNTER, "quorate_requests_total", "kind=\"read_weak\"", ""},
+    [C_READS_LINEARIZABLE] = {METRIC_COUNTER, "quorate_requests_total", "kind=\"read_linearizable\"", ""},
+    [C_FORWARDED] = {METRIC_COUNTER, "quorate_requests_forwarded_total", NULL,
+                     "Questions sent to the leader."},
+    [C_SERVED] = {METRIC_COUNTER, "quorate_requests_served_total", NULL,
+                  "Questions of other nodes answered."},
+    [C_TIMEOUTS] = {METRIC_COUNTER, "quorate_requests_timed_out_total", NULL,
+                    "Requests that reached their deadline."},
+    [G_UNDER_WAY] = {METRIC_GAUGE, "quorate_requests_under_way", NULL,
+                     "Requests that wait for their answer."},
+};
+
+struct requests {
+    OBJECT_MAGIC;
+    struct requests_config config;
+    struct list under_way;   /* struct replica_request */
+    struct list catching_up; /* as well, in no order of index */
+    struct list answered;    /* to be told from the timer, because they ended inside requests_submit() */
+    struct list served;      /* struct served */
+    struct env_timer *soon;
+    bool submitting, stopped;
+    unsigned count;
+    struct metric counters[REQUEST_COUNTERS];
+};
+
+/* A question of another node that waits for the batcher or the read index. */
+struct served {
+    struct list link;
+    struct requests *owner;
+    struct forward_question question;
+    struct batcher_command writing;
+    struct consensus_read asking;
+    uint8_t command[];
+};
+
+static void route(struct replica_request *q);
+
+/* Ending. */
+
+static void tell(struct replica_request *q)
+{
+    struct requests *rs = q->owner;
+    struct buf result = q->result;
+
+    rs->count--;
+    metric_set(&rs->counters[G_UNDER_WAY], rs->count);
+    buf_init(&q->result, 0);
+    list_remove(&q->link);
+    q->done(q, &q->answer); /* Q's memory is its owner's again */
+    buf_close(&result);
+}
+
+static void finish(struct replica_request *q)
+{
+    struct requests *rs = q->owner;
+    q->phase = REQUEST_ANSWERED;
+    list_remove(&q->link);
+    if (rs->submitting) {
+        list_push(&rs->answered, &q->link);
+        env_timer_start(rs->config.env, rs->soon, 0);
+    } else {
+        tell(q);
+    }
+}
+
+static void finish_error(struct replica_request *q, const struct error *why)
+{
+    q->answer =
+        (struct replica_answer){.error = *why, .index = q->owner->config.applied(q->owner->config.ctx)};
+    finish(q);
+}
+
+static void finish_code(struct replica_request *q, enum error_code code, const char *text)
+{
+    struct error why;
+    error_set(&why, code, "%s", text);
+    finish_error(q, &why);
+}
+
+static void on_soon(void *owner)
+{
+    struct requests *rs = CAST(struct requests, owner, REQUESTS_MAGIC);
+    struct list mine;
+    list_take(&mine, &rs->answered);
+    while (!list_empty(&mine)) {
+        tell(CONTAINER_OF(mine.next, struct replica_request, link));
+    }
+}
+
+/* Reading. */
+
+static void read_on_lane(struct env_work *work)
+{
+    struct replica_request *q = CONTAINER_OF(work, struct replica_request, work);
+    struct error e;
+    int rv =
+        store_read(q->owner->config.store, &q->decoded, q->sql_timeout_ms, &q->result, &q->answer.index, &e);
+
+    if (rv != 0) {
+        q->answer.error = e;
+    } else if (q->format != NULL) {
+        q->format(q, q->result.data, q->result.len);
+    } else {
+        q->answer.result = q->result.data;
+        q->answer.len = q->result.len;
+    }
+}
+
+static void read_done(struct env_work *work)
+{
+    finish(CONTAINER_OF(work, struct replica_request, work));
+}
+
+static void start_reading(struct replica_request *q)
+{
+    struct requests *rs = q->owner;
+    list_remove(&q->link);
+    list_push(&rs->under_way, &q->link);
+    if (rs->config.fenced(rs->config.ctx)) {
+        finish_code(q, Q_CORRUPT,
+                    "this node's content differs from the leader's: it answers nothing until it is rebuilt");
+        return;
+    }
+    q->phase = REQUEST_READING;
+    q->work = (struct env_work){.run = read_on_lane, .done = read_done, .lane = ENV_READER};
+    env_run(rs->config.env, &q->work);
+}
+
+/* The answer must not be older than INDEX. */
+static void read_at(struct replica_request *q, uint64_t index)
+{
+    struct requests *rs = q->owner;
+    if (rs->config.applied(rs->config.ctx) >= index) {
+        start_reading(q);
+        return;
+    }
+    q->phase = REQUEST_CATCHING_UP;
+    q->answer.index = index;
+    list_remove(&q->link);
+    list_push(&rs->catching_up, &q->link);
+}
+
+void requests_advanced(struct requests *rs)
+{
+    uint64_t applied = rs->config.applied(rs->config.ctx);
+    LIST_EACH_SAFE (&rs->catching_up, item) {
+        struct replica_request *q = CONTAINER_OF(item, struct replica_request, link);
+        if (q->answer.index <= applied) {
+            start_reading(q);
+        }
+    }
+}
+
+static void no_leader(struct replica_request *q)
+{
+    finish_code(q, Q_NO_LEADER, "leader not found");
+}
+
+/* ASKED did nothing because it does not lead: go where the leader is now, if that is somewhere else. */
+static void follow_leader(struct replica_request *q, uint64_t asked)
+{
+    uint64_t leader = consensus_leader(q->owner->config.consensus);
+    if (leader == 0 || leader == asked) {
+        no_leader(q);
+    } else {
+        route(q);
+    }
+}
+
+static void asked_here(struct consensus_read *read, uint64_t index, const struct error *failed)
+{
+    struct replica_request *q = CONTAINER_OF(read, struct replica_request, asking);
+    if (failed != NULL) {
+        route(q);
+        return;
+    }
+    q->answer.served_by = q->owner->config.id;
+    read_at(q, index);
+}
+
+static void asked_leader(struct forward_call *call, const struct forward_answer *answer)
+{
+    struct replica_request *q = CONTAINER_OF(call, struct replica_request, call);
+    if (answer->error.code == Q_NOT_LEADER) {
+        follow_leader(q, call->to);
+    } else if (answer->error.code != Q_OK) {
+        finish_error(q, &answer->error);
+    } else {
+        q->answer.served_by = call->to;
+        read_at(q, answer->index);
+    }
+}
+
+static void route_read(struct replica_request *q)
+{
+    struct requests *rs = q->owner;
+    struct consensus *consensus = rs->config.consensus;
+    uint64_t leader = consensus_leader(consensus);
+    bool leads = consensus_role(consensus) == CONSENSUS_LEADER;
+
+    if (q->level == READ_NONE) {
+        metric_add(&rs->counters[C_READS_NONE], 1);
+        if (!leads && q->freshness_ms != 0 &&
+            rs->config.leader_contact_ms(rs->config.ctx) > q->freshness_ms) {
+            finish_code(q, Q_CONFLICT, "stale read");
+            return;
+        }
+        q->answer.served_by = rs->config.id;
+        start_reading(q);
+    } else if (leads && q->level == READ_WEAK) {
+        metric_add(&rs->counters[C_READS_WEAK], 1);
+        q->answer.served_by = rs->config.id;
+        read_at(q, consensus_commit(consensus));
+    } else if (leads) {
+        metric_add(&rs->counters[C_READS_LINEARIZABLE], 1);
+        q->phase = REQUEST_ASKING_HERE;
+        q->asking.done = asked_here;
+        consensus_read(consensus, &q->asking);
+    } else if (q->only_here) {
+        finish_code(q, leader ? Q_NOT_LEADER : Q_NO_LEADER,
+                    leader ? "this node does not lead" : "leader not found");
+    } else {
+        enum forward_kind kind = q->level == READ_WEAK ? FORWARD_READ_WEAK : FORWARD_READ_LINEARIZABLE;
+        metric_add(&rs->counters[q->level == READ_WEAK ? C_READS_WEAK : C_READS_LINEARIZABLE], 1);
+        q->phase = REQUEST_ASKING_LEADER;
+        q->call.done = asked_leader;
+        if (leader == 0 || !forward_ask(rs->config.forward, leader, kind, NULL, 0, &q->call)) {
+            no_leader(q);
+            return;
+        }
+        metric_add(&rs->counters[C_FORWARDED], 1);
+    }
+}
+
+/* Writing. */
+
+static void take_result(struct replica_request *q, const uint8_t *result, size_t n, uint64_t index,
+                        uint64_t served_by)
+{
+    q->answer = (struct replica_answer){
+        .result = result, .len = n, .index = index, .logged = true, .served_by = served_by};
+    finish(q);
+}
+
+static void written(struct batcher_command *command, const struct batcher_answer *answer)
+{
+    struct replica_request *q = CONTAINER_OF(command, struct replica_request, writing);
+    if (answer->error.code == Q_OK) {
+        take_result(q, answer->result, answer->len, answer->index, q->owner->config.id);
+    } else if (answer->error.code == Q_NOT_LEADER) {
+        route(q); /* nothing was done: try where the leader is now */
+    } else {
+        finish_error(q, &answer->error);
+    }
+}
+
+static void forwarded(struct forward_call *call, const struct forward_answer *answer)
+{
+    struct replica_request *q = CONTAINER_OF(call, struct replica_request, call);
+    if (answer->error.code == Q_OK) {
+        take_result(q, answer->result, answer->len, answer->index, call->to);
+    } else if (answer->error.code == Q_NOT_LEADER) {
+        follow_leader(q, call->to);
+    } else {
+        finish_error(q, &answer->error);
+    }
+}
+
+static void route_write(struct replica_request *q)
+{
+    struct requests *rs = q->owner;
+    uint64_t leader = consensus_leader(rs->config.consensus);
+    struct error e;
+    int rv;
+
+    metric_add(&rs->counters[C_WRITES], 1);
+    q->writing = (struct batcher_command){.bytes = q->command, .len = q->len, .done = written};
+    q->phase = REQUEST_WRITING;
+    rv = batcher_push(rs->config.batcher, &q->writing, &e);
+    if (rv == 0) {
+        return;
+    }
+    if (rv != Q_NOT_LEADER) {
+        finish_error(q, &e);
+    } else if (leader == 0 || leader == rs->config.id) {
+        no_leader(q);
+    } else if (q->only_here) {
+        finish_code(q, Q_NOT_LEADER, "this node does not lead");
+    } else {
+        q->phase = REQUEST_FORWARDED;
+        q->call.done = forwarded;
+        if (!forward_ask(rs->config.forward, leader, FORWARD_COMMAND, q->command, q->len, &q->call)) {
+            no_leader(q);
+            return;
+        }
+        metric_add(&rs->counters[C_FORWARDED], 1);
+    }
+}
+
+static void route(struct replica_request *q)
+{
+    if (q->owner->stopped) {
+        finish_code(q, Q_CLOSED, "this node is stopping");
+    } else if (q->reads) {
+        route_read(q);
+    } else {
+        route_write(q);
+    }
+}
+
+static void classify_on_lane(struct env_work *work)
+{
+    struct replica_request *q = CONTAINER_OF(work, struct replica_request, work);
+    q->reads = store_is_read_only(q->owner->config.store, &q->decoded);
+}
+
+static void classified(struct env_work *work)
+{
+    route(CONTAINER_OF(work, struct replica_request, work));
+}
+
+void requests_submit(struct requests *rs, struct replica_request *q)
+{
+    struct error e;
+
+    q->owner = rs;
+    q->answer = (struct replica_answer){.error.code = Q_OK};
+    q->deadline_ms = env_now_ms(rs->config.env) + q->timeout_ms;
+    buf_init(&q->result, rs->config.result_max + 64);
+    list_init(&q->link);
+    list_push(&rs->under_way, &q->link);
+    rs->count++;
+    metric_set(&rs->counters[G_UNDER_WAY], rs->count);
+
+    rs->submitting = true;
+    if (rs->stopped) {
+        finish_code(q, Q_CLOSED, "this node is stopping");
+    } else if (command_decode(q->command, q->len, &q->decoded, &e) != 0) {
+        finish_error(q, &e);
+    } else if (q->decoded.op == COMMAND_SQL_REQUEST && q->level != READ_STRONG) {
+        q->phase = REQUEST_CLASSIFY;
+        q->work = (struct env_work){.run = classify_on_lane, .done = classified, .lane = ENV_READER};
+        env_run(rs->config.env, &q->work);
+    } else {
+        q->reads = command_reads(q->decoded.op) && q->level != READ_STRONG;
+        route(q);
+    }
+    rs->submitting = false;
+}
+
+/* Questions of other nodes. */
+
+static void served_free(struct served *s)
+{
+    list_remove(&s->link);
+    free(s);
+}
+
+static void reply(struct served *s, const struct forward_answer *answer)
+{
+    forward_reply(s->owner->config.forward, &s->question, answer);
+    served_free(s);
+}
+
+static void served_written(struct batcher_command *command, const struct batcher_answer *answer)
+{
+    struct served *s = CONTAINER_OF(command, struct served, writing);
+    struct forward_answer with = {
+        .error = answer->error, .result = answer->result, .len = answer->len, .index = answer->index};
+    reply(s, &with);
+}
+
+static void served_asked(struct consensus_read *read, uint64_t index, const struct error *failed)
+{
+    struct served *s = CONTAINER_OF(read, struct served, asking);
+    struct forward_answer with = {.index = index};
+    if (failed != NULL) {
+        with.error = *failed;
+    }
+    reply(s, &with);
+}
+
+void requests_serve(struct requests *rs, const struct forward_question *question, const uint8_t *command,
+                    size_t n)
+{
+    struct forward_answer with = {.result = NULL};
+    struct command decoded;
+    struct served *s = malloc(sizeof *s + n);
+
+    metric_add(&rs->counters[C_SERVED], 1);
+    if (s == NULL) {
+        error_set(&with.error, Q_BUSY, "out of memory for a forwarded request");
+        forward_reply(rs->config.forward, question, &with);
+        return;
+    }
+    *s = (struct served){.owner = rs, .question = *question};
+    list_push(&rs->served, &s->link);
+    if (rs->stopped) {
+        error_set(&with.error, Q_NOT_LEADER, "this node is stopping");
+        reply(s, &with);
+    } else if (question->kind == FORWARD_COMMAND) {
+        memcpy(s->command, command, n);
+        s->writing = (struct batcher_command){.bytes = s->command, .len = n, .done = served_written};
+        if (command_decode(command, n, &decoded, &with.error) != 0 ||
+            batcher_push(rs->config.batcher, &s->writing, &with.error) != 0) {
+            reply(s, &with);
+        }
+    } else if (question->kind == FORWARD_READ_LINEARIZABLE) {
+        s->asking.done = served_asked;
+        consensus_read(rs->config.consensus, &s->asking);
+    } else {
+        with.index = consensus_commit(rs->config.consensus);
+        if (consensus_role(rs->config.consensus) != CONSENSUS_LEADER) {
+            error_set(&with.error, Q_NOT_LEADER, "this node does not lead");
+        }
+        reply(s, &with);
+    }
+}
+
+/* Deadlines. */
+
+static void expire(struct replica_request *q)
+{
+    struct requests *rs = q->owner;
+
+    metric_add(&rs->counters[C_TIMEOUTS], 1);
+    switch (q->phase) {
+    case REQUEST_WRITING:
+        if (batcher_forget(rs->config.batcher, &q->writing)) {
+            finish_code(q, Q_TIMEOUT, "the request waited too long: nothing was done");
+        } else {
+            finish_code(
+                q, Q_UNKNOWN,
+                "no majority answered in time: the outcome is unknown, the write may still be applied");
+        }
+        return;
+    case REQUEST_FORWARDED:
+        forward_forget(&q->call);
+        finish_code(
+            q, Q_UNKNOWN,
+            "the leader did not answer in time: the outcome is unknown, the write may still be applied");
+        return;
+    case REQUEST_ASKING_HERE:
+        consensus_forget(&q->asking);
+        finish_code(q, Q_TIMEOUT, "no majority confirmed the leader in time");
+        return;
+    case REQUEST_ASKING_LEADER:
+        forward_forget(&q->call);
+        finish_code(q, Q_TIMEOUT, "the leader did not answer in time");
+        return;
+    case REQUEST_CATCHING_UP: finish_code(q, Q_TIMEOUT, "this node is too far behind the leader"); return;
+    case REQUEST_CLASSIFY:
+    case REQUEST_READING:
+    case REQUEST_ANSWERED: return;
+    }
+}
+
+static void expire_list(struct list *requests, uint64_t now)
+{
+    LIST_EACH_SAFE (requests, item) {
+        struct replica_request *q = CONTAINER_OF(item, struct replica_request, link);
+        if (now >= q->deadline_ms && q->phase != REQUEST_CLASSIFY && q->phase != REQUEST_READING) {
+            expire(q);
+        }
+    }
+}
+
+void requests_tick(struct requests *rs)
+{
+    uint64_t now = env_now_ms(rs->config.env);
+    /* Answers are told after the walk, so that their callbacks cannot disturb it. */
+    rs->submitting = true;
+    expire_list(&rs->under_way, now);
+    expire_list(&rs->catching_up, now);
+    rs->submitting = false;
+}
+
+int requests_new(const struct requests_config *config, struct requests **ret_requests, struct error *e)
+{
+    struct requests *rs = calloc(1, sizeof *rs);
+    if (rs != NULL) {
+        rs->soon = env_timer_new(config->env, on_soon, rs);
+    }
+    if (rs == NULL || rs->soon == NULL) {
+        free(rs);
+        return error_set(e, Q_NOMEM, "out of memory for requests");
+    }
+    rs->magic = REQUESTS_MAGIC;
+    rs->config = *config;
+    list_init(&rs->under_way);
+    list_init(&rs->catching_up);
+    list_init(&rs->answered);
+    list_init(&rs->served);
+    memcpy(rs->counters, counter_table, sizeof counter_table);
+    *ret_requests = rs;
+    return 0;
+}
+
+static void drop_results(struct list *requests)
+{
+    LIST_EACH (requests, item) {
+        buf_close(&CONTAINER_OF(item, struct replica_request, link)->result);
+    }
+}
+
+void requests_free(struct requests *rs)
+{
+    if (rs == NULL) {
+        return;
+    }
+    drop_results(&rs->under_way);
+    drop_results(&rs->catching_up);
+    drop_results(&rs->answered);
+    while (!list_empty(&rs->served)) {
+        served_free(CONTAINER_OF(rs->served.next, struct served, link));
+    }
+    env_timer_free(rs->config.env, rs->soon);
+    rs->magic = 0;
+    free(rs);
+}
+
+void requests_stop(struct requests *rs)
+{
+    rs->stopped = true;
+}
+
+bool requests_idle(const struct requests *rs)
+{
+    return rs->count == 0;
+}
+
+void requests_metrics(struct requests *rs, struct metrics *metrics)
+{
+    metrics_register(metrics, rs->counters, REQUEST_COUNTERS);
+}

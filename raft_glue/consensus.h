@@ -1,0 +1,106 @@
+/* consensus: one member of the Raft group: driver, durable log, meta and read index tied together, without
+ * <raft.h>. It does not know the network (it is given bytes and gives bytes), nor what entries mean.
+ *
+ * Threads: loop only. consensus_open() and a change of term or vote block for small durable writes. */
+#ifndef QUORATE_RAFT_GLUE_CONSENSUS_H
+#define QUORATE_RAFT_GLUE_CONSENSUS_H
+
+#include "base/metrics.h"
+#include "raft_glue/log.h"
+#include "raft_glue/meta.h"
+
+struct consensus;
+
+struct consensus_server {
+    uint64_t id;
+    const char *address;
+};
+
+struct consensus_config {
+    struct env *env;
+    const char *dir; /* must exist; copied */
+    uint64_t id;
+    uint8_t cluster_id[CLUSTER_ID_BYTES];
+    const struct consensus_server
+        *members; /* the first configuration; borrowed until consensus_open() returns */
+    unsigned count;
+    unsigned election_ms, heartbeat_ms;
+    uint64_t segment_bytes, cache_bytes;
+    /* Bytes for another member; borrowed. They may be lost, doubled, reordered or late. */
+    void (*send)(void *ctx, uint64_t to, const uint8_t *bytes, size_t n);
+    /* State, term, leader, or what may be applied has changed: look again. Never called inside another call.
+     */
+    void (*changed)(void *ctx);
+    /* Disk or memory failed, or the core reported the impossible: the process must stop. Called once. */
+    void (*fatal)(void *ctx, const struct error *why);
+    void *ctx;
+};
+
+/* Opens meta and log, making both for a new directory, and writes the first configuration (entry 1, term 1,
+ * the same bytes on every member). Blocking. Errors: Q_MISMATCH (the directory is another node's or another
+ * cluster's), Q_CORRUPT, Q_IO, Q_NO_SPACE, Q_NOMEM. */
+int consensus_open(const struct consensus_config *config, struct consensus **ret_consensus,
+                   struct log_report *ret_report, struct error *e);
+/* Starts the core. APPLIED is what the database holds already.
+ * Errors: Q_CORRUPT (the database is behind the beginning of the log, or ahead of its end). */
+int consensus_start(struct consensus *c, uint64_t applied, uint64_t applied_term, struct error *e);
+void consensus_free(struct consensus *c); /* NULL is fine */
+
+/* Bytes that send() of member FROM was given. Errors: Q_CORRUPT, Q_MISMATCH (not understood; nothing
+ * changed). */
+int consensus_receive(struct consensus *c, uint64_t from, const uint8_t *bytes, size_t n, struct error *e);
+
+/* Appends an entry as leader: it gets index consensus_last() + 1 and the current term. Q_NOT_LEADER: nothing
+ * was done. */
+int consensus_submit(struct consensus *c, enum log_entry_type type, const void *p, uint32_t len,
+                     struct error *e);
+/* Hands leadership to member TO (0: the most advanced). Errors: Q_NOT_LEADER, Q_NOT_FOUND, Q_INVALID. */
+int consensus_transfer(struct consensus *c, uint64_t to, struct error *e);
+
+enum consensus_role { CONSENSUS_FOLLOWER, CONSENSUS_CANDIDATE, CONSENSUS_LEADER };
+enum consensus_role consensus_role(const struct consensus *c);
+bool consensus_leads(const struct consensus *c); /* and is not handing over */
+uint64_t consensus_term(const struct consensus *c);
+uint64_t consensus_leader(const struct consensus *c); /* 0: unknown */
+uint64_t consensus_commit(const struct consensus *c);
+uint64_t consensus_applicable(const struct consensus *c); /* committed and durable here */
+uint64_t consensus_first(const struct consensus *c);
+uint64_t consensus_last(const struct consensus *c);
+uint64_t consensus_durable(const struct consensus *c);
+uint64_t consensus_compacted_index(const struct consensus *c);
+uint32_t consensus_entry_max(const struct consensus *c);
+bool consensus_is_voter(const struct consensus *c, uint64_t id);
+/* Leader: durable on member ID up to here. 0 elsewhere. */
+uint64_t consensus_match(const struct consensus *c, uint64_t id);
+/* Leader: the lowest index known to be durable on every member. 0 elsewhere. */
+uint64_t consensus_floor(const struct consensus *c);
+const struct meta_state *consensus_meta(const struct consensus *c);
+
+/* An entry that the log holds. The bytes are borrowed until the next call. Errors: Q_NOT_FOUND, Q_CORRUPT,
+ * Q_IO. */
+int consensus_entry(struct consensus *c, uint64_t index, struct log_entry *ret_entry, struct error *e);
+/* The bytes of entries behind the last compaction. */
+uint64_t consensus_bytes_since_compaction(const struct consensus *c);
+/* The database is durable at INDEX, an applicable one, and every member has it durable in its log: entries up
+ * to it are dropped. Q_BUSY (nothing done): the configuration is newer than INDEX. */
+int consensus_compact(struct consensus *c, uint64_t index, struct error *e);
+
+/* Makes durable that member ID exists as INCARNATION. Q_CONFLICT: it was another incarnation before. */
+int consensus_admit(struct consensus *c, uint64_t id, uint64_t incarnation, struct error *e);
+
+/* A linearizable read's question: which index must be applied before it may be answered? */
+struct consensus_read {
+    /* FAILED NULL: wait until INDEX is applied, then read. Q_NOT_LEADER: ask the leader. Never called inside
+     * consensus_read(). */
+    void (*done)(struct consensus_read *, uint64_t index, const struct error *failed);
+    struct list link; /* private */
+};
+/* Leader: joins the next round of peers. READ is kept until DONE or consensus_forget(). Anywhere else DONE
+ * says Q_NOT_LEADER. */
+void consensus_read(struct consensus *c, struct consensus_read *read);
+/* Gives up waiting; DONE will not be called. */
+void consensus_forget(struct consensus_read *read);
+
+void consensus_metrics(struct consensus *c, struct metrics *metrics);
+
+#endif
