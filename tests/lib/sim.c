@@ -4,11 +4,13 @@
 
 #include "tests/lib/sched.h"
 #include "tests/lib/sim_env.h"
+#include "tests/lib/sim_wire.h"
 
 struct sim {
     struct sched sched;
     struct sim_node *nodes[SIM_NODES_MAX];
     unsigned n_nodes;
+    struct sim_net *net;
     struct list calls;
 };
 
@@ -26,6 +28,7 @@ struct sim *sim_new(uint64_t seed)
     struct sim *sim = sim_alloc(sizeof *sim);
     sched_init(&sim->sched, seed);
     list_init(&sim->calls);
+    sim->net = sim_net_new(&sim->sched);
     return sim;
 }
 
@@ -38,9 +41,6 @@ static void call_free(struct call *call)
 
 static void node_free(struct sim_node *node)
 {
-    if (node->world != NULL) {
-        sim_node_kill(node);
-    }
     LIST_EACH_SAFE (&node->dead, l) {
         sim_world_free(CONTAINER_OF(l, struct sim_world, link));
     }
@@ -59,8 +59,12 @@ void sim_free(struct sim *sim)
         call_free(CONTAINER_OF(l, struct call, link));
     }
     for (unsigned i = 0; i < sim->n_nodes; i++) {
+        sim_node_kill(sim->nodes[i]);
+    }
+    for (unsigned i = 0; i < sim->n_nodes; i++) {
         node_free(sim->nodes[i]);
     }
+    sim_net_free(sim->net);
     sched_close(&sim->sched);
     free(sim);
 }
@@ -93,6 +97,11 @@ uint64_t sim_random(struct sim *sim, uint64_t low, uint64_t high)
 void sim_trace(struct sim *sim, FILE *to)
 {
     sim->sched.trace = to;
+}
+
+struct sim_net *sim_network(struct sim *sim)
+{
+    return sim->net;
 }
 
 bool sim_step(struct sim *sim)
@@ -150,6 +159,7 @@ struct sim_node *sim_node_new(struct sim *sim, const char *name)
     node->sim = sim;
     node->sched = &sim->sched;
     node->id = sim->n_nodes;
+    node->net = sim->net;
     node->name = sim_strdup(name);
     node->disk = sim_disk_new(&sim->sched.rng);
     gate_init(&node->running);
@@ -168,6 +178,8 @@ struct env *sim_node_boot(struct sim_node *node)
 {
     assert(node->world == NULL);
     node->world = sim_world_new(node);
+    node->mute = false;
+    wires_refresh(node->net);
     return &node->world->env;
 }
 
@@ -190,6 +202,7 @@ static void end_process(struct sim_node *node, bool power_loss)
 
 void sim_node_crash(struct sim_node *node)
 {
+    node->mute = sched_random(node->sched, 0, 1) == 0;
     end_process(node, true);
     sim_disk_crash(node->disk);
 }

@@ -27,6 +27,7 @@
 
 #include "base/env.h"
 #include "tests/lib/sim_disk.h"
+#include "tests/lib/sim_net.h"
 
 struct sim;
 struct sim_node;
@@ -48,6 +49,9 @@ void sim_note(struct sim *sim, uint64_t value);
 uint64_t sim_random(struct sim *sim, uint64_t low, uint64_t high);
 /* One line per event from now on; NULL stops it. Kept. */
 void sim_trace(struct sim *sim, FILE *to);
+
+/* The network between the nodes, for cuts and faults: sim_net.h. */
+struct sim_net *sim_network(struct sim *sim);
 
 /* Fires one event; false when there is none. */
 bool sim_step(struct sim *sim);

@@ -2,7 +2,9 @@
 
 #include <stdlib.h>
 
+#include "tests/lib/sim_conn.h"
 #include "tests/lib/sim_handle.h"
+#include "tests/lib/sim_listener.h"
 
 #define TIMER_MAGIC 0x5eed0004u
 
@@ -106,6 +108,14 @@ static const struct env_ops ops = {
     .list_dir = sim_handle_list_dir,
     .lock = sim_handle_lock,
     .submit_write = sim_handle_submit_write,
+    .listen = sim_listener_open,
+    .listener_close = sim_listener_close,
+    .connect = sim_conn_connect,
+    .conn_accept = sim_conn_accept,
+    .send = sim_conn_send,
+    .unsent = sim_conn_unsent,
+    .conn_close = sim_conn_close,
+    .conn_peer = sim_conn_peer,
 };
 
 struct sim_world *sim_world_new(struct sim_node *node)
@@ -121,6 +131,8 @@ struct sim_world *sim_world_new(struct sim_node *node)
     list_init(&w->link);
     sim_lanes_init(w);
     sim_handles_init(w);
+    sim_listeners_init(w);
+    sim_conns_init(w);
     return w;
 }
 
@@ -132,6 +144,8 @@ void sim_world_die(struct sim_world *w, bool power_loss)
     }
     sim_lanes_die(w);
     sim_handles_die(w, power_loss);
+    sim_listeners_die(w);
+    sim_conns_die(w, power_loss);
 }
 
 void sim_world_free(struct sim_world *w)
@@ -141,6 +155,8 @@ void sim_world_free(struct sim_world *w)
         timer_free(CONTAINER_OF(l, struct env_timer, link));
     }
     sim_handles_free(w);
+    sim_listeners_free(w);
+    sim_conns_free(w);
     w->magic = 0;
     free(w);
 }

@@ -19,12 +19,14 @@ struct sim_node {
     unsigned id;
     char *name;
     struct sim_disk *disk;
+    struct sim_net *net;     /* the sim's */
     struct gate running;     /* closed while paused */
     struct gate disk_works;  /* closed while the disk is stuck */
     struct sim_world *world; /* of the running process, or NULL */
     struct list dead;        /* worlds of former processes */
     int64_t wall_offset_ms;
     unsigned crash_in; /* 0: not at all */
+    bool mute;         /* without power, and nobody answers for it */
 };
 
 /* Everything of one process. */
@@ -37,7 +39,7 @@ struct sim_world {
     uint64_t clock_offset_us;
     uint64_t spent_us; /* what the running piece of work has waited for the disk so far */
     struct rng random;
-    struct list timers, files, writes, works;
+    struct list timers, files, writes, works, listeners, conns;
     struct sim_lane lanes[ENV_LANES];
     struct list link; /* in node->dead */
 };
