@@ -92,7 +92,7 @@ bool sim_node_paused(const struct sim_node *node);
 /* Moves the wall clock; stays over crashes. */
 void sim_node_wall_jump(struct sim_node *node, int64_t ms);
 
-/* The disk outlives the process; of sim_disk.h call what stands under "Faults". */
+/* The disk outlives the process; of sim_disk.h call what stands under "For tests". */
 struct sim_disk *sim_node_disk(struct sim_node *node);
 /* Replaces the faults of the node's disk. */
 void sim_node_disk_faults(struct sim_node *node, const struct sim_disk_faults *faults);

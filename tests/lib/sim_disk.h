@@ -42,8 +42,7 @@ struct sim_disk *sim_disk_new(struct rng *rng);
 /* No inode is held. NULL is fine. */
 void sim_disk_free(struct sim_disk *d);
 
-/* Faults. */
-void sim_disk_set_faults(struct sim_disk *d, const struct sim_disk_faults *faults);
+/* For tests, at any time unless said otherwise. Faults are set with sim_node_disk_faults() (sim.h). */
 struct sim_disk_faults sim_disk_faults(const struct sim_disk *d);
 struct sim_disk_counters sim_disk_counters(const struct sim_disk *d);
 /* The bytes of all files that have a name or are open, in whole pages. */
@@ -54,13 +53,15 @@ int sim_disk_flip(struct sim_disk *d, const char *path, uint64_t offset, unsigne
 /* Calls EACH for every file, in the order of their paths. EACH may flip bits but not change names. */
 void sim_disk_each_file(struct sim_disk *d, void (*each)(void *ctx, const char *path, uint64_t size),
                         void *ctx);
-/* Power loss. No inode is held. */
-void sim_disk_crash(struct sim_disk *d);
-/* A new, empty disk. No inode is held. */
+/* A new, empty disk; only while the node has no process. */
 void sim_disk_wipe(struct sim_disk *d);
 
-/* What the env of a node is made of. An inode is held from sim_disk_open() to sim_disk_close(). */
-/* FLAGS as in env_open(); of them only ENV_CREATE counts here. */
+/* For the simulator. */
+void sim_disk_set_faults(struct sim_disk *d, const struct sim_disk_faults *faults);
+/* Power loss. No inode is held. */
+void sim_disk_crash(struct sim_disk *d);
+/* An inode is held from sim_disk_open() or sim_disk_lock() to sim_disk_close(). FLAGS as in env_open(); of
+ * them only ENV_CREATE counts here. */
 int sim_disk_open(struct sim_disk *d, const char *path, unsigned flags, struct sim_inode **ret_inode,
                   struct error *e);
 void sim_disk_close(struct sim_disk *d, struct sim_inode *inode);
