@@ -33,6 +33,8 @@ struct driver_io {
     uint64_t (*first)(void *ctx);
     uint64_t (*last)(void *ctx);
     uint64_t (*term)(void *ctx, uint64_t index);
+    /* The type of an entry from first to last, without reading its payload. */
+    enum log_entry_type (*type)(void *ctx, uint64_t index);
     /* False: it cannot be read (damaged); the driver then acts as if the message had been lost. */
     bool (*get)(void *ctx, uint64_t index, struct log_entry *ret_entry);
     void (*append)(void *ctx, uint64_t term, enum log_entry_type type, const void *p, uint32_t len);
@@ -43,9 +45,10 @@ struct driver_io {
     void (*send)(void *ctx, const struct raft_message *message);
     /* Entries up to INDEX are committed and durable here: they may be applied. Grows. */
     void (*applicable)(void *ctx, uint64_t index);
-    /* State, term, or known leader changed. */
+    /* State, term, or known leader (0: none) changed. */
     void (*role)(void *ctx, int state, uint64_t term, uint64_t leader);
-    /* A committed configuration. Borrowed. */
+    /* A configuration is known to be committed, by its entry or by an installed snapshot. Borrowed. What
+     * driver_new() found is not told again: ask driver_committed_configuration(). */
     void (*configuration)(void *ctx, uint64_t index, const struct raft_configuration *configuration);
     /* The leader says that only a snapshot at INDEX of TERM can bring this node forward: fetch it from FROM
      * (or anyone who has it) and stage it, then call driver_snapshot_staged(). A newer call replaces an older
@@ -62,37 +65,46 @@ struct driver_config {
     unsigned seed;        /* of the election timeouts; differs from node to node */
     unsigned election_ms; /* the timeout is drawn from [election_ms, 2 election_ms) */
     unsigned heartbeat_ms;
-    unsigned inflight_max;  /* AppendEntries in flight to one follower */
-    uint32_t message_bytes; /* entries in one AppendEntries message: cut after the entry that passes this */
+    /* Entries that may be sent to one follower and not acknowledged. Their bytes are bounded apart from this
+     * (feed.h), so thousands are fine: this and the round trip limit how fast a follower catches up. */
+    unsigned inflight_max;
+    /* AppendEntries messages are cut after the entry with which their payload passes this. With the largest
+     * entry it must stay below MESSAGE_BYTES_MAX. */
+    uint32_t message_bytes;
     const struct driver_io *io; /* kept */
     void *ctx;
     /* Durable state at start. The log is asked through io. */
     uint64_t term, vote;
     const struct raft_snapshot_metadata *snapshot; /* NULL before the first compaction; borrowed */
-    uint64_t
-        applied; /* what the database already holds: at least the snapshot's index; never above durable */
+    /* What the database already holds: at least the snapshot's index, at most the log's last. */
+    uint64_t applied;
     uint64_t now_ms;
     unsigned guards; /* GUARD_ALL; tests switch single ones off to show that they are needed */
 };
 
-/* Starts the core (RAFT_START). GUARD_BUMP may call save_vote. */
+/* Starts the core (RAFT_START). Everything in the log counts as durable. GUARD_BUMP may call save_vote; a
+ * sole voter leads on return. Errors: Q_INVALID log, snapshot and database do not fit together (the text says
+ * how: a log that does not hold the snapshot's entry must be reset first), Q_CORRUPT a configuration entry
+ * cannot be read, Q_NOMEM. */
 int driver_new(const struct driver_config *config, struct driver **ret_driver, struct error *e);
 void driver_free(struct driver *d); /* NULL is fine */
 
-/* Events. NOW_MS is monotonic. */
-/* The message's entries are borrowed (copied where kept), its configuration (InstallSnapshot) is given. */
+/* Events. NOW_MS is monotonic. None of these may be called from inside a driver_io call. */
+/* A message as message_decode() makes it: it has checked what the core takes for granted. The entries are
+ * borrowed (the fields `batch` are used as scratch), the configuration of InstallSnapshot is given. */
 int driver_receive(struct driver *d, uint64_t now_ms, struct raft_message *message, struct error *e);
 int driver_timeout(struct driver *d, uint64_t now_ms, struct error *e);
 /* When to call driver_timeout(): monotonic ms. Changes with every event. */
 uint64_t driver_deadline(const struct driver *d);
 /* The log is durable up to INDEX (as log.h's callback says it). */
 int driver_durable(struct driver *d, uint64_t now_ms, uint64_t index, struct error *e);
-/* Appends one entry as leader; it gets index last + 1 and the current term. Q_NOT_LEADER (also while
- * leadership is being transferred) is soft. */
+/* Appends one entry as leader (LOG_COMMANDS or LOG_BARRIER); it gets index last + 1 and the current term.
+ * Q_NOT_LEADER (also while leadership is being transferred) is soft. */
 int driver_submit(struct driver *d, uint64_t now_ms, enum log_entry_type type, const void *p, uint32_t len,
                   struct error *e);
-/* Proposes a configuration. Soft: Q_NOT_LEADER; Q_BUSY (another change is under way, or no entry of the own
- * term is committed yet); Q_INVALID (no voter, or a sole voter that is not this leader). */
+/* Proposes a configuration. Soft: Q_NOT_LEADER; Q_BUSY (another change or a catch-up is under way, or no
+ * entry of the own term is committed yet); Q_INVALID (no voter, a sole voter that is not this leader, or more
+ * than configuration_check_step() allows); Q_TOO_BIG (over MESSAGE_SERVERS_MAX or META_CONFIGURATION_MAX). */
 int driver_change(struct driver *d, uint64_t now_ms, const struct raft_configuration *configuration,
                   struct error *e);
 /* Hands leadership to ID (0: whoever is most up to date). Soft: Q_NOT_LEADER, Q_NOT_FOUND, Q_INVALID. */
@@ -100,14 +112,21 @@ int driver_transfer(struct driver *d, uint64_t now_ms, uint64_t id, struct error
 /* Starts measuring how fast a non-voter catches up. Soft: Q_NOT_LEADER, Q_BUSY, Q_NOT_FOUND, Q_INVALID (a
  * voter). */
 int driver_catch_up(struct driver *d, uint64_t now_ms, uint64_t id, struct error *e);
+/* RAFT_CATCH_UP_NONE, _RUNNING, _ABORTED or _FINISHED (promote it now); NONE for whoever is not known here.
+ */
+int driver_catch_up_status(const struct driver *d, uint64_t id);
 
-/* The database is durable at INDEX (at most the applicable one): the log below may go, but for TRAILING
- * entries. Trims nothing itself: afterwards log entries up to INDEX - TRAILING may be trimmed. METADATA's
- * index is new and above the last one. Q_BUSY (soft) while a snapshot is being installed. The configuration
- * is copied. */
+/* The database is durable at METADATA's index: the log below may go, but for TRAILING entries. Trims nothing
+ * itself: afterwards log entries up to index - TRAILING may be trimmed. The configuration (copied) is the
+ * committed one as of that index: note it when the index is chosen, not later. Soft: Q_BUSY while a snapshot
+ * is being installed, or the index is not known to be committed and durable yet (right after a start);
+ * Q_INVALID: not above the last one, another term than the log's, or a configuration from above the index. */
 int driver_compacted(struct driver *d, uint64_t now_ms, const struct raft_snapshot_metadata *metadata,
                      uint64_t trailing, struct error *e);
+/* What fetch_snapshot() asked for last is staged. Ignored if it is not wanted any more. */
 int driver_snapshot_staged(struct driver *d, uint64_t now_ms, struct error *e);
+/* What install_snapshot() asked for is done, the log is empty and its next entry follows METADATA's index.
+ * METADATA (copied) is the same. */
 int driver_snapshot_installed(struct driver *d, uint64_t now_ms,
                               const struct raft_snapshot_metadata *metadata, struct error *e);
 
@@ -146,11 +165,12 @@ enum driver_guard {
     GUARD_OLDAE = 1 << 15,     /* strip committed entries from AppendEntries */
     GUARD_CHGDUR = 1 << 16,    /* a configuration entry leaves only when durable here */
     GUARD_ISHB = 1 << 17,      /* a held InstallSnapshot still counts as a heartbeat */
-    GUARD_ALL = (1 << 18) - 1
+    GUARD_CONTACT = 1 << 18,   /* a follower with a slow disk still answers its leader */
+    GUARD_ALL = (1 << 19) - 1
 };
 
 /* How often each guard has acted, by bit number. */
-enum { DRIVER_GUARDS = 18 };
+enum { DRIVER_GUARDS = 19 };
 const uint64_t *driver_guard_hits(const struct driver *d);
 const char *driver_guard_name(unsigned bit);
 

@@ -4,9 +4,13 @@
  *
  * Format, version 1, little-endian: u8 version (1; any other is Q_MISMATCH), u8 type (enum
  * raft_message_type), then the type's fields in the order of <raft.h>, each integer as u64, each bool as u8
- * (0 or 1); AppendEntries ends in u32 entries, each u64 term, u8 type (enum raft_entry_type), blob payload;
- * InstallSnapshot carries its configuration as u32 servers, each u64 id, u8 role, blob address. Nothing may
- * follow. */
+ * (0 or 1). AppendEntries ends in u32 entries, each u64 term, u8 type (enum raft_entry_type), blob payload;
+ * InstallSnapshot, whose data travels elsewhere, ends in its configuration as u32 servers, each u64 id, u8
+ * role, blob address. Nothing may follow.
+ *
+ * A decoded message keeps the promises that the core takes for granted: indexes and terms are 0 together or
+ * not at all, the terms of entries do not fall and do not pass the message's, configurations are well formed.
+ */
 #ifndef QUORATE_RAFT_GLUE_MESSAGE_H
 #define QUORATE_RAFT_GLUE_MESSAGE_H
 
