@@ -1,10 +1,12 @@
 #include "storage/determinism.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 #include "base/object.h"
 #include "storage/clock_vfs.h"
 #include "storage/functions.h"
+#include "storage/keyword.h"
 #include "storage/sql_error.h"
 #include "storage/time_zone.h"
 
@@ -133,18 +135,21 @@ void determinism_free(struct determinism *d)
     }
 }
 
-/* The query planner must see what a node that has just opened the file would see. Statistics in memory
- * outlive a rolled back ANALYZE or a dropped index, and choose other plans, which give rows in another order.
- */
-static int refresh_planner(struct determinism *d, struct error *e)
+int determinism_refresh(struct determinism *d, struct error *e)
 {
     int64_t version;
-    int rc = schema_version(d, &version, e), reset;
+    int rc, reset;
 
+    assert(sqlite3_get_autocommit(
+        d->db)); /* a virtual table with changes in memory must not be connected anew */
+    rc = schema_version(d, &version, e);
     if (rc != Q_OK || (!d->authorizer.planner && version == d->version)) {
         return rc;
     }
+    /* Statistics in memory outlive a rolled back ANALYZE or a dropped index, and would choose other plans. */
+    authorizer_trust(&d->authorizer, true);
     reset = sqlite3_exec(d->db, "PRAGMA writable_schema = RESET", NULL, NULL, NULL);
+    authorizer_trust(&d->authorizer, false);
     if (reset != SQLITE_OK) {
         return sql_error(d->db, reset, "reading the schema again", e);
     }
@@ -160,10 +165,20 @@ int determinism_begin(struct determinism *d, uint64_t time_ms, const uint8_t see
 
     clock_vfs_set(d->clock, time_ms);
     authorizer_trust(&d->authorizer, true);
-    rc = refresh_planner(d, e);
-    rc = rc == Q_OK ? functions_begin(&d->functions, seed, position, e) : rc;
+    rc = functions_begin(&d->functions, seed, position, e);
     authorizer_trust(&d->authorizer, false);
     return rc;
+}
+
+int determinism_check(const char *sql, size_t n, struct error *e)
+{
+    if (keyword_in(sql, n, "rollback")) {
+        return error_set(
+            e, Q_DENIED,
+            "ROLLBACK is not allowed: requests are transactions by themselves, and conflicts can ABORT, "
+            "FAIL, IGNORE or REPLACE (if it is a name, quote it)");
+    }
+    return Q_OK;
 }
 
 void determinism_trust(struct determinism *d, bool trusted)

@@ -14,6 +14,9 @@
 
 #include <sqlite3.h>
 #include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/error.h"
@@ -37,11 +40,23 @@ void determinism_detach(struct determinism *d);
 /* Unregisters the VFS; the connection must be closed. NULL is fine. */
 void determinism_free(struct determinism *d);
 
+/* Before the BEGIN of each entry: makes the query planner see what a node that opens the file now would see,
+ * for the order of rows depends on its plans. After most entries one PRAGMA; after one that changed the
+ * schema or ran ANALYZE it reads the schema again. */
+int determinism_refresh(struct determinism *d, struct error *e);
+
 /* Before each command: sets time (Unix ms) and randomness, and resets last_insert_rowid, changes,
- * total_changes (the SQL functions and, but for the last, the C functions). Inside the entry's transaction:
- * it runs statements of its own. Errors are this node's, not the command's. */
+ * total_changes (the SQL functions and, but for the last, the C functions). Inside the entry's transaction,
+ * before the command's savepoint: it runs a statement of its own. Errors are this node's, not the command's.
+ */
 int determinism_begin(struct determinism *d, uint64_t time_ms, const uint8_t seed[16], uint32_t position,
                       struct error *e);
+
+/* Before a client's statement is compiled for the writer: refuses what the authorizer cannot see. The word
+ * ROLLBACK as a keyword (OR ROLLBACK, ON CONFLICT ROLLBACK, RAISE(ROLLBACK)) would undo the whole entry, with
+ * its other commands, and leave no transaction. SQL is N bytes of UTF-8. Q_DENIED; the text is for the
+ * client. */
+int determinism_check(const char *sql, size_t n, struct error *e);
 
 /* While trusted, the authorizer lets everything pass: for the store's own statements. */
 void determinism_trust(struct determinism *d, bool trusted);
