@@ -15,7 +15,7 @@ enum counter {
     C_READS_WEAK,
     C_READS_LINEARIZABLE,
     C_FORWARDED,
-    C_SERVED,
+
     C_TIMEOUTS,
     G_UNDER_WAY,
     REQUEST_COUNTERS
@@ -29,8 +29,6 @@ static const struct metric counter_table[REQUEST_COUNTERS] = {
     [C_READS_LINEARIZABLE] = {METRIC_COUNTER, "quorate_requests_total", "kind=\"read_linearizable\"", ""},
     [C_FORWARDED] = {METRIC_COUNTER, "quorate_requests_forwarded_total", NULL,
                      "Questions sent to the leader."},
-    [C_SERVED] = {METRIC_COUNTER, "quorate_requests_served_total", NULL,
-                  "Questions of other nodes answered."},
     [C_TIMEOUTS] = {METRIC_COUNTER, "quorate_requests_timed_out_total", NULL,
                     "Requests that reached their deadline."},
     [G_UNDER_WAY] = {METRIC_GAUGE, "quorate_requests_under_way", NULL,
@@ -43,21 +41,10 @@ struct requests {
     struct list under_way;   /* struct replica_request */
     struct list catching_up; /* as well, in no order of index */
     struct list answered;    /* to be told from the timer, because they ended inside requests_submit() */
-    struct list served;      /* struct served */
     struct env_timer *soon;
     bool submitting, stopped;
     unsigned count;
     struct metric counters[REQUEST_COUNTERS];
-};
-
-/* A question of another node that waits for the batcher or the read index. */
-struct served {
-    struct list link;
-    struct requests *owner;
-    struct forward_question question;
-    struct batcher_command writing;
-    struct consensus_read asking;
-    uint8_t command[];
 };
 
 static void route(struct replica_request *q);
@@ -375,75 +362,6 @@ void requests_submit(struct requests *rs, struct replica_request *q)
     rs->submitting = false;
 }
 
-/* Questions of other nodes. */
-
-static void served_free(struct served *s)
-{
-    list_remove(&s->link);
-    free(s);
-}
-
-static void reply(struct served *s, const struct forward_answer *answer)
-{
-    forward_reply(s->owner->config.forward, &s->question, answer);
-    served_free(s);
-}
-
-static void served_written(struct batcher_command *command, const struct batcher_answer *answer)
-{
-    struct served *s = CONTAINER_OF(command, struct served, writing);
-    struct forward_answer with = {
-        .error = answer->error, .result = answer->result, .len = answer->len, .index = answer->index};
-    reply(s, &with);
-}
-
-static void served_asked(struct consensus_read *read, uint64_t index, const struct error *failed)
-{
-    struct served *s = CONTAINER_OF(read, struct served, asking);
-    struct forward_answer with = {.index = index};
-    if (failed != NULL) {
-        with.error = *failed;
-    }
-    reply(s, &with);
-}
-
-void requests_serve(struct requests *rs, const struct forward_question *question, const uint8_t *command,
-                    size_t n)
-{
-    struct forward_answer with = {.result = NULL};
-    struct command decoded;
-    struct served *s = malloc(sizeof *s + n);
-
-    metric_add(&rs->counters[C_SERVED], 1);
-    if (s == NULL) {
-        error_set(&with.error, Q_BUSY, "out of memory for a forwarded request");
-        forward_reply(rs->config.forward, question, &with);
-        return;
-    }
-    *s = (struct served){.owner = rs, .question = *question};
-    list_push(&rs->served, &s->link);
-    if (rs->stopped) {
-        error_set(&with.error, Q_NOT_LEADER, "this node is stopping");
-        reply(s, &with);
-    } else if (question->kind == FORWARD_COMMAND) {
-        memcpy(s->command, command, n);
-        s->writing = (struct batcher_command){.bytes = s->command, .len = n, .done = served_written};
-        if (command_decode(command, n, &decoded, &with.error) != 0 ||
-            batcher_push(rs->config.batcher, &s->writing, &with.error) != 0) {
-            reply(s, &with);
-        }
-    } else if (question->kind == FORWARD_READ_LINEARIZABLE) {
-        s->asking.done = served_asked;
-        consensus_read(rs->config.consensus, &s->asking);
-    } else {
-        with.index = consensus_commit(rs->config.consensus);
-        if (consensus_role(rs->config.consensus) != CONSENSUS_LEADER) {
-            error_set(&with.error, Q_NOT_LEADER, "this node does not lead");
-        }
-        reply(s, &with);
-    }
-}
-
 /* Deadlines. */
 
 static void expire(struct replica_request *q)
@@ -517,7 +435,6 @@ int requests_new(const struct requests_config *config, struct requests **ret_req
     list_init(&rs->under_way);
     list_init(&rs->catching_up);
     list_init(&rs->answered);
-    list_init(&rs->served);
     memcpy(rs->counters, counter_table, sizeof counter_table);
     *ret_requests = rs;
     return 0;
@@ -538,9 +455,6 @@ void requests_free(struct requests *rs)
     drop_results(&rs->under_way);
     drop_results(&rs->catching_up);
     drop_results(&rs->answered);
-    while (!list_empty(&rs->served)) {
-        served_free(CONTAINER_OF(rs->served.next, struct served, link));
-    }
     env_timer_free(rs->config.env, rs->soon);
     rs->magic = 0;
     free(rs);

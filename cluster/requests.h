@@ -30,9 +30,6 @@ void requests_free(struct requests *rs); /* NULL is fine */
 
 /* As replica_submit() says. */
 void requests_submit(struct requests *rs, struct replica_request *request);
-/* A question of another node. */
-void requests_serve(struct requests *rs, const struct forward_question *question, const uint8_t *command,
-                    size_t n);
 /* More was applied: requests that wait for an index may go on. */
 void requests_advanced(struct requests *rs);
 /* Ends what is past its deadline. Call about every 50 ms. */

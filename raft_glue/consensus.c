@@ -1,4 +1,4 @@
-#include "raft_glue/consensus.h"
+#include "raft_glue/consensus_impl.h"
 
 #include <assert.h>
 #include <inttypes.h>
@@ -7,232 +7,16 @@
 #include <string.h>
 
 #include "base/buf.h"
-#include "base/object.h"
-#include "raft_glue/driver.h"
 #include "raft_glue/envelope.h"
 #include "raft_glue/message.h"
-#include "raft_glue/read_index.h"
 
-enum {
-    CONSENSUS_MAGIC = 0x51c0de01,
-    INFLIGHT_MAX = 256,         /* AppendEntries messages to one follower */
-    APPEND_BYTES = 1024 * 1024, /* of entries in one AppendEntries message */
-};
-
-enum counter {
-    C_ELECTIONS,
-    C_TERM_CHANGES,
-    C_LEADER_CHANGES,
-    C_MESSAGES_SENT,
-    C_MESSAGES_RECEIVED,
-    C_MESSAGES_REFUSED,
-    C_READ_ROUNDS,
-    C_READS,
-    G_TERM,
-    G_IS_LEADER,
-    G_COMMIT,
-    G_LAST,
-    G_LOG_BYTES,
-    G_LOG_WRITES,
-    G_COLD_READS,
-    CONSENSUS_COUNTERS
-};
-
-static const struct metric counter_table[CONSENSUS_COUNTERS] = {
-    [C_ELECTIONS] = {METRIC_COUNTER, "quorate_raft_elections_won_total", NULL,
-                     "Elections that this node won."},
-    [C_TERM_CHANGES] = {METRIC_COUNTER, "quorate_raft_term_changes_total", NULL,
-                        "Terms entered since the start."},
-    [C_LEADER_CHANGES] = {METRIC_COUNTER, "quorate_raft_leader_changes_total", NULL,
-                          "Changes of the known leader."},
-    [C_MESSAGES_SENT] = {METRIC_COUNTER, "quorate_raft_messages_sent_total", NULL, "Raft messages sent."},
-    [C_MESSAGES_RECEIVED] = {METRIC_COUNTER, "quorate_raft_messages_received_total", NULL,
-                             "Raft messages received."},
-    [C_MESSAGES_REFUSED] = {METRIC_COUNTER, "quorate_raft_messages_refused_total", NULL,
-                            "Raft messages that did not decode."},
-    [C_READ_ROUNDS] = {METRIC_COUNTER, "quorate_read_index_rounds_total", NULL,
-                       "Rounds of peers for linearizable reads."},
-    [C_READS] = {METRIC_COUNTER, "quorate_read_index_reads_total", NULL,
-                 "Linearizable reads that asked for an index."},
-    [G_TERM] = {METRIC_GAUGE, "quorate_raft_term", NULL, "Current term."},
-    [G_IS_LEADER] = {METRIC_GAUGE, "quorate_raft_is_leader", NULL, "1 if this node leads."},
-    [G_COMMIT] = {METRIC_GAUGE, "quorate_raft_commit_index", NULL, "Highest index known to be committed."},
-    [G_LAST] = {METRIC_GAUGE, "quorate_raft_last_index", NULL, "Highest index in the log."},
-    [G_LOG_BYTES] = {METRIC_COUNTER, "quorate_log_written_bytes_total", NULL,
-                     "Bytes written to log segments."},
-    [G_LOG_WRITES] = {METRIC_COUNTER, "quorate_log_writes_total", NULL, "Group writes to log segments."},
-    [G_COLD_READS] = {METRIC_COUNTER, "quorate_log_cold_reads_total", NULL,
-                      "Entries read back from segments."},
-};
-
-struct consensus {
-    OBJECT_MAGIC;
-    struct consensus_config config;
-    char dir[META_SLOT_BYTES];
-    struct meta *meta;
-    struct log *log;
-    struct driver *driver; /* NULL before consensus_start() */
-    struct env_timer *timer;
-    struct read_index reads;
-    uint64_t read_deadline_ms;
-    struct buf out;
-    /* What the owner was last told of. */
-    bool dirty, settling, dead;
-    enum consensus_role role;
-    uint64_t term, leader;
-    struct metric counters[CONSENSUS_COUNTERS];
-};
-
-static struct consensus *consensus_of(void *ctx)
-{
-    return CAST(struct consensus, ctx, CONSENSUS_MAGIC);
-}
-
-static void die(struct consensus *c, const struct error *why)
+void consensus_die(struct consensus *c, const struct error *why)
 {
     if (!c->dead) {
         c->dead = true;
         c->config.fatal(c->config.ctx, why);
     }
 }
-
-/* driver_io: what the core decided, done. */
-
-static void io_save_vote(void *ctx, uint64_t term, uint64_t vote)
-{
-    struct consensus *c = consensus_of(ctx);
-    struct meta_state state = *meta_state(c->meta);
-    struct error e;
-
-    state.term = term;
-    state.vote = vote;
-    if (!c->dead && meta_save(c->meta, &state, &e) != 0) {
-        error_wrap(&e, "term %" PRIu64, term);
-        die(c, &e);
-    }
-}
-
-static uint64_t io_first(void *ctx)
-{
-    return log_first(consensus_of(ctx)->log);
-}
-
-static uint64_t io_last(void *ctx)
-{
-    return log_last(consensus_of(ctx)->log);
-}
-
-static uint64_t io_term(void *ctx, uint64_t index)
-{
-    return log_term(consensus_of(ctx)->log, index);
-}
-
-static bool io_get(void *ctx, uint64_t index, struct log_entry *ret_entry)
-{
-    struct error e;
-    return log_get(consensus_of(ctx)->log, index, ret_entry, &e) == 0;
-}
-
-static void io_append(void *ctx, uint64_t term, enum log_entry_type type, const void *p, uint32_t len)
-{
-    struct consensus *c = consensus_of(ctx);
-    struct error e;
-    if (!c->dead && log_append(c->log, term, type, p, len, &e) != 0) {
-        die(c, &e);
-    }
-}
-
-static void io_truncate(void *ctx, uint64_t index)
-{
-    log_truncate(consensus_of(ctx)->log, index);
-}
-
-static void io_flush(void *ctx)
-{
-    log_flush(consensus_of(ctx)->log);
-}
-
-static void io_send(void *ctx, const struct raft_message *message)
-{
-    struct consensus *c = consensus_of(ctx);
-    if (c->dead) {
-        return; /* what would be said may depend on what could not be written */
-    }
-    buf_clear(&c->out);
-    buf_put_u8(&c->out, ENVELOPE_CORE);
-    message_encode(message, &c->out);
-    if (c->out.failed == Q_OK) {
-        metric_add(&c->counters[C_MESSAGES_SENT], 1);
-        c->config.send(c->config.ctx, message->server_id, c->out.data, c->out.len);
-    }
-}
-
-static void io_applicable(void *ctx, uint64_t index)
-{
-    (void)index;
-    consensus_of(ctx)->dirty = true;
-}
-
-static void io_role(void *ctx, int state, uint64_t term, uint64_t leader)
-{
-    struct consensus *c = consensus_of(ctx);
-    enum consensus_role role = state == RAFT_LEADER      ? CONSENSUS_LEADER
-                               : state == RAFT_CANDIDATE ? CONSENSUS_CANDIDATE
-                                                         : CONSENSUS_FOLLOWER;
-    if (role == CONSENSUS_LEADER && c->role != CONSENSUS_LEADER) {
-        metric_add(&c->counters[C_ELECTIONS], 1);
-    }
-    metric_add(&c->counters[C_TERM_CHANGES], term != c->term);
-    metric_add(&c->counters[C_LEADER_CHANGES], leader != c->leader && leader != 0);
-    c->role = role;
-    c->term = term;
-    c->leader = leader;
-    c->dirty = true;
-}
-
-static void io_configuration(void *ctx, uint64_t index, const struct raft_configuration *configuration)
-{
-    (void)index;
-    (void)configuration;
-    consensus_of(ctx)->dirty = true;
-}
-
-/* The log is trimmed only below what every member has, so a leader of this version never has to send a
- * snapshot. */
-static void io_fetch_snapshot(void *ctx, uint64_t from, uint64_t index, uint64_t term)
-{
-    struct consensus *c = consensus_of(ctx);
-    struct error e;
-    error_set(&e, Q_MISMATCH,
-              "member %" PRIu64 " offers a snapshot at index %" PRIu64 " (term %" PRIu64
-              ") because this node lacks entries before it: its directory must be replaced",
-              from, index, term);
-    die(c, &e);
-}
-
-static void io_install_snapshot(void *ctx, const struct raft_snapshot_metadata *metadata)
-{
-    (void)ctx;
-    (void)metadata;
-    assert(!"a snapshot that was never staged cannot be installed");
-}
-
-static const struct driver_io io = {
-    .save_vote = io_save_vote,
-    .first = io_first,
-    .last = io_last,
-    .term = io_term,
-    .get = io_get,
-    .append = io_append,
-    .truncate = io_truncate,
-    .flush = io_flush,
-    .send = io_send,
-    .applicable = io_applicable,
-    .role = io_role,
-    .configuration = io_configuration,
-    .fetch_snapshot = io_fetch_snapshot,
-    .install_snapshot = io_install_snapshot,
-};
 
 /* After every event: reads, the owner, the timer. */
 
@@ -260,6 +44,24 @@ static void arm(struct consensus *c)
     env_timer_start(c->config.env, c->timer, at * 1000);
 }
 
+void consensus_settle_soon(struct consensus *c)
+{
+    env_timer_start(c->config.env, c->timer, 0);
+}
+
+static void update_gauges(struct consensus *c)
+{
+    struct log_stats stats;
+    log_stats(c->log, &stats);
+    metric_set(&c->counters[G_TERM], (int64_t)driver_term(c->driver));
+    metric_set(&c->counters[G_IS_LEADER], driver_state(c->driver) == RAFT_LEADER);
+    metric_set(&c->counters[G_COMMIT], (int64_t)driver_commit(c->driver));
+    metric_set(&c->counters[G_LAST], (int64_t)log_last(c->log));
+    metric_set(&c->counters[G_LOG_BYTES], (int64_t)stats.written_bytes);
+    metric_set(&c->counters[G_LOG_WRITES], (int64_t)stats.writes);
+    metric_set(&c->counters[G_COLD_READS], (int64_t)stats.cold_reads);
+}
+
 static void settle(struct consensus *c)
 {
     struct read_index_view v;
@@ -267,6 +69,7 @@ static void settle(struct consensus *c)
         return; /* the outer call goes round again */
     }
     c->settling = true;
+    update_gauges(c);
     do {
         view(c, &v);
         c->read_deadline_ms = read_index_poll(&c->reads, &v, env_now_ms(c->config.env),
@@ -282,18 +85,17 @@ static void settle(struct consensus *c)
     }
 }
 
-/* For calls of the driver that must not fail. */
-static void must(struct consensus *c, int rv, struct error *e, const char *what)
+void consensus_must(struct consensus *c, int rv, struct error *e, const char *what)
 {
     if (rv != 0) {
         error_wrap(e, "consensus core, %s", what);
-        die(c, e);
+        consensus_die(c, e);
     } else {
         settle(c);
     }
 }
 
-static void on_timer(void *owner)
+void consensus_on_timer(void *owner)
 {
     struct consensus *c = consensus_of(owner);
     struct error e;
@@ -302,255 +104,31 @@ static void on_timer(void *owner)
         return;
     }
     if (now >= driver_deadline(c->driver)) {
-        must(c, driver_timeout(c->driver, now, &e), &e, "timeout");
+        consensus_must(c, driver_timeout(c->driver, now, &e), &e, "timeout");
     } else {
         settle(c);
     }
 }
 
-static void on_durable(void *ctx, uint64_t index)
+void consensus_on_durable(void *ctx, uint64_t index)
 {
     struct consensus *c = consensus_of(ctx);
     struct error e;
-    if (!c->dead && c->driver != NULL) {
-        must(c, driver_durable(c->driver, env_now_ms(c->config.env), index, &e), &e, "durable entries");
-    }
-}
 
-static void on_log_failed(void *ctx, const struct error *why)
-{
-    die(consensus_of(ctx), why);
-}
-
-/* Opening. */
-
-static int encode_members(const struct consensus_config *config, struct raft_buffer *ret_bytes,
-                          struct error *e)
-{
-    struct raft_configuration members;
-    int rv = 0;
-
-    raft_configuration_init(&members);
-    for (unsigned i = 0; i < config->count && rv == 0; i++) {
-        rv = raft_configuration_add(&members, config->members[i].id, config->members[i].address, RAFT_VOTER);
-    }
-    if (rv == 0) {
-        rv = raft_configuration_encode(&members, ret_bytes);
-    }
-    raft_configuration_close(&members);
-    if (rv == RAFT_NOMEM) {
-        return error_set(e, Q_NOMEM, "out of memory for the member list");
-    }
-    return rv == 0 ? 0
-                   : error_set(e, Q_INVALID, "the member list is refused: an id or address is there twice");
-}
-
-static int open_meta(struct consensus *c, struct error *e)
-{
-    struct env *env = c->config.env;
-    struct meta_state state = {.node_id = c->config.id, .term = 1};
-    int rv = meta_open(env, c->dir, &c->meta, e);
-
-    if (rv == Q_NOT_FOUND) {
-        memcpy(state.cluster_id, c->config.cluster_id, CLUSTER_ID_BYTES);
-        env_random(env, &state.incarnation, sizeof state.incarnation);
-        return meta_create(env, c->dir, &state, &c->meta, e);
-    }
-    if (rv != 0) {
-        return rv;
-    }
-    if (memcmp(meta_state(c->meta)->cluster_id, c->config.cluster_id, CLUSTER_ID_BYTES) != 0) {
-        return error_set(e, Q_MISMATCH,
-                         "%s belongs to another cluster (another name or another list of members)", c->dir);
-    }
-    if (meta_state(c->meta)->node_id != c->config.id) {
-        return error_set(e, Q_MISMATCH, "%s belongs to node %" PRIu64 ", not to node %" PRIu64, c->dir,
-                         meta_state(c->meta)->node_id, c->config.id);
-    }
-    return 0;
-}
-
-static int open_log(struct consensus *c, struct log_report *ret_report, struct error *e)
-{
-    const struct meta_state *state = meta_state(c->meta);
-    struct log_config config = {
-        .env = c->config.env,
-        .dir = c->dir,
-        .cluster = get_le64(state->cluster_id),
-        .segment_bytes = c->config.segment_bytes,
-        .cache_bytes = c->config.cache_bytes,
-        .first_index = state->snapshot_index + 1,
-        .before_term = state->snapshot_term,
-        .durable = on_durable,
-        .failed = on_log_failed,
-        .ctx = c,
-    };
-    return log_open(&config, &c->log, ret_report, e);
-}
-
-/* Entry 1 of a new cluster: every member writes the same bytes, so they need not agree on it first. A node
- * that has voted had it once: there its absence is damage. */
-static int bootstrap(struct consensus *c, struct error *e)
-{
-    const struct meta_state *state = meta_state(c->meta);
-    struct raft_buffer bytes;
-    int rv;
-
-    if (log_last(c->log) > 0) {
-        return 0;
-    }
-    if (state->term > 1 || state->vote != 0) {
-        return error_set(e, Q_CORRUPT,
-                         "the log in %s is empty, but this node has taken part in term %" PRIu64
-                         ": its log is lost and it must not vote any more",
-                         c->dir, state->term);
-    }
-    rv = encode_members(&c->config, &bytes, e);
-    if (rv != 0) {
-        return rv;
-    }
-    rv = log_append(c->log, 1, LOG_CONFIGURATION, bytes.base, (uint32_t)bytes.len, e);
-    raft_free(bytes.base);
-    log_flush(c->log);
-    return rv;
-}
-
-int consensus_open(const struct consensus_config *config, struct consensus **ret_consensus,
-                   struct log_report *ret_report, struct error *e)
-{
-    struct consensus *c = calloc(1, sizeof *c);
-    struct log_report report;
-    int rv;
-
-    if (c == NULL) {
-        return error_set(e, Q_NOMEM, "out of memory for the consensus member");
-    }
-    c->magic = CONSENSUS_MAGIC;
-    c->config = *config;
-    c->role = CONSENSUS_FOLLOWER;
-    memcpy(c->counters, counter_table, sizeof counter_table);
-    for (unsigned i = 0; i < CONSENSUS_COUNTERS; i++) {
-        list_init(&c->counters[i].link);
-    }
-    read_index_init(&c->reads, &c->counters[C_READ_ROUNDS], &c->counters[C_READS]);
-    c->read_deadline_ms = UINT64_MAX;
-    buf_init(&c->out, MESSAGE_BYTES_MAX + 1);
-    if ((size_t)snprintf(c->dir, sizeof c->dir, "%s", config->dir) >= sizeof c->dir) {
-        rv = error_set(e, Q_INVALID, "the directory's name is longer than %zu bytes", sizeof c->dir - 1);
-        goto fail;
-    }
-    rv = open_meta(c, e);
-    if (rv == 0) {
-        rv = open_log(c, &report, e);
-    }
-    if (rv == 0) {
-        rv = bootstrap(c, e);
-    }
-    if (rv != 0) {
-        goto fail;
-    }
-    c->config.members = NULL;
-    c->config.count = 0;
-    *ret_report = report;
-    *ret_consensus = c;
-    return 0;
-
-fail:
-    consensus_free(c);
-    return rv;
-}
-
-/* The metadata that stands for the log before its first entry. */
-static int snapshot_metadata(const struct meta_state *state, struct raft_snapshot_metadata *ret_metadata,
-                             struct error *e)
-{
-    struct raft_buffer bytes = {(void *)(uintptr_t)state->configuration, state->configuration_len};
-    ret_metadata->index = state->snapshot_index;
-    ret_metadata->term = state->snapshot_term;
-    ret_metadata->configuration_index = state->configuration_index;
-    if (raft_configuration_decode(&bytes, &ret_metadata->configuration) != 0) {
-        return error_set(e, Q_CORRUPT, "the configuration in meta does not decode");
-    }
-    return 0;
-}
-
-int consensus_start(struct consensus *c, uint64_t applied, uint64_t applied_term, struct error *e)
-{
-    const struct meta_state *state = meta_state(c->meta);
-    struct raft_snapshot_metadata metadata;
-    struct driver_config config = {
-        .id = c->config.id,
-        .address = "self",
-        .election_ms = c->config.election_ms,
-        .heartbeat_ms = c->config.heartbeat_ms,
-        .inflight_max = INFLIGHT_MAX,
-        .message_bytes = APPEND_BYTES,
-        .io = &io,
-        .ctx = c,
-        .term = state->term,
-        .vote = state->vote,
-        .applied = applied,
-        .now_ms = env_now_ms(c->config.env),
-        .guards = GUARD_ALL,
-    };
-    char address[32];
-    int rv;
-
-    if (applied + 1 < log_first(c->log)) {
-        return error_set(e, Q_CORRUPT, "the database is at index %" PRIu64 " but the log begins at %" PRIu64,
-                         applied, log_first(c->log));
-    }
-    if (applied > log_last(c->log)) {
-        return error_set(e, Q_CORRUPT, "the database is at index %" PRIu64 " but the log ends at %" PRIu64,
-                         applied, log_last(c->log));
-    }
-    if (applied > 0 && log_term(c->log, applied) != applied_term) {
-        return error_set(e, Q_CORRUPT,
-                         "the database applied index %" PRIu64 " in term %" PRIu64
-                         " but the log has term %" PRIu64 " there",
-                         applied, applied_term, log_term(c->log, applied));
-    }
-    snprintf(address, sizeof address, "%" PRIu64, c->config.id);
-    config.address = address;
-    env_random(c->config.env, &config.seed, sizeof config.seed);
-    raft_configuration_init(&metadata.configuration);
-    if (state->snapshot_index > 0) {
-        rv = snapshot_metadata(state, &metadata, e);
-        if (rv != 0) {
-            return rv;
-        }
-        config.snapshot = &metadata;
-    }
-    c->timer = env_timer_new(c->config.env, on_timer, c);
-    rv = c->timer == NULL ? error_set(e, Q_NOMEM, "out of memory for a timer")
-                          : driver_new(&config, &c->driver, e);
-    raft_configuration_close(&metadata.configuration);
-    if (rv != 0) {
-        return rv;
-    }
-    c->term = driver_term(c->driver);
-    c->dirty = true;
-    if (log_durable(c->log) > 0) {
-        on_durable(
-            c, log_durable(c->log)); /* the first entry may have become durable before there was a driver */
-    } else {
-        arm(c);
-    }
-    return 0;
-}
-
-void consensus_free(struct consensus *c)
-{
-    if (c == NULL) {
+    if (c->dead) {
         return;
     }
-    env_timer_free(c->config.env, c->timer);
-    driver_free(c->driver);
-    log_close(c->log);
-    meta_close(c->meta);
-    buf_close(&c->out);
-    c->magic = 0;
-    free(c);
+    if (c->driver != NULL) {
+        consensus_must(c, driver_durable(c->driver, env_now_ms(c->config.env), index, &e), &e,
+                       "durable entries");
+    } else if (c->starting && index == log_last(c->log) && consensus_boot(c, &e) != 0) {
+        consensus_die(c, &e);
+    }
+}
+
+void consensus_on_log_failed(void *ctx, const struct error *why)
+{
+    consensus_die(consensus_of(ctx), why);
 }
 
 /* Messages. */
@@ -569,7 +147,7 @@ static int receive_core(struct consensus *c, uint64_t from, const uint8_t *bytes
     }
     rv = driver_receive(c->driver, env_now_ms(c->config.env), &message, &failed);
     message_close(&message, true);
-    must(c, rv, &failed, "message");
+    consensus_must(c, rv, &failed, "message");
     return 0;
 }
 
@@ -622,7 +200,7 @@ int consensus_submit(struct consensus *c, enum log_entry_type type, const void *
     if (rv == Q_NOT_LEADER) {
         return error_set(e, Q_NOT_LEADER, "%s", failed.text);
     }
-    must(c, rv, &failed, "submit");
+    consensus_must(c, rv, &failed, "submit");
     return 0;
 }
 
@@ -637,7 +215,7 @@ int consensus_transfer(struct consensus *c, uint64_t to, struct error *e)
     if (rv == Q_NOT_LEADER || rv == Q_NOT_FOUND || rv == Q_INVALID || rv == Q_BUSY) {
         return error_set(e, (enum error_code)rv, "%s", failed.text);
     }
-    must(c, rv, &failed, "transfer");
+    consensus_must(c, rv, &failed, "transfer");
     return 0;
 }
 
@@ -669,8 +247,9 @@ int consensus_compact(struct consensus *c, uint64_t index, struct error *e)
 {
     struct meta_state state = *meta_state(c->meta);
     struct raft_snapshot_metadata metadata = {.index = index, .term = log_term(c->log, index)};
+    uint64_t configuration_index;
     const struct raft_configuration *members =
-        driver_committed_configuration(c->driver, &metadata.configuration_index);
+        driver_committed_configuration(c->driver, &configuration_index);
     struct raft_buffer bytes;
     struct error failed;
     int rv;
@@ -679,9 +258,9 @@ int consensus_compact(struct consensus *c, uint64_t index, struct error *e)
     if (index <= state.snapshot_index) {
         return 0;
     }
-    if (metadata.configuration_index > index || metadata.configuration_index == 0) {
+    if (configuration_index > index || configuration_index == 0) {
         return error_set(e, Q_BUSY, "the configuration at index %" PRIu64 " is newer than index %" PRIu64,
-                         metadata.configuration_index, index);
+                         configuration_index, index);
     }
     if (raft_configuration_encode(members, &bytes) != 0) {
         return error_set(e, Q_NOMEM, "out of memory for the configuration");
@@ -700,18 +279,19 @@ int consensus_compact(struct consensus *c, uint64_t index, struct error *e)
     }
     state.snapshot_index = index;
     state.snapshot_term = metadata.term;
-    state.configuration_index = metadata.configuration_index;
+    state.configuration_index = configuration_index;
+    metadata.configuration_index = configuration_index;
     metadata.configuration = *members; /* borrowed: the driver copies */
     rv = meta_save(c->meta, &state, &failed);
     if (rv != 0) {
-        die(c, &failed);
+        consensus_die(c, &failed);
         return error_set(e, failed.code, "%s", failed.text);
     }
     rv = driver_compacted(c->driver, env_now_ms(c->config.env), &metadata, 0, &failed);
     if (rv == 0) {
         log_trim(c->log, index + 1);
     }
-    must(c, rv, &failed, "compaction");
+    consensus_must(c, rv, &failed, "compaction");
     return 0;
 }
 
@@ -735,7 +315,7 @@ int consensus_admit(struct consensus *c, uint64_t id, uint64_t incarnation, stru
     }
     state.peer[state.peers++] = (struct meta_peer){id, incarnation};
     if (meta_save(c->meta, &state, &failed) != 0) {
-        die(c, &failed);
+        consensus_die(c, &failed);
         return error_set(e, failed.code, "%s", failed.text);
     }
     return 0;

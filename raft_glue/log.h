@@ -72,6 +72,8 @@ uint64_t log_last(const struct log *l);
 uint64_t log_durable(const struct log *l);
 /* Term of an entry from first - 1 to last; 0 for any other index. No I/O. */
 uint64_t log_term(const struct log *l, uint64_t index);
+/* Type of an entry from first to last. No I/O. */
+enum log_entry_type log_type(const struct log *l, uint64_t index);
 /* Reads an entry from first to last: from memory, or blocking from its segment, then verified again.
  * Errors: Q_NOT_FOUND, Q_CORRUPT, Q_IO. */
 int log_get(struct log *l, uint64_t index, struct log_entry *ret_entry, struct error *e);

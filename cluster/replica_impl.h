@@ -1,0 +1,78 @@
+/* replica_impl: what the parts of replica share: the struct, and the events that tie its parts together.
+ * replica_open.c makes it, replica.c runs it, replica_status.c tells of it. */
+#ifndef QUORATE_CLUSTER_REPLICA_IMPL_H
+#define QUORATE_CLUSTER_REPLICA_IMPL_H
+
+#include "base/object.h"
+#include "cluster/compactor.h"
+#include "cluster/replica.h"
+#include "cluster/requests.h"
+#include "cluster/served.h"
+#include "raft_glue/applier.h"
+
+enum { REPLICA_MAGIC = 0x51c0de06, REPLICA_TICK_MS = 50 };
+
+enum frame_type { FRAME_CONSENSUS = 1, FRAME_QUESTION = 2, FRAME_ANSWER = 3 };
+
+struct replica {
+    OBJECT_MAGIC;
+    struct replica_config config;
+    char dir[REPLICA_DIR_MAX], name[256], listen[PEERS_ADDRESS_MAX + 1], api[PEERS_ADDRESS_MAX + 1];
+    struct peers_member members[PEERS_MAX];
+    uint8_t secret[PEERS_SECRET_MAX];
+    uint8_t cluster_id[CLUSTER_ID_BYTES];
+
+    struct env_file *lock;
+    struct store *store;
+    struct consensus *consensus;
+    struct batcher *batcher;
+    struct applier *applier;
+    struct forward *forward;
+    struct requests *requests;
+    struct served *served;
+    struct compactor *compactor;
+    struct peers *peers;
+    struct env_timer *tick, *kick;
+    struct list waits; /* struct replica_wait */
+
+    enum consensus_role told_role; /* what the operator's log said last */
+    uint64_t told_term, told_leader;
+    uint64_t term_changes, leader_changes;
+    bool fenced, dead;
+    void (*stopped)(void *ctx);
+    void *stopped_ctx;
+    uint64_t stop_deadline_ms;
+    bool peers_closing;
+};
+
+static inline struct replica *replica_of(void *ctx)
+{
+    return CAST(struct replica, ctx, REPLICA_MAGIC);
+}
+
+/* A line for the operator. */
+void replica_say(struct replica *r, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* Callbacks of the parts; the context is the replica. */
+void replica_on_fatal(void *ctx, const struct error *why);
+void replica_on_changed(void *ctx);
+void replica_on_applied(void *ctx, uint64_t index, uint64_t term, struct cursor results);
+void replica_on_advanced(void *ctx);
+void replica_on_diverged(void *ctx, uint64_t index);
+void replica_on_compacted(void *ctx, uint64_t index, const struct error *failed);
+void replica_on_question(void *ctx, const struct forward_question *question, const uint8_t *command,
+                         size_t n);
+void replica_on_received(void *ctx, uint64_t from, uint8_t type, const uint8_t *body, size_t n);
+int replica_on_admit(void *ctx, uint64_t id, uint64_t incarnation, struct error *e);
+void replica_on_up(void *ctx, uint64_t id);
+void replica_on_down(void *ctx, uint64_t id);
+void replica_on_refused(void *ctx, const char *who, const struct error *why);
+void replica_on_tick(void *owner);
+void replica_on_kick(void *owner);
+void replica_consensus_sends(void *ctx, uint64_t to, const uint8_t *bytes, size_t n);
+bool replica_forward_sends(void *ctx, uint64_t to, uint8_t type, const void *body, size_t n);
+uint64_t replica_applied_now(void *ctx);
+uint64_t replica_leader_contact_ms(void *ctx);
+bool replica_is_fenced(void *ctx);
+
+#endif

@@ -1,0 +1,287 @@
+/* A replica from its configuration to its running parts, and back to nothing. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cluster/cluster_id.h"
+#include "cluster/replica_impl.h"
+
+enum {
+    BACKLOG_MAX = 64,    /* entries committed but not yet applied, beyond which commands wait */
+    ANSWER_EXTRA = 1024, /* of a forwarded answer besides its result */
+};
+
+static int copy_config(struct replica *r, const struct replica_config *config, struct error *e)
+{
+    const char *own = NULL;
+
+    r->config = *config;
+    if (config->count == 0 || config->count > PEERS_MAX) {
+        return error_set(e, Q_INVALID, "a cluster has 1 to %d members, not %u", PEERS_MAX, config->count);
+    }
+    memcpy(r->members, config->members, config->count * sizeof *config->members);
+    for (unsigned i = 0; i < config->count; i++) {
+        own = r->members[i].id == config->id ? r->members[i].address : own;
+        for (unsigned j = 0; j < i; j++) {
+            if (r->members[i].id == r->members[j].id ||
+                strcmp(r->members[i].address, r->members[j].address) == 0) {
+                return error_set(e, Q_INVALID,
+                                 "members %u and %u have the same id or address (%" PRIu64 ", %s)", j + 1,
+                                 i + 1, r->members[i].id, r->members[i].address);
+            }
+        }
+    }
+    if (own == NULL) {
+        return error_set(e, Q_INVALID, "node id %" PRIu64 " is not in the list of members", config->id);
+    }
+    if (config->secret_len > sizeof r->secret) {
+        return error_set(e, Q_INVALID, "the cluster secret is longer than %zu bytes", sizeof r->secret);
+    }
+    memcpy(r->secret, config->secret, config->secret_len);
+    if ((size_t)snprintf(r->dir, sizeof r->dir, "%s", config->dir) >= sizeof r->dir - 32) {
+        return error_set(e, Q_INVALID, "the directory's name is longer than %zu bytes", sizeof r->dir - 33);
+    }
+    snprintf(r->name, sizeof r->name, "%s", config->cluster_name);
+    snprintf(r->listen, sizeof r->listen, "%s", config->listen ? config->listen : own);
+    snprintf(r->api, sizeof r->api, "%s", config->api_address ? config->api_address : "");
+    r->config.members = r->members;
+    r->config.secret = r->secret;
+    r->config.dir = r->dir;
+    r->config.cluster_name = r->name;
+    r->config.listen = r->listen;
+    r->config.api_address = r->api;
+    cluster_id_make(r->name, r->members, config->count, r->cluster_id);
+    return 0;
+}
+
+static uint64_t elapsed_ns(void *ctx)
+{
+    return env_now_us(ctx) * 1000;
+}
+
+static int open_store(struct replica *r, struct error *e)
+{
+    char path[REPLICA_DIR_MAX];
+    struct store_config config = {
+        .path = r->config.in_memory ? NULL : path,
+        .vfs = r->config.vfs,
+        .readers = r->config.readers,
+        .result_max = r->config.result_max,
+        .foreign_keys = r->config.foreign_keys,
+        .elapsed_ns = elapsed_ns,
+        .ctx = r->config.env,
+    };
+    snprintf(path, sizeof path, "%.*s/db.sqlite", (int)sizeof path - 16, r->dir);
+    return store_open(&config, &r->store, e);
+}
+
+static int open_consensus(struct replica *r, struct error *e)
+{
+    struct consensus_server servers[PEERS_MAX];
+    struct log_report report;
+    struct consensus_config config = {
+        .env = r->config.env,
+        .dir = r->dir,
+        .id = r->config.id,
+        .members = servers,
+        .count = r->config.count,
+        .election_ms = r->config.election_ms,
+        .heartbeat_ms = r->config.heartbeat_ms,
+        .segment_bytes = r->config.segment_bytes,
+        .cache_bytes = r->config.cache_bytes,
+        .send = replica_consensus_sends,
+        .changed = replica_on_changed,
+        .fatal = replica_on_fatal,
+        .ctx = r,
+    };
+    int rv;
+
+    memcpy(config.cluster_id, r->cluster_id, CLUSTER_ID_BYTES);
+    for (unsigned i = 0; i < r->config.count; i++) {
+        servers[i] = (struct consensus_server){r->members[i].id, r->members[i].address};
+    }
+    rv = consensus_open(&config, &r->consensus, &report, e);
+    if (rv == 0) {
+        replica_say(r,
+                    "log_opened first=%" PRIu64 " last=%" PRIu64 " segments=%" PRIu64 " torn_bytes=%" PRIu64,
+                    report.first, report.last, report.segments, report.torn_bytes);
+    }
+    return rv;
+}
+
+static int make_parts(struct replica *r, struct error *e)
+{
+    struct env *env = r->config.env;
+    struct batcher_config batcher = {
+        .env = env,
+        .consensus = r->consensus,
+        .inflight_max = r->config.batches_inflight,
+        .backlog_max = BACKLOG_MAX,
+        .queue_bytes = r->config.queue_bytes,
+        .queue_commands = r->config.queue_commands,
+        .grace_ms = r->config.election_ms / 2,
+    };
+    struct applier_config applier = {
+        .env = env,
+        .consensus = r->consensus,
+        .store = r->store,
+        .applied = replica_on_applied,
+        .advanced = replica_on_advanced,
+        .diverged = replica_on_diverged,
+        .fatal = replica_on_fatal,
+        .ctx = r,
+    };
+    struct forward_config forward = {
+        .env = env,
+        .grace_ms = r->config.election_ms / 2,
+        .send = replica_forward_sends,
+        .question_type = FRAME_QUESTION,
+        .answer_type = FRAME_ANSWER,
+        .asked = replica_on_question,
+        .answer_max = r->config.result_max + ANSWER_EXTRA,
+        .ctx = r,
+    };
+    struct requests_config requests = {
+        .env = env,
+        .id = r->config.id,
+        .consensus = r->consensus,
+        .store = r->store,
+        .result_max = r->config.result_max,
+        .applied = replica_applied_now,
+        .leader_contact_ms = replica_leader_contact_ms,
+        .fenced = replica_is_fenced,
+        .ctx = r,
+    };
+    struct compactor_config compactor = {
+        .env = env,
+        .consensus = r->consensus,
+        .store = r->store,
+        /* A database in memory is rebuilt from the log: nothing of it may go. */
+        .bytes = r->config.in_memory ? UINT64_MAX : r->config.compact_bytes,
+        .done = replica_on_compacted,
+        .ctx = r,
+    };
+    int rv = batcher_new(&batcher, &r->batcher, e);
+
+    if (rv == 0) {
+        rv = applier_new(&applier, &r->applier, e);
+    }
+    if (rv == 0) {
+        rv = forward_new(&forward, &r->forward, e);
+    }
+    if (rv == 0) {
+        requests.batcher = r->batcher;
+        requests.forward = r->forward;
+        rv = requests_new(&requests, &r->requests, e);
+    }
+    if (rv == 0) {
+        struct served_config served = {r->consensus, r->batcher, r->forward};
+        rv = served_new(&served, &r->served, e);
+    }
+    if (rv == 0) {
+        rv = compactor_new(&compactor, &r->compactor, e);
+    }
+    return rv;
+}
+
+int replica_open(const struct replica_config *config, struct replica **ret_replica, struct error *e)
+{
+    struct replica *r = calloc(1, sizeof *r);
+    char lock[REPLICA_DIR_MAX];
+    int rv;
+
+    if (r == NULL) {
+        return error_set(e, Q_NOMEM, "out of memory for the replica");
+    }
+    r->magic = REPLICA_MAGIC;
+    list_init(&r->waits);
+    rv = copy_config(r, config, e);
+    if (rv == 0) {
+        rv = env_make_dir(config->env, r->dir, e);
+    }
+    if (rv == 0) {
+        snprintf(lock, sizeof lock, "%.*s/lock", (int)sizeof lock - 8, r->dir);
+        rv = env_lock(config->env, lock, &r->lock, e);
+    }
+    if (rv == 0) {
+        rv = open_consensus(r, e);
+    }
+    if (rv == 0) {
+        rv = open_store(r, e);
+    }
+    if (rv == 0) {
+        rv = make_parts(r, e);
+    }
+    if (rv == 0) {
+        r->tick = env_timer_new(config->env, replica_on_tick, r);
+        r->kick = env_timer_new(config->env, replica_on_kick, r);
+        rv = r->tick && r->kick ? 0 : error_set(e, Q_NOMEM, "out of memory for a timer");
+    }
+    if (rv != 0) {
+        replica_free(r);
+        return rv;
+    }
+    *ret_replica = r;
+    return 0;
+}
+
+int replica_start(struct replica *r, struct error *e)
+{
+    const struct store_position *at = applier_position(r->applier);
+    struct peers_config peers = {
+        .env = r->config.env,
+        .id = r->config.id,
+        .incarnation = consensus_meta(r->consensus)->incarnation,
+        .listen = r->listen,
+        .api_address = r->api,
+        .members = r->members,
+        .count = r->config.count,
+        .secret = r->secret,
+        .secret_len = r->config.secret_len,
+        .admit = replica_on_admit,
+        .received = replica_on_received,
+        .up = replica_on_up,
+        .down = replica_on_down,
+        .refused = replica_on_refused,
+        .ctx = r,
+    };
+    int rv;
+
+    memcpy(peers.cluster_id, r->cluster_id, sizeof peers.cluster_id);
+    replica_say(
+        r, "start id=%" PRIu64 " cluster=%s members=%u applied=%" PRIu64 " last=%" PRIu64 " term=%" PRIu64,
+        r->config.id, r->name, r->config.count, at->index, consensus_last(r->consensus),
+        consensus_term(r->consensus));
+    r->told_term = consensus_term(r->consensus);
+    rv = peers_open(&peers, &r->peers, e);
+    if (rv == 0) {
+        rv = consensus_start(r->consensus, at->index, at->term, e);
+    }
+    if (rv == 0) {
+        env_timer_start(r->config.env, r->tick, env_now_us(r->config.env) + REPLICA_TICK_MS * 1000);
+    }
+    return rv;
+}
+
+void replica_free(struct replica *r)
+{
+    if (r == NULL) {
+        return;
+    }
+    env_timer_free(r->config.env, r->tick);
+    env_timer_free(r->config.env, r->kick);
+    peers_free(r->peers);
+    compactor_free(r->compactor);
+    requests_free(r->requests);
+    served_free(r->served);
+    forward_free(r->forward);
+    applier_free(r->applier);
+    batcher_free(r->batcher);
+    consensus_free(r->consensus);
+    store_close(r->store);
+    env_close(r->config.env, r->lock);
+    explicit_bzero(r->secret, sizeof r->secret);
+    r->magic = 0;
+    free(r);
+}

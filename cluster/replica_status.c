@@ -1,0 +1,67 @@
+/* What a replica tells of itself. */
+#include <stdio.h>
+#include <string.h>
+
+#include "cluster/replica_impl.h"
+
+static void member_status(struct replica *r, const struct peers_member *member, struct replica_member *to)
+{
+    bool self = member->id == r->config.id;
+    uint64_t heard = self || r->peers == NULL ? 0 : peers_last_received_ms(r->peers, member->id);
+
+    *to = (struct replica_member){
+        .id = member->id,
+        .voter = consensus_is_voter(r->consensus, member->id),
+        .leader = member->id == consensus_leader(r->consensus),
+        .reachable = self || (r->peers != NULL && peers_connected(r->peers, member->id)),
+        .match = consensus_match(r->consensus, member->id),
+        .last_heard_ms = heard ? env_now_ms(r->config.env) - heard : 0,
+    };
+    memcpy(to->address, member->address, sizeof to->address);
+    snprintf(to->api_address, sizeof to->api_address, "%s",
+             self       ? r->api
+             : r->peers ? peers_api_address(r->peers, member->id)
+                        : "");
+}
+
+void replica_status(struct replica *r, struct replica_status *ret_status)
+{
+    static const char *const names[] = {"follower", "candidate", "leader"};
+    const struct store_position *at = applier_position(r->applier);
+    struct replica_status *s = ret_status;
+
+    memset(s, 0, sizeof *s);
+    s->id = r->config.id;
+    s->term = consensus_term(r->consensus);
+    s->leader = consensus_leader(r->consensus);
+    s->state = r->stopped ? "stopping" : names[consensus_role(r->consensus)];
+    memcpy(s->cluster_id, r->cluster_id, sizeof s->cluster_id);
+    memcpy(s->cluster_name, r->name, sizeof s->cluster_name);
+    s->incarnation = consensus_meta(r->consensus)->incarnation;
+    s->log_first = consensus_first(r->consensus);
+    s->log_last = consensus_last(r->consensus);
+    s->log_durable = consensus_durable(r->consensus);
+    s->commit = consensus_commit(r->consensus);
+    s->applied = at->index;
+    memcpy(s->digest, at->digest, DIGEST_BYTES);
+    s->snapshot_index = consensus_compacted_index(r->consensus);
+    s->last_leader_contact_ms = replica_leader_contact_ms(r);
+    s->ready = s->leader != 0 && at->term == s->term && !r->fenced && r->stopped == NULL;
+    s->term_changes = r->term_changes;
+    s->leader_changes = r->leader_changes;
+    s->fenced = r->fenced;
+    s->count = r->config.count;
+    for (unsigned i = 0; i < r->config.count; i++) {
+        member_status(r, &r->members[i], &s->members[i]);
+    }
+}
+
+void replica_metrics(struct replica *r, struct metrics *metrics)
+{
+    consensus_metrics(r->consensus, metrics);
+    batcher_metrics(r->batcher, metrics);
+    applier_metrics(r->applier, metrics);
+    requests_metrics(r->requests, metrics);
+    served_metrics(r->served, metrics);
+    peers_metrics(r->peers, metrics);
+}

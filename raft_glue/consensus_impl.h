@@ -1,0 +1,73 @@
+/* consensus_impl: what consensus.c, consensus_io.c and consensus_open.c share: the struct and its events. */
+#ifndef QUORATE_RAFT_GLUE_CONSENSUS_IMPL_H
+#define QUORATE_RAFT_GLUE_CONSENSUS_IMPL_H
+
+#include "base/object.h"
+#include "raft_glue/consensus.h"
+#include "raft_glue/driver.h"
+#include "raft_glue/read_index.h"
+
+enum { CONSENSUS_MAGIC = 0x51c0de01, CONSENSUS_DIR_MAX = 4096 };
+
+enum consensus_counter {
+    C_ELECTIONS,
+    C_TERM_CHANGES,
+    C_LEADER_CHANGES,
+    C_MESSAGES_SENT,
+    C_MESSAGES_RECEIVED,
+    C_MESSAGES_REFUSED,
+    C_READ_ROUNDS,
+    C_READS,
+    G_TERM,
+    G_IS_LEADER,
+    G_COMMIT,
+    G_LAST,
+    G_LOG_BYTES,
+    G_LOG_WRITES,
+    G_COLD_READS,
+    CONSENSUS_COUNTERS
+};
+
+struct consensus {
+    OBJECT_MAGIC;
+    struct consensus_config config;
+    char dir[CONSENSUS_DIR_MAX];
+    struct meta *meta;
+    struct log *log;
+    struct driver *driver; /* NULL until consensus_start() was called and the log is durable */
+    bool starting;
+    uint64_t applied; /* what the database held at consensus_start() */
+    struct env_timer *timer;
+    struct read_index reads;
+    uint64_t read_deadline_ms;
+    struct buf out;
+    /* What the owner was last told of. */
+    bool dirty, settling, dead;
+    enum consensus_role role;
+    uint64_t term, leader;
+    struct metric counters[CONSENSUS_COUNTERS];
+};
+
+static inline struct consensus *consensus_of(void *ctx)
+{
+    return CAST(struct consensus, ctx, CONSENSUS_MAGIC);
+}
+
+/* What the core is given to act through; the context is the consensus. */
+extern const struct driver_io consensus_io;
+
+/* Tells the owner, once, that the process must stop. */
+void consensus_die(struct consensus *c, const struct error *why);
+/* After a call of the driver that must not fail: settles, or dies with E. */
+void consensus_must(struct consensus *c, int rv, struct error *e, const char *what);
+/* The same as after an event, but from the timer. */
+void consensus_settle_soon(struct consensus *c);
+/* The core's timer. */
+void consensus_on_timer(void *owner);
+/* Makes the driver once the log is durable; part of consensus_start(). */
+int consensus_boot(struct consensus *c, struct error *e);
+/* The log's callbacks. */
+void consensus_on_durable(void *ctx, uint64_t index);
+void consensus_on_log_failed(void *ctx, const struct error *why);
+
+#endif
