@@ -8,8 +8,11 @@
 
 enum { SERVED_MAGIC = 0x51c0de09 };
 
-static const struct metric questions_row = {METRIC_COUNTER, "quorate_requests_served_total", NULL,
-                                            "Questions of other nodes answered."};
+static const struct metric questions_row = {
+    .kind = METRIC_COUNTER,
+    .name = "quorate_requests_served_total",
+    .help = "Questions of other nodes answered.",
+};
 
 struct served {
     OBJECT_MAGIC;
