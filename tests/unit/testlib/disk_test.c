@@ -455,6 +455,53 @@ static void a_synced_rename_and_unlink_are_never_undone(void **state)
     }
 }
 
+static void of_changes_to_one_file_none_survives_without_the_earlier_ones(void **state)
+{
+    (void)state;
+    unsigned at[3] = {0};
+    for (uint64_t seed = 0; seed < SEEDS; seed++) {
+        struct machine m;
+        machine_start(&m, seed);
+        env_close(m.env, make_file(&m, "/d/a", 0));
+        assert_int_equal(env_rename(m.env, "/d/a", "/d/b", NULL), 0);
+        assert_int_equal(env_rename(m.env, "/d/b", "/d/c", NULL), 0);
+
+        machine_crash(&m);
+
+        unsigned a = look(&m, "/d/a", 0) == ' ';
+        unsigned b = look(&m, "/d/b", 0) == ' ';
+        unsigned c = look(&m, "/d/c", 0) == ' ';
+        assert_int_equal(a + b + c, 1);
+        at[0] += a;
+        at[1] += b;
+        at[2] += c;
+        sim_free(m.sim);
+    }
+    assert_true(at[0] > 0 && at[1] > 0 && at[2] > 0);
+}
+
+static void the_sync_of_one_directory_saves_what_its_changes_stand_on_elsewhere(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 0; seed < SEEDS; seed++) {
+        struct machine m;
+        machine_start(&m, seed);
+        assert_int_equal(env_make_dir(m.env, "/e", NULL), 0);
+        assert_int_equal(env_sync_dir(m.env, "/", NULL), 0);
+        env_close(m.env, make_file(&m, "/d/a", 0));
+        assert_int_equal(env_rename(m.env, "/d/a", "/d/b", NULL), 0);
+        assert_int_equal(env_rename(m.env, "/d/b", "/e/c", NULL), 0);
+        assert_int_equal(env_sync_dir(m.env, "/e", NULL), 0);
+
+        machine_crash(&m);
+
+        assert_int_equal(look(&m, "/d/a", 0), '-');
+        assert_int_equal(look(&m, "/d/b", 0), '-');
+        assert_int_equal(look(&m, "/e/c", 0), ' ');
+        sim_free(m.sim);
+    }
+}
+
 static void a_new_directory_may_vanish_with_all_its_files_until_its_parent_is_synced(void **state)
 {
     (void)state;
@@ -559,6 +606,8 @@ int main(void)
         cmocka_unit_test(a_name_is_durable_only_after_a_sync_of_its_directory),
         cmocka_unit_test(a_rename_without_a_directory_sync_is_kept_or_undone_as_a_whole),
         cmocka_unit_test(a_synced_rename_and_unlink_are_never_undone),
+        cmocka_unit_test(of_changes_to_one_file_none_survives_without_the_earlier_ones),
+        cmocka_unit_test(the_sync_of_one_directory_saves_what_its_changes_stand_on_elsewhere),
         cmocka_unit_test(a_new_directory_may_vanish_with_all_its_files_until_its_parent_is_synced),
         cmocka_unit_test(a_directory_lists_every_name_once_in_no_particular_order),
         cmocka_unit_test(power_lost_in_the_nth_operation_leaves_the_earlier_ones),

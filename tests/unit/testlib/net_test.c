@@ -2,7 +2,7 @@
 #include "tests/lib/sim.h"
 #include "tests/unit/test.h"
 
-enum { SECOND = 1000000, SEEDS = 100, HEARD_MAX = 4096 };
+enum { SECOND = 1000000, SEEDS = 100, HEARD_MAX = 512 * 1024 };
 
 /* One end of a connection, and all that it was told. */
 struct end {
@@ -11,7 +11,7 @@ struct end {
     unsigned opened, drained, closed, pieces;
     enum error_code why; /* Q_OK: closed by this side */
     char why_text[ERROR_TEXT_MAX];
-    uint8_t heard[HEARD_MAX * 8];
+    uint8_t heard[HEARD_MAX];
     size_t n_heard;
 };
 
@@ -370,6 +370,47 @@ static void a_cut_of_one_direction_lets_the_other_pass_but_not_for_long(void **s
     pair_free(p);
 }
 
+static void nothing_more_is_taken_while_the_acknowledgements_are_cut(void **state)
+{
+    (void)state;
+    struct pair *p = pair_connected(1);
+    size_t n = SIM_NET_WINDOW / 16;
+    sim_net_cut(sim_network(p->sim), p->node[1], p->node[0], true);
+
+    for (unsigned i = 0; i < 20; i++) {
+        env_send(p->env[0], p->client.conn, calloc(1, n), n);
+    }
+    run_for(p, SECOND);
+    assert_int_equal(p->server.n_heard, 16 * n);
+    assert_int_equal(env_unsent(p->env[0], p->client.conn), 4 * n);
+
+    sim_net_heal(sim_network(p->sim));
+    run_for(p, SECOND);
+    assert_int_equal(p->server.n_heard, 20 * n);
+    assert_int_equal(env_unsent(p->env[0], p->client.conn), 0);
+    pair_free(p);
+}
+
+static void what_waits_for_a_crashed_machine_is_reset_when_it_boots(void **state)
+{
+    (void)state;
+    unsigned waited = 0;
+    for (uint64_t seed = 0; seed < SEEDS; seed++) {
+        struct pair *p = pair_connected(seed);
+        sim_node_crash(p->node[1]);
+        send_number(&p->client, 0);
+        run_for(p, SECOND);
+        waited += 1 - p->client.closed;
+        server_start(p);
+        run_for(p, SECOND);
+
+        assert_int_equal(p->client.closed, 1);
+        assert_string_equal(p->client.why_text, "n2:1: Connection reset by peer");
+        pair_free(p);
+    }
+    assert_true(waited > SEEDS / 5);
+}
+
 static void dialling_over_a_cut_waits_and_then_times_out(void **state)
 {
     (void)state;
@@ -622,6 +663,8 @@ int main(void)
         cmocka_unit_test(a_short_cut_delays_and_loses_nothing),
         cmocka_unit_test(a_long_cut_breaks_the_side_that_sent_and_the_silent_side_never_notices),
         cmocka_unit_test(a_cut_of_one_direction_lets_the_other_pass_but_not_for_long),
+        cmocka_unit_test(nothing_more_is_taken_while_the_acknowledgements_are_cut),
+        cmocka_unit_test(what_waits_for_a_crashed_machine_is_reset_when_it_boots),
         cmocka_unit_test(dialling_over_a_cut_waits_and_then_times_out),
         cmocka_unit_test(a_crash_breaks_the_other_side_soon_or_late_and_what_arrived_is_a_prefix),
         cmocka_unit_test(a_silent_side_hears_of_a_crash_when_it_sends_after_the_boot),
