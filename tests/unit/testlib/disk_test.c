@@ -590,6 +590,32 @@ static void power_lost_in_the_nth_operation_leaves_the_earlier_ones(void **state
     }
 }
 
+static void power_lost_in_a_durable_write_may_tear_it(void **state)
+{
+    (void)state;
+    unsigned both = 0, one = 0, none = 0;
+    for (uint64_t seed = 0; seed < SEEDS; seed++) {
+        struct machine m;
+        uint8_t bytes[1024];
+        machine_start(&m, seed);
+        struct env_file *f = make_file(&m, "/d/f", ENV_DURABLE);
+        put(&m, f, 0, 'a', sizeof bytes);
+        memset(bytes, 'b', sizeof bytes);
+
+        sim_node_crash_in(m.node, 1);
+        assert_int_equal(env_write(m.env, f, 0, bytes, sizeof bytes, NULL), Q_CLOSED);
+        m.env = sim_node_boot(m.node);
+
+        unsigned kept = look(&m, "/d/f", 0) == 'b';
+        kept += look(&m, "/d/f", 512) == 'b';
+        none += kept == 0;
+        one += kept == 1;
+        both += kept == 2;
+        sim_free(m.sim);
+    }
+    assert_true(none > 0 && one > 0 && both > 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -611,6 +637,7 @@ int main(void)
         cmocka_unit_test(a_new_directory_may_vanish_with_all_its_files_until_its_parent_is_synced),
         cmocka_unit_test(a_directory_lists_every_name_once_in_no_particular_order),
         cmocka_unit_test(power_lost_in_the_nth_operation_leaves_the_earlier_ones),
+        cmocka_unit_test(power_lost_in_a_durable_write_may_tear_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
