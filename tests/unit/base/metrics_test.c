@@ -36,7 +36,8 @@ static void rendering_counts_every_observation_once(void **state)
     buf_put_u8(&out, 0);
 
     const char *text = (const char *)out.data;
-    assert_non_null(strstr(text, "# TYPE a_total counter\na_total{code=\"200\"} 0\na_total{code=\"500\"} 3\n"));
+    assert_non_null(
+        strstr(text, "# TYPE a_total counter\na_total{code=\"200\"} 0\na_total{code=\"500\"} 3\n"));
     assert_non_null(strstr(text, "b_seconds_bucket{le=\"0.0001\"} 1\n"));
     assert_non_null(strstr(text, "b_seconds_bucket{le=\"0.0005\"} 2\n"));
     assert_non_null(strstr(text, "b_seconds_bucket{le=\"+Inf\"} 3\n"));

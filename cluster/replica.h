@@ -1,0 +1,146 @@
+/* replica: a whole node without its doors: store, log, consensus and peers, tied together.
+ * It does not know HTTP, the command line, or which world it runs in: everything outside comes through struct
+ * env, so the daemon and the simulator run the same code.
+ *
+ * Threads: loop only, but for the parts that it hands to the apply, reader and worker lanes itself. */
+#ifndef QUORATE_CLUSTER_REPLICA_H
+#define QUORATE_CLUSTER_REPLICA_H
+
+#include "base/env.h"
+#include "base/metrics.h"
+#include "cluster/peers.h"
+#include "storage/batch.h"
+
+struct replica;
+
+enum { REPLICA_DIR_MAX = 4096 };
+
+struct replica_config {
+    struct env *env;
+    const char *dir; /* of this node alone; made if need be; copied, as are all strings */
+    uint64_t id;
+    const struct peers_member *members; /* the first configuration; the same on all of them */
+    unsigned count;
+    const char *cluster_name; /* with the member list it makes the cluster id */
+    const char *listen;       /* peers' address to listen on; NULL: the one in the member list */
+    const char *api_address;
+    const uint8_t *secret;
+    size_t secret_len;
+    bool in_memory; /* storage=memory: the database is rebuilt from the log at each start */
+    const char *vfs;
+    bool foreign_keys;
+    unsigned readers;
+    unsigned election_ms, heartbeat_ms;
+    unsigned batches_inflight;            /* entries that may be on their way at once, 1 to 4 */
+    uint64_t queue_bytes, queue_commands; /* waiting for the batcher; beyond it Q_BUSY */
+    uint64_t command_max;                 /* bytes of one command */
+    uint64_t result_max;                  /* bytes of one result */
+    uint64_t segment_bytes, cache_bytes;
+    uint64_t compact_bytes; /* log since the last compaction that starts the next one */
+    /* One line for the operator: `event key=value ...`. */
+    void (*log)(void *ctx, const char *line);
+    /* The disk or the database failed: the process must stop now. Called once. */
+    void (*fatal)(void *ctx, const struct error *why);
+    void *ctx;
+};
+
+/* Blocking: locks the directory, opens meta, log and database, verifies them, replays nothing. Errors name
+ * what is wrong and where: Q_INVALID, Q_CONFLICT (the directory is in use), Q_MISMATCH (another cluster, id,
+ * version), Q_CORRUPT, Q_IO, Q_NO_SPACE, Q_NOMEM. */
+int replica_open(const struct replica_config *config, struct replica **ret_replica, struct error *e);
+/* Listens, dials the members, starts the core. */
+int replica_start(struct replica *r, struct error *e);
+/* Refuses new work, hands leadership over if it leads, answers or fails what is pending, makes the database
+ * durable and closes. STOPPED comes once; then replica_free(). */
+void replica_stop(struct replica *r, void (*stopped)(void *ctx));
+/* Also after a crash of a simulated world, without replica_stop(): pending requests get no callback. NULL is
+ * fine. */
+void replica_free(struct replica *r);
+
+enum read_level {
+    READ_NONE,         /* what this node has, at once */
+    READ_WEAK,         /* what the node that thinks it leads has */
+    READ_LINEARIZABLE, /* nothing older than the request: leadership confirmed by a majority */
+    READ_STRONG,       /* through the log */
+};
+
+struct replica_answer {
+    struct error error; /* code Q_OK: there is a result. Q_NO_LEADER, Q_BUSY, Q_TIMEOUT, Q_TOO_BIG: nothing
+                           was done. Q_UNKNOWN: a write that may or may not be applied later */
+    const uint8_t
+        *result; /* storage/result.h; borrowed until done returns. NULL if FORMAT was called instead */
+    size_t len;
+    uint64_t index;     /* the log index that the answer reflects */
+    bool logged;        /* it went through the log */
+    uint64_t served_by; /* node id: where the command ran or the read index came from */
+};
+
+/* One request. The caller embeds it, fills the first part and leaves it alone until DONE, which comes exactly
+ * once on the loop, never inside replica_submit(). */
+struct replica_request {
+    const uint8_t *command; /* storage/command.h, already checked; kept until DONE */
+    size_t len;
+    enum read_level level; /* of commands that read */
+    uint64_t freshness_ms; /* READ_NONE on a follower: Q_CONFLICT "stale read" if the leader was last heard of
+                              longer ago; 0: any age */
+    uint64_t timeout_ms;   /* until DONE at the latest */
+    uint64_t sql_timeout_ms; /* of each reading statement; 0: none */
+    bool only_here;          /* Q_NOT_LEADER instead of forwarding to the leader (the caller redirects) */
+    /* Optional. For answers computed on a reader: called there with the result, so that turning rows into
+     * reply bytes is not the loop's work. */
+    void (*format)(struct replica_request *, const uint8_t *result, size_t n);
+    void (*done)(struct replica_request *, const struct replica_answer *);
+    /* Private. */
+    struct list link;
+    struct env_work work;
+    void *impl[4];
+    uint64_t state[4];
+};
+
+/* Runs a command: writes through the log (from a follower by way of the leader), reads by their level.
+ * A COMMAND_SQL_REQUEST whose statements all read counts as a read. */
+void replica_submit(struct replica *r, struct replica_request *request);
+
+struct replica_member {
+    uint64_t id;
+    char address[PEERS_ADDRESS_MAX + 1], api_address[PEERS_ADDRESS_MAX + 1];
+    bool voter, leader, reachable; /* reachable: connected, or this node itself */
+    uint64_t match;                /* on the leader: durable there up to this index; 0 elsewhere */
+    uint64_t last_heard_ms;        /* milliseconds ago; 0 for this node */
+};
+
+struct replica_status {
+    uint64_t id, term, leader; /* leader 0: unknown */
+    const char *state;         /* "leader", "follower", "candidate", "stopping" */
+    uint8_t cluster_id[PEERS_CLUSTER_ID_BYTES];
+    char cluster_name[256];
+    uint64_t incarnation;
+    uint64_t log_first, log_last, log_durable, commit, applied;
+    uint8_t digest[DIGEST_BYTES];    /* of the database at APPLIED */
+    uint64_t snapshot_index;         /* compacted up to here */
+    uint64_t last_leader_contact_ms; /* ago; on the leader 0 */
+    bool ready;                      /* an entry committed in the current term is applied here */
+    uint64_t term_changes, leader_changes;
+    bool fenced; /* its content differs from the leader's: serves nothing */
+    unsigned count;
+    struct replica_member members[PEERS_MAX];
+};
+
+void replica_status(struct replica *r, struct replica_status *ret_status);
+
+/* Calls REACHED once this node has applied INDEX, or with Q_TIMEOUT. For readyz?sync and for tests. */
+struct replica_wait {
+    uint64_t index, deadline_ms;
+    void (*reached)(struct replica_wait *, const struct error *failed);
+    struct list link; /* private */
+};
+void replica_wait(struct replica *r, struct replica_wait *wait);
+
+/* Hands leadership to member TO (0: the most advanced one). Errors: Q_NOT_LEADER, Q_NOT_FOUND, Q_BUSY. The
+ * change is asynchronous: watch the status. */
+int replica_transfer(struct replica *r, uint64_t to, struct error *e);
+
+/* All counters and histograms below the doors: raft, log, batcher, apply, reads, peers. */
+void replica_metrics(struct replica *r, struct metrics *metrics);
+
+#endif

@@ -1,0 +1,61 @@
+/* http: what a request handler sees of HTTP: the request, and one way to answer it.
+ * It does not know sockets (server.c), the parser library (parser.c) nor what the paths mean (the APIs). */
+#ifndef QUORATE_NODE_HTTP_HTTP_H
+#define QUORATE_NODE_HTTP_HTTP_H
+
+#include "base/buf.h"
+#include "base/list.h"
+#include "base/metrics.h"
+
+enum http_method {
+    HTTP_METHOD_GET,
+    HTTP_METHOD_HEAD,
+    HTTP_METHOD_POST,
+    HTTP_METHOD_PUT,
+    HTTP_METHOD_DELETE,
+    HTTP_METHOD_OPTIONS,
+    HTTP_METHOD_OTHER
+};
+
+/* A request whose head and body have arrived whole. It lives until http_respond(), also if the client has
+ * gone. */
+struct http_request;
+
+enum http_method http_method(const struct http_request *r);
+/* The path as sent, without the query, still percent-encoded; terminated. */
+const char *http_path(const struct http_request *r);
+/* The raw query, without '?'; "" if none. */
+const char *http_raw_query(const struct http_request *r);
+/* The first value of a query parameter, decoded ('+' is a space); NULL if it is not there; "" if it has no
+ * value. */
+const char *http_param(const struct http_request *r, const char *name);
+/* As http_param(), with the length of the value, which may hold zero bytes. */
+const char *http_param_bytes(const struct http_request *r, const char *name, size_t *ret_len);
+/* The value of a header, by any case of NAME; NULL if it is not there. */
+const char *http_header(const struct http_request *r, const char *name);
+const uint8_t *http_body(const struct http_request *r, size_t *ret_len);
+/* The remote address, for log lines. */
+const char *http_peer(const struct http_request *r);
+
+/* Decodes %XX in N bytes of a path segment; TO needs N bytes. False on a malformed escape. */
+bool http_decode_segment(const char *from, size_t n, char *to, size_t *ret_len);
+
+/* Adds a header to the answer. Name and value are copied; a value with control characters is refused by
+ * assert (they come from us). */
+void http_set_header(struct http_request *r, const char *name, const char *value);
+/* Answers, exactly once; R is gone when it returns. The bytes of BODY are taken (the buffer is left empty).
+ * TYPE NULL: no Content-Type. May be called inside the handler or later, on the loop. */
+void http_respond(struct http_request *r, int status, const char *type, struct buf *body);
+/* A text/plain answer: TEXT and a newline. */
+void http_respond_text(struct http_request *r, int status, const char *text);
+
+typedef void (*http_handler)(void *ctx, struct http_request *r);
+
+struct http_route {
+    const char *path;
+    bool prefix;      /* PATH is the beginning of the request's path */
+    unsigned methods; /* bits 1 << enum http_method; others get 405. HEAD follows GET */
+    http_handler handler;
+};
+
+#endif

@@ -1,0 +1,103 @@
+/* log: the durable Raft log of one node: entries in recycled, zero-filled segment files, written in groups.
+ * It does not know what entries mean, who leads, or the consensus core.
+ *
+ * Everything that was appended while the last writes were under way goes out in the next write. An entry is
+ * durable when its write and all earlier ones are; the first write or sync error is final (the owner stops
+ * the process, since after a failed fsync nobody knows what is on the disk).
+ *
+ * Files, in the directory DIR/log:
+ *   segment-<sequence, 16 hex digits>   in use; read in the order of their sequence numbers
+ *   spare-<number>                      zero-filled or recycled, ready to become the next segment
+ *   durable                             two slots that say how far the log was durable: kept apart from the
+ * records, so that damage can be told from a torn tail (PAR: Alagappan et al., FAST'18) The formats are told
+ * in log_format.h.
+ *
+ * Truncation writes nothing: a record whose index is not above the last one's, and whose chain continues the
+ * record before that index, replaces everything from there on.
+ *
+ * Threads: loop only. Blocking calls are marked; segments are prepared on the worker lane. */
+#ifndef QUORATE_RAFT_GLUE_LOG_H
+#define QUORATE_RAFT_GLUE_LOG_H
+
+#include "base/env.h"
+
+struct log;
+
+enum log_entry_type {
+    LOG_COMMANDS = 1,      /* a batch (storage/batch.h) */
+    LOG_BARRIER = 2,       /* no payload: an entry of a new leader's own term */
+    LOG_CONFIGURATION = 3, /* the members, as the consensus core encodes them */
+};
+
+struct log_entry {
+    uint64_t index, term;
+    enum log_entry_type type;
+    const uint8_t *data; /* borrowed until the next call on this log */
+    uint32_t len;
+};
+
+struct log_config {
+    struct env *env;
+    const char *dir;        /* the node's directory; copied */
+    uint64_t cluster;       /* of every segment header: another cluster's segment is Q_MISMATCH */
+    uint64_t segment_bytes; /* a multiple of ENV_BLOCK; an entry's record must fit into one segment */
+    uint64_t cache_bytes;   /* payload kept in memory; older entries are read back from their segment */
+    uint64_t first_index;   /* from the snapshot metadata: entries below it are not wanted; 1 without */
+    uint64_t before_term;   /* term of the entry at first_index - 1; 0 without */
+    /* Everything up to INDEX is durable. Never called for an index that was truncated since. */
+    void (*durable)(void *ctx, uint64_t index);
+    void (*failed)(void *ctx, const struct error *why); /* once; nothing is written after it */
+    void *ctx;
+};
+
+/* What log_open() found; for the start-up line of the operator. */
+struct log_report {
+    uint64_t first, last; /* indexes; last = first - 1 when empty */
+    uint64_t segments;
+    uint64_t torn_bytes; /* of an unfinished write at the end: cut off */
+};
+
+/* Blocking: opens or creates the directory, reads all records, verifies checksums and chain, cuts a torn
+ * tail. Errors: Q_CORRUPT (names file, offset and index: a bad record at or below the durable mark, or a
+ * missing segment), Q_MISMATCH (another cluster's files, unknown version), Q_IO, Q_NO_SPACE, Q_NOMEM. */
+int log_open(const struct log_config *config, struct log **ret_log, struct log_report *ret_report,
+             struct error *e);
+/* No write is waited for: what was not durable may be lost. NULL is fine. */
+void log_close(struct log *l);
+
+/* The largest payload that a segment takes. */
+uint32_t log_entry_max(const struct log *l);
+uint64_t log_first(const struct log *l); /* index of the first entry that is kept; may be last + 1 */
+uint64_t log_last(const struct log *l);
+uint64_t log_durable(const struct log *l);
+/* Term of an entry from first - 1 to last; 0 for any other index. No I/O. */
+uint64_t log_term(const struct log *l, uint64_t index);
+/* Reads an entry from first to last: from memory, or blocking from its segment, then verified again.
+ * Errors: Q_NOT_FOUND, Q_CORRUPT, Q_IO. */
+int log_get(struct log *l, uint64_t index, struct log_entry *ret_entry, struct error *e);
+/* The bytes of payload of the entries from INDEX to the last. */
+uint64_t log_bytes_from(const struct log *l, uint64_t index);
+
+/* Appends an entry with the index last + 1 to what waits to be written. The bytes are copied. LEN at most
+ * log_entry_max(). Errors: Q_NOMEM. */
+int log_append(struct log *l, uint64_t term, enum log_entry_type type, const void *p, uint32_t len,
+               struct error *e);
+/* Drops the entries from INDEX to the last; they may be in flight. INDEX is above first - 1. */
+void log_truncate(struct log *l, uint64_t index);
+/* Starts writing what waits, unless enough writes are in flight: then their completion does. Call after a
+ * round of appends. */
+void log_flush(struct log *l);
+
+/* Entries below FIRST are not needed any more; FIRST is at most durable + 1. Whole segments become spares. */
+void log_trim(struct log *l, uint64_t first);
+/* Forgets everything: the log is then empty and its next entry has index NEXT, behind one of BEFORE_TERM.
+ * Blocking and durable on return. For the installation of a snapshot. */
+int log_reset(struct log *l, uint64_t next, uint64_t before_term, struct error *e);
+
+struct log_stats {
+    uint64_t writes, written_bytes, segments, cached_bytes;
+    uint64_t cold_reads; /* entries read back from disk */
+};
+void log_stats(const struct log *l, struct log_stats *ret_stats);
+
+#endif

@@ -1,0 +1,54 @@
+/* meta: the small facts that a node must never forget: who it is, its term and vote, up to where its database
+ * replaces the log, and whom it has met. Durable before any message that depends on it leaves.
+ * It does not know the consensus core.
+ *
+ * File DIR/meta, two slots of META_SLOT_BYTES at offsets 0 and META_SLOT_BYTES; a save overwrites the slot
+ * with the older version, durably, and reads it back. The valid slot with the higher version counts. Slot,
+ * little-endian: 8 bytes  "QRTMETA1" u64 version          grows by one with each save 16 bytes cluster id u64
+ * node id u64 incarnation      random, made with the directory: a directory that was lost and made anew is
+ * another one u64 term, u64 vote   vote 0: none in this term u64 snapshot index, u64 snapshot term, u64
+ * configuration index   0 before the first compaction u32 configuration length (at most
+ * META_CONFIGURATION_MAX), bytes, as the consensus core encodes it u32 peers (at most META_PEERS_MAX), each
+ * u64 node id, u64 incarnation zeros up to META_SLOT_BYTES - 4 u32 CRC32C of all before it
+ *
+ * Threads: loop only; meta_save() blocks for one small durable write (terms change rarely). */
+#ifndef QUORATE_RAFT_GLUE_META_H
+#define QUORATE_RAFT_GLUE_META_H
+
+#include "base/env.h"
+
+enum { META_SLOT_BYTES = 8192, META_CONFIGURATION_MAX = 4096, META_PEERS_MAX = 64, CLUSTER_ID_BYTES = 16 };
+
+struct meta_peer {
+    uint64_t id, incarnation;
+};
+
+struct meta_state {
+    uint8_t cluster_id[CLUSTER_ID_BYTES];
+    uint64_t node_id, incarnation;
+    uint64_t term, vote;
+    uint64_t snapshot_index, snapshot_term, configuration_index;
+    uint32_t configuration_len;
+    uint8_t configuration[META_CONFIGURATION_MAX];
+    uint32_t peers;
+    struct meta_peer peer[META_PEERS_MAX];
+};
+
+struct meta;
+
+/* Blocking. Opens the file and reads the state. A slot that is damaged is healed from the other.
+ * Errors: Q_NOT_FOUND there is no file; Q_CORRUPT both slots are damaged (the node must not vote any more: it
+ * has to be replaced as a new member); Q_MISMATCH unknown format; Q_IO. */
+int meta_open(struct env *env, const char *dir, struct meta **ret_meta, struct error *e);
+/* Blocking. Makes the file, both slots and its directory entry durable. Errors: Q_CONFLICT it exists; Q_IO,
+ * Q_NO_SPACE. */
+int meta_create(struct env *env, const char *dir, const struct meta_state *state, struct meta **ret_meta,
+                struct error *e);
+void meta_close(struct meta *m); /* NULL is fine */
+
+/* The current state; change it through meta_save() only. */
+const struct meta_state *meta_state(const struct meta *m);
+/* Makes STATE durable; on return it is the current one. An error is final: the caller stops the process. */
+int meta_save(struct meta *m, const struct meta_state *state, struct error *e);
+
+#endif

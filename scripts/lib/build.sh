@@ -1,0 +1,23 @@
+# Functions that the scripts share. Sourced from the root of the checkout.
+
+# step WORDS: says what begins now, with the seconds since the script began.
+step() { printf '== %4ds  %s\n' "$SECONDS" "$*"; }
+
+# build PRESET: configures and builds build/PRESET. Ninja shows its progress on a terminal; elsewhere only the steps and
+# the compiler's words appear.
+build() {
+    step "building ($1)"
+    local log
+    log=$(mktemp)
+    if ! cmake --preset "$1" >"$log" 2>&1; then
+        cat "$log" >&2
+        rm -f "$log"
+        return 1
+    fi
+    rm -f "$log"
+    if [ -t 1 ]; then
+        cmake --build --preset "$1"
+    else
+        cmake --build --preset "$1" | grep -vE '^\[[0-9]+/[0-9]+\] (Building|Linking|Generating)' || [ "${PIPESTATUS[0]}" -eq 0 ]
+    fi
+}
