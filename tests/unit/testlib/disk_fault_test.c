@@ -138,9 +138,10 @@ static void a_full_disk_takes_no_growth_but_still_takes_overwrites(void **state)
     struct env_file *other;
     static const char bytes[3 * 4096] = "x";
     machine_start(&m, 1, 0);
-    assert_int_equal(env_write(m.env, m.file, 0, bytes, sizeof bytes, NULL), 0);
-    assert_int_equal(sim_disk_used(m.disk), sizeof bytes);
     set_faults(&m, (struct sim_disk_faults){.capacity = sizeof bytes});
+    assert_int_equal(env_write(m.env, m.file, 0, bytes, 4096, NULL), 0);
+    assert_int_equal(env_write(m.env, m.file, 4096, bytes, 2 * 4096, NULL), 0);
+    assert_int_equal(sim_disk_used(m.disk), sizeof bytes);
 
     assert_int_equal(env_write(m.env, m.file, 1, bytes, sizeof bytes, &e), Q_NO_SPACE);
     assert_int_equal(env_open(m.env, "/g", ENV_CREATE | ENV_WRITE, &other, &e), Q_NO_SPACE);
