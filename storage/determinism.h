@@ -16,8 +16,6 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <stdbool.h>
-#include <stdint.h>
 
 #include "base/error.h"
 #include "storage/authorizer.h"
