@@ -176,7 +176,9 @@ static void break_off(struct env_conn *c, enum unit_kind kind)
             return;
         }
     }
-    if (kind != UNIT_FIN) {
+    if (kind == UNIT_TIMEOUT && !was_open) {
+        error_set(&e, Q_TIMEOUT, "%s: no answer", c->peer);
+    } else if (kind != UNIT_FIN) {
         error_errno(&e,
                     kind == UNIT_TIMEOUT ? ETIMEDOUT
                     : was_open           ? ECONNRESET

@@ -258,7 +258,7 @@ int sim_disk_make_dir(struct sim_disk *d, const char *path, struct error *e)
 {
     struct sim_inode *inode;
     if (sim_tree_find(&d->tree, path, &inode, NULL) == 0) {
-        return inode->is_dir ? 0 : error_errno(e, EEXIST, "%s", path);
+        return inode->is_dir ? 0 : error_set(e, Q_CONFLICT, "%s is a file", path);
     }
     return sim_tree_make(&d->tree, path, true, &inode, e);
 }

@@ -290,7 +290,7 @@ int sim_tree_make(struct sim_tree *t, const char *path, bool is_dir, struct sim_
         return rc;
     }
     if (at_place(&place) != NULL) {
-        return error_errno(e, EEXIST, "%s", path);
+        return error_set(e, Q_CONFLICT, "%s exists already", path);
     }
     struct sim_inode *inode = inode_new(t, is_dir);
     change_set(change_new(t, inode, NULL), &place, inode);

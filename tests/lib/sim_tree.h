@@ -53,7 +53,7 @@ void sim_inode_drop(struct sim_inode *inode);
 
 /* Q_NOT_FOUND when any part is missing; Q_IO when a part on the way is a file. */
 int sim_tree_find(const struct sim_tree *t, const char *path, struct sim_inode **ret_inode, struct error *e);
-/* Q_NOT_FOUND without the parent; Q_IO when the name is taken. */
+/* Q_NOT_FOUND without the parent; Q_CONFLICT when the name is taken. */
 int sim_tree_make(struct sim_tree *t, const char *path, bool is_dir, struct sim_inode **ret_inode,
                   struct error *e);
 /* Files only. */

@@ -36,13 +36,13 @@ static void opening_and_naming_fail_as_on_a_real_disk(void **state)
 
     assert_int_equal(env_open(m.env, "/d/none", ENV_WRITE, &f, &e), Q_NOT_FOUND);
     assert_int_equal(env_open(m.env, "/none/f", ENV_CREATE | ENV_WRITE, &f, &e), Q_NOT_FOUND);
-    assert_int_equal(env_open(m.env, "/d/f", ENV_CREATE | ENV_WRITE, &f, &e), Q_IO);
+    assert_int_equal(env_open(m.env, "/d/f", ENV_CREATE | ENV_WRITE, &f, &e), Q_CONFLICT);
     assert_int_equal(env_open(m.env, "/d", 0, &f, &e), Q_IO);
     assert_int_equal(env_open(m.env, "/d/f/g", 0, &f, &e), Q_IO);
     assert_int_equal(env_unlink(m.env, "/d/none", &e), Q_NOT_FOUND);
     assert_int_equal(env_rename(m.env, "/d/none", "/d/f", &e), Q_NOT_FOUND);
     assert_int_equal(env_make_dir(m.env, "/d", &e), 0);
-    assert_int_equal(env_make_dir(m.env, "/d/f", &e), Q_IO);
+    assert_int_equal(env_make_dir(m.env, "/d/f", &e), Q_CONFLICT);
     assert_int_equal(env_sync_dir(m.env, "/none", &e), Q_NOT_FOUND);
     assert_null(f);
     assert_int_equal(env_open(m.env, "./d//f/", 0, &f, &e), 0);

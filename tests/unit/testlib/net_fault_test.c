@@ -133,6 +133,7 @@ static void dialling_over_a_cut_waits_and_then_times_out(void **state)
         run_for(p, 20 * SECOND);
         assert_int_equal(never.opened, 0);
         assert_int_equal(never.closed, 1);
+        assert_int_equal(never.why, Q_TIMEOUT);
         sim_net_heal(net);
         env_conn_close(p->env[0], late.conn);
         run_for(p, SECOND);
