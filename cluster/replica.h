@@ -89,6 +89,13 @@ struct replica_status {
 
 void replica_status(struct replica *r, struct replica_status *ret_status);
 
+/* The part of the status that changes with every event; costs nothing. */
+struct replica_role {
+    bool leads, fenced;
+    uint64_t term, leader, last, commit, applied;
+};
+void replica_role(struct replica *r, struct replica_role *ret_role);
+
 /* Calls REACHED once this node has applied INDEX, or with Q_TIMEOUT. For readyz?sync and for tests. */
 struct replica_wait {
     uint64_t index, deadline_ms;

@@ -24,6 +24,19 @@ static void member_status(struct replica *r, const struct peers_member *member, 
                         : "");
 }
 
+void replica_role(struct replica *r, struct replica_role *ret_role)
+{
+    *ret_role = (struct replica_role){
+        .leads = consensus_role(r->consensus) == CONSENSUS_LEADER,
+        .fenced = r->fenced,
+        .term = consensus_term(r->consensus),
+        .leader = consensus_leader(r->consensus),
+        .last = consensus_last(r->consensus),
+        .commit = consensus_commit(r->consensus),
+        .applied = applier_position(r->applier)->index,
+    };
+}
+
 void replica_status(struct replica *r, struct replica_status *ret_status)
 {
     static const char *const names[] = {"follower", "candidate", "leader"};

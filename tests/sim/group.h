@@ -1,0 +1,53 @@
+/* group: one cluster of replicas on simulated machines: the product's code, unchanged, from the disk to the
+ * client's call. It does not know what clients ask nor which faults come. */
+#ifndef QUORATE_TESTS_SIM_GROUP_H
+#define QUORATE_TESTS_SIM_GROUP_H
+
+#include "cluster/replica.h"
+#include "tests/lib/sim.h"
+
+enum { GROUP_MAX = 5, GROUP_ELECTION_MS = 300, GROUP_HEARTBEAT_MS = 75 };
+
+struct group;
+
+/* A replica on its machine. */
+struct group_node {
+    struct group *group;
+    struct sim_node *machine;
+    struct replica *replica; /* NULL: switched off */
+    uint64_t id, boots;
+    bool broken; /* its replica called fatal(): it must be crashed and booted again */
+};
+
+struct group {
+    struct sim *sim;
+    unsigned count;
+    struct group_node nodes[GROUP_MAX];
+    struct peers_member members[GROUP_MAX];
+    /* Told when the replica of a node is about to vanish (requests to it end without an answer), and after it
+     * is freed. */
+    void (*vanished)(void *ctx, struct group_node *node);
+    void *ctx;
+    bool story; /* print what happens */
+    uint64_t crashes, kills, boots, fatals;
+    char failure[512]; /* what went wrong that must never go wrong; empty: nothing */
+};
+
+/* COUNT machines, switched on. */
+void group_init(struct group *g, struct sim *sim, unsigned count);
+void group_close(struct group *g);
+
+void group_boot(struct group_node *node);
+/* Power loss, or kill -9. */
+void group_crash(struct group_node *node);
+void group_kill(struct group_node *node);
+/* Whether it runs and is not stopped. */
+bool group_alive(const struct group_node *node);
+/* The node that leads in the highest term; NULL if none says so. */
+struct group_node *group_leader(struct group *g);
+
+/* Records the first failure and prints it. */
+void group_fail(struct group *g, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void group_say(struct group *g, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+#endif
