@@ -7,6 +7,7 @@
 #include "storage/clock_vfs.h"
 #include "storage/functions.h"
 #include "storage/keyword.h"
+#include "storage/math_functions.h"
 #include "storage/sql_error.h"
 #include "storage/time_zone.h"
 
@@ -46,16 +47,19 @@ static const struct {
 
 static int configure(sqlite3 *db, struct error *e)
 {
+    int rc;
+
     for (size_t i = 0; i < sizeof limits / sizeof limits[0]; i++) {
         sqlite3_limit(db, limits[i].limit, limits[i].value);
     }
     for (size_t i = 0; i < sizeof settings / sizeof settings[0]; i++) {
-        int rc = sqlite3_db_config(db, settings[i].option, settings[i].value, NULL);
+        rc = sqlite3_db_config(db, settings[i].option, settings[i].value, NULL);
         if (rc != SQLITE_OK) {
             return sql_error(db, rc, "configuring the connection", e);
         }
     }
-    return time_zone_attach(db, e);
+    rc = math_functions_attach(db, e);
+    return rc == Q_OK ? time_zone_attach(db, e) : rc;
 }
 
 int determinism_new(const char *under, struct determinism **ret_determinism, struct error *e)

@@ -5,7 +5,8 @@
  * The clock is a VFS that stands on another and answers xCurrentTime and xCurrentTimeInt64 with the time that
  * was set, so datetime('now'), CURRENT_TIMESTAMP, column defaults and triggers all agree (clock_vfs.h).
  * random() and randomblob() are replaced by functions that draw from a generator seeded by (seed, position of
- * the command). An authorizer refuses ATTACH and DETACH, TEMP objects, load_extension, transaction control,
+ * the command), and the transcendental functions by ones that do not depend on the CPU (math_functions.h). An
+ * authorizer refuses ATTACH and DETACH, TEMP objects, load_extension, transaction control,
  * PRAGMAs that change the file or the connection, virtual tables and functions that read the connection or
  * the build (sqlite_stmt, dbstat, ...; sqlite_version() is allowed, total_changes(), changes() and
  * last_insert_rowid() start from 0 with each command), and writes to quorate_* tables (authorizer.h). */
