@@ -119,7 +119,8 @@ static int refuse(struct authorizer *a, const char *before, const char *name, co
 
 static bool is_own(const char *name)
 {
-    return name != NULL && sqlite3_strnicmp(name, "quorate_", 8) == 0;
+    return name != NULL &&
+           sqlite3_strnicmp(name, AUTHORIZER_OWN_PREFIX, sizeof AUTHORIZER_OWN_PREFIX - 1) == 0;
 }
 
 static int judge_pragma(struct authorizer *a, const char *name, const char *argument)
@@ -130,12 +131,12 @@ static int judge_pragma(struct authorizer *a, const char *name, const char *argu
         return refuse(a, "PRAGMA ", name,
                       " is not allowed: it would act on one node's connection or file alone");
     }
+    if (argument != NULL && !one_of(selecting, COUNT(selecting), name)) {
+        return refuse(a, "PRAGMA ", name, " may be read but not set");
+    }
     if (audience == READERS && a->writer) {
         return refuse(a, "PRAGMA ", name,
                       " is not allowed in what is replicated: nodes may answer differently");
-    }
-    if (argument != NULL && !one_of(selecting, COUNT(selecting), name)) {
-        return refuse(a, "PRAGMA ", name, " may be read but not set");
     }
     return SQLITE_OK;
 }
@@ -165,13 +166,27 @@ static int judge_change(struct authorizer *a, const char *name, const char *tabl
 {
     if (is_own(name) || is_own(table)) {
         return refuse(a, is_own(name) ? name : table, NULL,
-                      " is reserved: names that begin with quorate_ are the store's own");
+                      " is reserved: names that begin with " AUTHORIZER_OWN_PREFIX " are the store's own");
     }
     return SQLITE_OK;
 }
 
-static int judge_definition(struct authorizer *a, const char *name, const char *table)
+static int refuse_temp(struct authorizer *a)
 {
+    return refuse(a, "TEMP objects", NULL, " are not allowed: they live in one node's connection alone");
+}
+
+static bool is_temp(const char *database)
+{
+    return database != NULL && sqlite3_stricmp(database, "temp") == 0;
+}
+
+/* CREATE TABLE temp.x is no CREATE_TEMP_TABLE to SQLite, but names the database. */
+static int judge_definition(struct authorizer *a, const char *name, const char *table, const char *database)
+{
+    if (is_temp(database)) {
+        return refuse_temp(a);
+    }
     a->planner = true;
     return judge_change(a, name, table);
 }
@@ -189,7 +204,6 @@ static int judge(void *context, int action, const char *third, const char *fourt
 {
     struct authorizer *a = CAST(struct authorizer, context, AUTHORIZER_MAGIC);
 
-    (void)database;
     (void)inside;
     if (a->trusted) {
         return SQLITE_OK;
@@ -200,7 +214,8 @@ static int judge(void *context, int action, const char *third, const char *fourt
     case SQLITE_READ: return judge_read(a, third);
     case SQLITE_FUNCTION: return judge_function(a, fourth);
     case SQLITE_PRAGMA: return judge_pragma(a, third, fourth);
-    case SQLITE_INSERT:
+    case SQLITE_INSERT: /* CREATE TRIGGER temp.x shows only here, by what it adds to the schema */
+        return is_temp(database) ? refuse_temp(a) : judge_rows(a, third);
     case SQLITE_UPDATE:
     case SQLITE_DELETE: return judge_rows(a, third);
     case SQLITE_CREATE_TABLE:
@@ -211,18 +226,18 @@ static int judge(void *context, int action, const char *third, const char *fourt
     case SQLITE_DROP_INDEX:
     case SQLITE_DROP_VIEW:
     case SQLITE_DROP_TRIGGER:
-    case SQLITE_DROP_VTABLE: return judge_definition(a, third, fourth);
-    case SQLITE_ALTER_TABLE: return judge_definition(a, fourth, NULL);
+    case SQLITE_DROP_VTABLE: return judge_definition(a, third, fourth, database);
+    case SQLITE_ALTER_TABLE: return judge_definition(a, fourth, NULL, third);
     case SQLITE_REINDEX:
-    case SQLITE_ANALYZE: return judge_definition(a, third, NULL);
+    case SQLITE_ANALYZE: return judge_definition(a, third, NULL, database);
     case SQLITE_CREATE_VTABLE:
         if (!one_of(modules, COUNT(modules), fourth)) {
             return refuse(a, "virtual tables of module ", fourth, " are not allowed");
         }
-        return judge_definition(a, third, NULL);
+        return judge_definition(a, third, NULL, database);
     case SQLITE_TRANSACTION:
-    case SQLITE_SAVEPOINT:
         return refuse(a, third, NULL, " is not allowed: each request is a transaction of its own");
+    case SQLITE_SAVEPOINT: return refuse(a, "SAVEPOINT, RELEASE and ROLLBACK TO", NULL, " are not allowed");
     case SQLITE_ATTACH: return refuse(a, "ATTACH", NULL, " is not allowed");
     case SQLITE_DETACH: return refuse(a, "DETACH", NULL, " is not allowed");
     case SQLITE_CREATE_TEMP_TABLE:
@@ -232,8 +247,7 @@ static int judge(void *context, int action, const char *third, const char *fourt
     case SQLITE_DROP_TEMP_TABLE:
     case SQLITE_DROP_TEMP_INDEX:
     case SQLITE_DROP_TEMP_VIEW:
-    case SQLITE_DROP_TEMP_TRIGGER:
-        return refuse(a, "TEMP objects", NULL, " are not allowed: they live in one node's connection alone");
+    case SQLITE_DROP_TEMP_TRIGGER: return refuse_temp(a);
     }
     return refuse(a, "this kind of statement", NULL, " is not allowed");
 }

@@ -13,6 +13,9 @@
 
 enum { AUTHORIZER_REASON_MAX = 200 };
 
+/* Tables of such names are the store's own, in any case of letters. */
+#define AUTHORIZER_OWN_PREFIX "quorate_"
+
 /* Memory of the caller; its fields are private. Zeroed until attached. */
 struct authorizer {
     unsigned magic;

@@ -2,13 +2,16 @@
 
 #include <assert.h>
 #include <stdlib.h>
+#include <string.h>
+#include <strings.h>
 
 #include "base/object.h"
 #include "storage/clock_vfs.h"
 #include "storage/functions.h"
-#include "storage/keyword.h"
+#include "storage/math_functions.h"
 #include "storage/sql_error.h"
 #include "storage/time_zone.h"
+#include "storage/token.h"
 
 enum { DETERMINISM_MAGIC = 0x51444554 };
 
@@ -46,16 +49,19 @@ static const struct {
 
 static int configure(sqlite3 *db, struct error *e)
 {
+    int rc;
+
     for (size_t i = 0; i < sizeof limits / sizeof limits[0]; i++) {
         sqlite3_limit(db, limits[i].limit, limits[i].value);
     }
     for (size_t i = 0; i < sizeof settings / sizeof settings[0]; i++) {
-        int rc = sqlite3_db_config(db, settings[i].option, settings[i].value, NULL);
+        rc = sqlite3_db_config(db, settings[i].option, settings[i].value, NULL);
         if (rc != SQLITE_OK) {
             return sql_error(db, rc, "configuring the connection", e);
         }
     }
-    return time_zone_attach(db, e);
+    rc = math_functions_attach(db, e);
+    return rc == Q_OK ? time_zone_attach(db, e) : rc;
 }
 
 int determinism_new(const char *under, struct determinism **ret_determinism, struct error *e)
@@ -170,13 +176,43 @@ int determinism_begin(struct determinism *d, uint64_t time_ms, const uint8_t see
     return rc;
 }
 
+/* Most statements hold none of what determinism_check() looks for. */
+static bool holds(const char *sql, size_t n, const char *lower_case)
+{
+    size_t len = strlen(lower_case);
+
+    for (size_t i = 0; i + len <= n; i++) {
+        if ((sql[i] | 0x20) == lower_case[0] && strncasecmp(sql + i, lower_case, len) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 int determinism_check(const char *sql, size_t n, struct error *e)
 {
-    if (keyword_in(sql, n, "rollback")) {
-        return error_set(
-            e, Q_DENIED,
-            "ROLLBACK is not allowed: requests are transactions by themselves, and conflicts can ABORT, "
-            "FAIL, IGNORE or REPLACE (if it is a name, quote it)");
+    const char *end = sql + n;
+    struct token before = {.kind = TOKEN_OTHER}, t;
+
+    if (!holds(sql, n, "rollback") && !holds(sql, n, AUTHORIZER_OWN_PREFIX)) {
+        return Q_OK;
+    }
+    for (; token_next(&sql, end, &t); before = t) {
+        bool behind_dot = before.kind == TOKEN_OTHER && before.n == 1 && *before.p == '.';
+
+        if (token_is(&t, "rollback") && !behind_dot) {
+            return error_set(
+                e, Q_DENIED,
+                "ROLLBACK is not allowed: requests are transactions by themselves, and conflicts can "
+                "ABORT, FAIL, IGNORE or REPLACE (if it is a name, quote it)");
+        }
+        if ((token_is(&before, "references") || token_is(&before, "to")) &&
+            token_begins(&t, AUTHORIZER_OWN_PREFIX)) {
+            return error_set(e, Q_DENIED,
+                             "%.*s is reserved: names that begin with " AUTHORIZER_OWN_PREFIX
+                             " are the store's own",
+                             (int)(t.n < 100 ? t.n : 100), t.p);
+        }
     }
     return Q_OK;
 }

@@ -5,7 +5,8 @@
  * The clock is a VFS that stands on another and answers xCurrentTime and xCurrentTimeInt64 with the time that
  * was set, so datetime('now'), CURRENT_TIMESTAMP, column defaults and triggers all agree (clock_vfs.h).
  * random() and randomblob() are replaced by functions that draw from a generator seeded by (seed, position of
- * the command). An authorizer refuses ATTACH and DETACH, TEMP objects, load_extension, transaction control,
+ * the command), and the transcendental functions by ones that do not depend on the CPU (math_functions.h). An
+ * authorizer refuses ATTACH and DETACH, TEMP objects, load_extension, transaction control,
  * PRAGMAs that change the file or the connection, virtual tables and functions that read the connection or
  * the build (sqlite_stmt, dbstat, ...; sqlite_version() is allowed, total_changes(), changes() and
  * last_insert_rowid() start from 0 with each command), and writes to quorate_* tables (authorizer.h). */
@@ -51,9 +52,10 @@ int determinism_begin(struct determinism *d, uint64_t time_ms, const uint8_t see
                       struct error *e);
 
 /* Before a client's statement is compiled for the writer: refuses what the authorizer cannot see. The word
- * ROLLBACK as a keyword (OR ROLLBACK, ON CONFLICT ROLLBACK, RAISE(ROLLBACK)) would undo the whole entry, with
- * its other commands, and leave no transaction. SQL is N bytes of UTF-8. Q_DENIED; the text is for the
- * client. */
+ * ROLLBACK as a keyword (OR ROLLBACK, ON CONFLICT ROLLBACK, RAISE(ROLLBACK)), which would undo the whole
+ * entry with its other commands and leave no transaction; and REFERENCES or RENAME TO a quorate_* table, for
+ * a foreign key would let a client's rows stop the store's own statements. SQL is N bytes of UTF-8. Q_DENIED;
+ * the text is for the client. */
 int determinism_check(const char *sql, size_t n, struct error *e);
 
 /* While trusted, the authorizer lets everything pass: for the store's own statements. */

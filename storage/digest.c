@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/object.h"
+#include "storage/digest_rows.h"
 #include "storage/digest_tables.h"
 #include "storage/sql_error.h"
 
@@ -21,163 +22,16 @@ struct digest {
     bool hooked;
     struct digest_tables tables;
     sqlite3_stmt *version_of; /* PRAGMA schema_version */
-    struct digest_row row;
+    struct digest_rows rows;
     struct digest_table *last; /* the table that the hook found last */
-    struct digest_table
-        *pending; /* its by_key statement is bound to a new row that is to be read back, and added */
-    bool any_stale;
-    bool refused;        /* a row got the largest rowid */
-    struct error failed; /* of the hook, which cannot return one; stays */
+    bool refused;              /* a row got the largest rowid */
+    struct error failed;       /* of the hook, which cannot return one; stays */
 };
-
-static void fail(struct digest *d, const struct error *e)
-{
-    if (d->failed.code == Q_OK) {
-        d->failed = *e;
-    }
-}
 
 /* The store's own bookkeeping holds the digest itself, and statistics are no content. */
 static bool counts(const char *name)
 {
     return sqlite3_stricmp(name, "quorate_state") != 0 && sqlite3_strnicmp(name, "sqlite_stat", 11) != 0;
-}
-
-/* Adds the row that the hook could not show, now that SQLite has written it: it does so before the hook is
- * called again. */
-static int add_pending(struct digest *d, struct error *e)
-{
-    struct digest_table *t = d->pending;
-    digest_sum hash;
-    bool found;
-    int rc;
-
-    if (t == NULL) {
-        return Q_OK;
-    }
-    d->pending = NULL;
-    rc = digest_table_read(t, d->db, &d->row, &found, &hash, e);
-    if (rc == Q_SQL || (rc == Q_OK && !found)) {
-        t->stale = d->any_stale = true; /* its layout is changing under the statement */
-        return Q_OK;
-    }
-    if (rc == Q_OK) {
-        t->sum += hash;
-    }
-    return rc;
-}
-
-typedef int (*preupdate_value)(sqlite3 *db, int column, sqlite3_value **ret_value);
-
-/* Hashes the row as the hook shows it. ret_ambiguous: it ends in NULLs that may stand for columns the row
- * lacks. */
-static int hash_shown(struct digest *d, const struct digest_table *t, preupdate_value get,
-                      sqlite3_int64 rowid, bool *ret_ambiguous, digest_sum *ret_hash, struct error *e)
-{
-    bool ambiguous = false;
-    int rc;
-
-    digest_row_begin(&d->row, t, rowid);
-    for (int i = 0; i < t->columns; i++) {
-        const struct digest_column *column = &t->column[i];
-        sqlite3_value *value;
-
-        rc = get(d->db, i, &value);
-        if (rc != SQLITE_OK) {
-            return sql_error(NULL, rc, "preupdate hook", e);
-        }
-        digest_row_value(&d->row, column, value);
-        if (t->rowid != NULL ||
-            column->key == 0) { /* the key's columns are stored first where there is no rowid */
-            ambiguous = sqlite3_value_type(value) == SQLITE_NULL && (ambiguous || column->has_default);
-        }
-    }
-    rc = buf_check(&d->row.bytes, "a row to hash", e);
-    if (rc == Q_OK) {
-        *ret_ambiguous = ambiguous;
-        *ret_hash = digest_row_end(&d->row, t);
-    }
-    return rc;
-}
-
-/* Binds the key of the row that is changing to T's by_key statement. */
-static int bind_key(struct digest *d, struct digest_table *t, preupdate_value get, sqlite3_int64 rowid,
-                    struct error *e)
-{
-    sqlite3_stmt *statement;
-    int bound = digest_table_by_key(t, d->db, &statement, e), rc = SQLITE_OK;
-
-    if (bound != Q_OK) {
-        return bound;
-    }
-    if (t->rowid != NULL) {
-        rc = sqlite3_bind_int64(statement, 1, rowid);
-    }
-    for (int i = 0; t->rowid == NULL && i < t->columns && rc == SQLITE_OK; i++) {
-        sqlite3_value *value;
-        if (t->column[i].key > 0) {
-            rc = get(d->db, i, &value);
-            rc = rc == SQLITE_OK ? sqlite3_bind_value(statement, t->column[i].key, value) : rc;
-        }
-    }
-    return rc == SQLITE_OK ? Q_OK : sql_error(NULL, rc, "preupdate hook", e);
-}
-
-/* The row before the change, still in its table. */
-static int subtract_old(struct digest *d, struct digest_table *t, sqlite3_int64 rowid, struct error *e)
-{
-    bool read_back = t->source == DIGEST_BY_KEY, found = true;
-    digest_sum hash = 0;
-    int rc = Q_OK;
-
-    if (!read_back) {
-        rc = hash_shown(d, t, sqlite3_preupdate_old, rowid, &read_back, &hash, e);
-    }
-    if (rc == Q_OK && read_back) {
-        if (t->key_sql == NULL) {
-            found = false;
-        } else {
-            rc = bind_key(d, t, sqlite3_preupdate_old, rowid, e);
-            rc = rc == Q_OK ? digest_table_read(t, d->db, &d->row, &found, &hash, e) : rc;
-        }
-    }
-    if (rc == Q_SQL || (rc == Q_OK && !found)) {
-        t->stale = d->any_stale = true;
-        return Q_OK;
-    }
-    if (rc == Q_OK) {
-        t->sum -= hash;
-    }
-    return rc;
-}
-
-/* The row after the change, not yet in its table: if it must be read back, it waits. An UPDATE shows all its
- * columns, so only an INSERT that copies whole records from a table of the same layout can be ambiguous. */
-static int add_new(struct digest *d, struct digest_table *t, int operation, sqlite3_int64 rowid,
-                   struct error *e)
-{
-    bool read_back = t->source == DIGEST_BY_KEY, ambiguous = false;
-    digest_sum hash = 0;
-    int rc = Q_OK;
-
-    if (!read_back) {
-        rc = hash_shown(d, t, sqlite3_preupdate_new, rowid, &ambiguous, &hash, e);
-        read_back = ambiguous && operation == SQLITE_INSERT;
-    }
-    if (rc != Q_OK || t->stale) {
-        return rc;
-    }
-    if (!read_back) {
-        t->sum += hash;
-        return Q_OK;
-    }
-    rc = t->key_sql != NULL ? bind_key(d, t, sqlite3_preupdate_new, rowid, e) : Q_SQL;
-    if (rc == Q_SQL) {
-        t->stale = d->any_stale = true;
-        return Q_OK;
-    }
-    d->pending = rc == Q_OK ? t : NULL;
-    return rc;
 }
 
 static void on_change(void *context, sqlite3 *db, int operation, const char *schema, const char *name,
@@ -186,31 +40,22 @@ static void on_change(void *context, sqlite3 *db, int operation, const char *sch
     struct digest *d = CAST(struct digest, context, DIGEST_MAGIC);
     struct digest_table *t = d->last;
     struct error e;
-    int rc = add_pending(d, &e);
+    int rc = digest_rows_settle(&d->rows, &e);
 
+    (void)db;
     if (t == NULL || strcmp(t->name, name) != 0) {
         t = digest_tables_find(&d->tables, name);
     }
-    if (rc != Q_OK || t == NULL || strcmp(schema, "main") != 0) {
-        if (rc != Q_OK) {
-            fail(d, &e);
-        }
-        return; /* not counted, or created by this very statement: then digest_follow() will scan it */
+    /* A table that is not known is not counted, or is created by this very statement: digest_follow() will
+     * scan it. */
+    if (rc == Q_OK && t != NULL && strcmp(schema, "main") == 0) {
+        d->last = t;
+        d->refused = d->refused || (operation != SQLITE_DELETE && after == INT64_MAX);
+        rc = digest_tables_touch(&d->tables, t, &e);
+        rc = rc == Q_OK ? digest_rows_change(&d->rows, t, operation, before, after, &e) : rc;
     }
-    d->last = t;
-    d->refused = d->refused || (operation != SQLITE_DELETE && after == INT64_MAX);
-    rc = digest_tables_touch(&d->tables, t, &e);
-    if (t->source == DIGEST_BY_SCAN || sqlite3_preupdate_count(db) != t->columns) {
-        t->stale = d->any_stale = true;
-    }
-    if (rc == Q_OK && operation != SQLITE_INSERT && !t->stale) {
-        rc = subtract_old(d, t, before, &e);
-    }
-    if (rc == Q_OK && operation != SQLITE_DELETE && !t->stale) {
-        rc = add_new(d, t, operation, after, &e);
-    }
-    if (rc != Q_OK) {
-        fail(d, &e);
+    if (rc != Q_OK && d->failed.code == Q_OK) {
+        d->failed = e;
     }
 }
 
@@ -218,7 +63,7 @@ static int scan(struct digest *d, struct digest_table *t, struct error *e)
 {
     int rc = digest_tables_touch(&d->tables, t, e);
 
-    rc = rc == Q_OK ? digest_table_scan(t, d->db, &d->row, e) : rc;
+    rc = rc == Q_OK ? digest_table_scan(t, d->db, &d->rows.row, e) : rc;
     if (rc == Q_OK && t->full) {
         return error_set(e, Q_INVALID,
                          "table %s would hold the rowid 9223372036854775807, after which SQLite chooses "
@@ -388,6 +233,7 @@ static int make(sqlite3 *db, const struct saved *saved, struct digest **ret_dige
     }
     d->magic = DIGEST_MAGIC;
     d->db = db;
+    d->rows.db = db;
     digest_tables_init(&d->tables);
     rc = sqlite3_prepare_v3(db, "PRAGMA main.schema_version", -1, SQLITE_PREPARE_PERSISTENT, &d->version_of,
                             NULL);
@@ -430,7 +276,7 @@ void digest_free(struct digest *d)
         }
         sqlite3_finalize(d->version_of);
         digest_tables_close(&d->tables);
-        buf_close(&d->row.bytes);
+        buf_close(&d->rows.row.bytes);
         d->magic = 0;
         free(d);
     }
@@ -440,7 +286,7 @@ void digest_value(const struct digest *d, uint8_t ret_value[DIGEST_BYTES])
 {
     digest_sum sum = d->tables.schema;
 
-    assert(d->pending == NULL);
+    assert(d->rows.pending == NULL);
     for (size_t i = 0; i < d->tables.count; i++) {
         sum += d->tables.table[i]->sum;
     }
@@ -451,7 +297,7 @@ void digest_save(const struct digest *d, struct buf *out)
 {
     uint8_t *p;
 
-    assert(d->pending == NULL);
+    assert(d->rows.pending == NULL);
     p = buf_reserve(out, SAVED_HEADER_BYTES + d->tables.count * SAVED_TABLE_BYTES);
     if (p == NULL) {
         return;
@@ -470,7 +316,7 @@ void digest_save(const struct digest *d, struct buf *out)
 
 int digest_savepoint(struct digest *d, struct error *e)
 {
-    int rc = add_pending(d, e);
+    int rc = digest_rows_settle(&d->rows, e);
 
     return rc == Q_OK ? digest_tables_savepoint(&d->tables, e) : rc;
 }
@@ -483,7 +329,7 @@ void digest_release(struct digest *d)
 
 void digest_rollback(struct digest *d)
 {
-    d->pending = NULL;
+    digest_rows_forget(&d->rows);
     d->refused = false;
     d->last = NULL;
     digest_tables_rollback(&d->tables);
@@ -493,12 +339,12 @@ static int scan_stale(struct digest *d, struct error *e)
 {
     int rc = Q_OK;
 
-    for (size_t i = 0; rc == Q_OK && d->any_stale && i < d->tables.count; i++) {
+    for (size_t i = 0; rc == Q_OK && d->rows.any_stale && i < d->tables.count; i++) {
         if (d->tables.table[i]->stale) {
             rc = scan(d, d->tables.table[i], e);
         }
     }
-    d->any_stale = d->any_stale && rc != Q_OK;
+    d->rows.any_stale = d->rows.any_stale && rc != Q_OK;
     return rc;
 }
 
@@ -506,7 +352,7 @@ int digest_follow(struct digest *d, struct error *e)
 {
     struct digest_table *sequence;
     int64_t version;
-    int rc = add_pending(d, e);
+    int rc = digest_rows_settle(&d->rows, e);
 
     if (d->failed.code != Q_OK) {
         return error_set(e, d->failed.code, "%s", d->failed.text);
