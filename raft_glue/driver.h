@@ -82,10 +82,10 @@ struct driver_config {
     unsigned guards; /* GUARD_ALL; tests switch single ones off to show that they are needed */
 };
 
-/* Starts the core (RAFT_START). Everything in the log counts as durable. GUARD_BUMP may call save_vote; a
- * sole voter leads on return. Errors: Q_INVALID log, snapshot and database do not fit together (the text says
- * how: a log that does not hold the snapshot's entry must be reset first), Q_CORRUPT a configuration entry
- * cannot be read, Q_NOMEM. */
+/* Starts the core (RAFT_START). Everything in the log counts as durable. GUARD_BUMP may save a vote, and a
+ * sole voter leads on return: calls of driver_io come from inside. Errors: Q_INVALID log, snapshot and
+ * database do not fit together (the text says how; a log that does not hold the snapshot's entry must be
+ * reset first), Q_CORRUPT a configuration entry cannot be read, Q_NOMEM. */
 int driver_new(const struct driver_config *config, struct driver **ret_driver, struct error *e);
 void driver_free(struct driver *d); /* NULL is fine */
 

@@ -1,0 +1,7 @@
+set(raft_glue_server raft_glue/memlog.c raft_glue/server.c)
+quorate_test(raft_glue_driver_log_guards_test LABEL unit
+    SOURCES raft_glue/driver_log_guards_test.c raft_glue/promise.c ${raft_glue_server}
+    LINKS quorate_raft_glue PkgConfig::RAFT)
+quorate_test(raft_glue_driver_vote_guards_test LABEL unit
+    SOURCES raft_glue/driver_vote_guards_test.c raft_glue/promise.c ${raft_glue_server}
+    LINKS quorate_raft_glue PkgConfig::RAFT)
