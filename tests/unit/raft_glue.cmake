@@ -5,3 +5,6 @@ quorate_test(raft_glue_driver_log_guards_test LABEL unit
 quorate_test(raft_glue_driver_vote_guards_test LABEL unit
     SOURCES raft_glue/driver_vote_guards_test.c raft_glue/promise.c ${raft_glue_server}
     LINKS quorate_raft_glue PkgConfig::RAFT)
+quorate_test(raft_glue_driver_feed_test LABEL unit
+    SOURCES raft_glue/driver_feed_test.c ${raft_glue_server}
+    LINKS quorate_raft_glue PkgConfig::RAFT)
