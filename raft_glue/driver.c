@@ -144,8 +144,11 @@ static int check_compaction(struct driver *d, const struct raft_snapshot_metadat
                          "installed",
                          (unsigned long long)index);
     }
-    if (index <= d->core.snapshot.index || d->core.io->term(d->core.ctx, index) != metadata->term ||
-        metadata->configuration_index > index) {
+    /* A snapshot at 1 cannot be had: the core takes its term for that of entry 1, thinks that it still has
+     * the entry, and neither sends it to a blank follower nor the snapshot (replication.c:
+     * replicationProgress). */
+    if (index <= 1 || index <= d->core.snapshot.index ||
+        d->core.io->term(d->core.ctx, index) != metadata->term || metadata->configuration_index > index) {
         return error_set(e, Q_INVALID, "compaction at %llu of term %llu: does not continue the one at %llu",
                          (unsigned long long)index, (unsigned long long)metadata->term,
                          (unsigned long long)d->core.snapshot.index);

@@ -120,7 +120,8 @@ int driver_catch_up_status(const struct driver *d, uint64_t id);
  * itself: afterwards log entries up to index - TRAILING may be trimmed. The configuration (copied) is the
  * committed one as of that index: note it when the index is chosen, not later. Soft: Q_BUSY while a snapshot
  * is being installed, or the index is not known to be committed and durable yet (right after a start);
- * Q_INVALID: not above the last one, another term than the log's, or a configuration from above the index. */
+ * Q_INVALID: not above the last one or 1, another term than the log's, or a configuration from above the
+ * index. */
 int driver_compacted(struct driver *d, uint64_t now_ms, const struct raft_snapshot_metadata *metadata,
                      uint64_t trailing, struct error *e);
 /* What fetch_snapshot() asked for last is staged. Ignored if it is not wanted any more. */

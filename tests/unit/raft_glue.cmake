@@ -8,3 +8,6 @@ quorate_test(raft_glue_driver_vote_guards_test LABEL unit
 quorate_test(raft_glue_driver_feed_test LABEL unit
     SOURCES raft_glue/driver_feed_test.c ${raft_glue_server}
     LINKS quorate_raft_glue PkgConfig::RAFT)
+quorate_test(raft_glue_driver_cluster_test LABEL unit
+    SOURCES raft_glue/driver_cluster_test.c raft_glue/world.c ${raft_glue_server}
+    LINKS quorate_raft_glue PkgConfig::RAFT)

@@ -206,7 +206,7 @@ int server_try_start(struct server *s, struct error *e)
     config.term = s->term;
     config.vote = s->vote;
     config.snapshot = s->snapshot.index > 0 ? &s->snapshot : NULL;
-    config.applied = s->snapshot.index;
+    config.applied = s->database > s->snapshot.index ? s->database : s->snapshot.index;
     config.now_ms = s->now_ms;
     s->applicable = config.applied;
     s->state = RAFT_FOLLOWER;

@@ -30,6 +30,7 @@ struct server {
     uint64_t written;
     uint64_t term, vote;
     struct raft_snapshot_metadata snapshot; /* on disk; index 0: none */
+    uint64_t database;                      /* the next start finds it at this index, or at the snapshot's */
 
     /* What was sent, oldest first */
     struct letter *sent, **sent_end;
