@@ -144,8 +144,11 @@ static int check_compaction(struct driver *d, const struct raft_snapshot_metadat
                          "installed",
                          (unsigned long long)index);
     }
-    if (index <= d->core.snapshot.index || d->core.io->term(d->core.ctx, index) != metadata->term ||
-        metadata->configuration_index > index) {
+    /* A snapshot at 1 cannot be had: the core takes its term for that of entry 1, thinks that it still has
+     * the entry, and neither sends it to a blank follower nor the snapshot (replication.c:
+     * replicationProgress). */
+    if (index <= 1 || index <= d->core.snapshot.index ||
+        d->core.io->term(d->core.ctx, index) != metadata->term || metadata->configuration_index > index) {
         return error_set(e, Q_INVALID, "compaction at %llu of term %llu: does not continue the one at %llu",
                          (unsigned long long)index, (unsigned long long)metadata->term,
                          (unsigned long long)d->core.snapshot.index);
@@ -251,22 +254,46 @@ static int check_change(struct driver *d, const struct raft_configuration *confi
     return configuration_check_step(&d->core.raft.configuration, configuration, e);
 }
 
+/* The members as bytes, which every follower has to be able to read. Free with raft_free(). */
+static int encode_configuration(const struct raft_configuration *configuration,
+                                struct raft_buffer *ret_encoded, struct error *e)
+{
+    struct raft_configuration read_back;
+    struct raft_buffer encoded;
+    struct error why;
+    int rv = raft_configuration_encode(configuration, &encoded);
+
+    if (rv != 0) {
+        return core_error(rv, "configuration", e);
+    }
+    if (encoded.len > META_CONFIGURATION_MAX) {
+        rv = error_set(e, Q_TOO_BIG, "configuration: longer than %d bytes", META_CONFIGURATION_MAX);
+    } else {
+        rv = configuration_decode(encoded.base, encoded.len, &read_back, &why);
+        if (rv != 0) {
+            rv = error_set(e, rv == Q_CORRUPT ? Q_INVALID : why.code, "%s", why.text);
+        }
+    }
+    if (rv != 0) {
+        raft_free(encoded.base);
+        return rv;
+    }
+    raft_configuration_close(&read_back);
+    *ret_encoded = encoded;
+    return 0;
+}
+
 int driver_change(struct driver *d, uint64_t now_ms, const struct raft_configuration *configuration,
                   struct error *e)
 {
     struct raft_buffer encoded;
     int rv = check_change(d, configuration, e);
 
+    if (rv == 0) {
+        rv = encode_configuration(configuration, &encoded, e);
+    }
     if (rv != 0) {
         return rv;
-    }
-    rv = raft_configuration_encode(configuration, &encoded);
-    if (rv != 0) {
-        return core_error(rv, "configuration", e);
-    }
-    if (encoded.len > META_CONFIGURATION_MAX) {
-        raft_free(encoded.base);
-        return error_set(e, Q_TOO_BIG, "configuration: longer than %d bytes", META_CONFIGURATION_MAX);
     }
     enter(d, now_ms);
     rv = core_submit(&d->core, RAFT_CHANGE, encoded.base, (uint32_t)encoded.len);

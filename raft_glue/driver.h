@@ -82,10 +82,10 @@ struct driver_config {
     unsigned guards; /* GUARD_ALL; tests switch single ones off to show that they are needed */
 };
 
-/* Starts the core (RAFT_START). Everything in the log counts as durable. GUARD_BUMP may call save_vote; a
- * sole voter leads on return. Errors: Q_INVALID log, snapshot and database do not fit together (the text says
- * how: a log that does not hold the snapshot's entry must be reset first), Q_CORRUPT a configuration entry
- * cannot be read, Q_NOMEM. */
+/* Starts the core (RAFT_START). Everything in the log counts as durable. GUARD_BUMP may save a vote, and a
+ * sole voter leads on return: calls of driver_io come from inside. Errors: Q_INVALID log, snapshot and
+ * database do not fit together (the text says how; a log that does not hold the snapshot's entry must be
+ * reset first), Q_CORRUPT a configuration entry cannot be read, Q_NOMEM. */
 int driver_new(const struct driver_config *config, struct driver **ret_driver, struct error *e);
 void driver_free(struct driver *d); /* NULL is fine */
 
@@ -120,7 +120,8 @@ int driver_catch_up_status(const struct driver *d, uint64_t id);
  * itself: afterwards log entries up to index - TRAILING may be trimmed. The configuration (copied) is the
  * committed one as of that index: note it when the index is chosen, not later. Soft: Q_BUSY while a snapshot
  * is being installed, or the index is not known to be committed and durable yet (right after a start);
- * Q_INVALID: not above the last one, another term than the log's, or a configuration from above the index. */
+ * Q_INVALID: not above the last one or 1, another term than the log's, or a configuration from above the
+ * index. */
 int driver_compacted(struct driver *d, uint64_t now_ms, const struct raft_snapshot_metadata *metadata,
                      uint64_t trailing, struct error *e);
 /* What fetch_snapshot() asked for last is staged. Ignored if it is not wanted any more. */

@@ -70,10 +70,11 @@ static bool feed_owes(const struct feed *feed)
     return feed->next <= feed->end;
 }
 
-/* Whether entries from FIRST on join what is owed or on its way already. */
-static bool feed_joins(const struct feeds *f, const struct feed *feed, uint64_t first)
+/* Whether a message that begins with FIRST goes on where the last one ended, as the core does while it trusts
+ * the follower to follow. */
+static bool feed_continues(const struct feeds *f, const struct feed *feed, uint64_t first)
 {
-    return feed->next != 0 && first <= feed->end + 1 && (first >= feed->next || f->answering == feed->id);
+    return feed->next != 0 && (first == feed->end + 1 || (first <= feed->end && f->answering == feed->id));
 }
 
 static struct raft_message feed_message(const struct feeds *f, const struct feed *feed,
@@ -200,6 +201,15 @@ static void feed_send_empty(struct feeds *f, struct feed *feed, uint64_t now_ms,
     send(f, feed, now_ms, &m);
 }
 
+void feeds_forget(struct feeds *f, uint64_t id)
+{
+    struct feed *feed = feed_find(f, id);
+
+    if (feed != NULL) {
+        feed->id = 0;
+    }
+}
+
 void feeds_append(struct feeds *f, uint64_t now_ms, uint64_t durable, const struct raft_message *message)
 {
     const struct raft_append_entries *ae = &message->append_entries;
@@ -209,7 +219,7 @@ void feeds_append(struct feeds *f, uint64_t now_ms, uint64_t durable, const stru
     if (feed == NULL) {
         feed = feed_add(f, message->server_id);
     }
-    if (!feed_joins(f, feed, ae->prev_log_index + 1)) {
+    if (!feed_continues(f, feed, ae->prev_log_index + 1)) {
         feed_restart(feed, ae->prev_log_index + 1);
     }
     if (end > feed->end) {

@@ -54,6 +54,9 @@ void feeds_close(struct feeds *f);
 /* Nothing is owed to anybody: this node does not lead (any more). */
 void feeds_reset(struct feeds *f);
 
+/* Nothing is owed to ID: it gets a snapshot instead. */
+void feeds_forget(struct feeds *f, uint64_t id);
+
 /* The core wants this AppendEntries sent (its entries are not filled in). Sends what the window lets through;
  * an empty message if that is nothing and the follower might think us dead. Entries above DURABLE may go,
  * configurations excepted. */

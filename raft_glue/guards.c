@@ -146,6 +146,8 @@ void guard_vote_expired(struct guards *g, struct raft *r)
 {
     if (r->state == RAFT_FOLLOWER && acts(g, GUARD_VOTE, r->follower_state.current_leader.id != 0)) {
         r->follower_state.current_leader.id = 0;
+        raft_free(r->follower_state.current_leader.address); /* else results for nobody are sent */
+        r->follower_state.current_leader.address = NULL;
     }
 }
 

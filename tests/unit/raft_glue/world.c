@@ -1,0 +1,585 @@
+#include "tests/unit/raft_glue/world.h"
+
+#include <assert.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "raft_glue/configuration.h"
+
+static _Noreturn __attribute__((format(printf, 2, 3))) void breach(const struct world *w, const char *format,
+                                                                   ...)
+{
+    va_list args;
+    fprintf(stderr, "seed %llu, %llu ms: ", (unsigned long long)w->seed, (unsigned long long)w->now_ms);
+    va_start(args, format);
+    vfprintf(stderr, format, args);
+    va_end(args);
+    fprintf(stderr, "\n");
+    abort();
+}
+
+#define LLU(x) ((unsigned long long)(x))
+
+static uint64_t between(struct world *w, uint64_t low, uint64_t high)
+{
+    return rng_between(&w->rng, low, high);
+}
+
+static bool chance(struct world *w, unsigned percent)
+{
+    return between(w, 1, 100) <= percent;
+}
+
+/* What must hold */
+
+static uint64_t digest_of(const struct memlog_entry *entry)
+{
+    uint64_t h = 1469598103934665603u ^ (uint64_t)entry->type;
+    for (uint32_t i = 0; i < entry->len; i++) {
+        h = (h ^ entry->data[i]) * 1099511628211u;
+    }
+    return h;
+}
+
+static void check_committed(struct world *w, struct world_node *n, uint64_t index,
+                            const struct memlog_entry *entry)
+{
+    struct world_entry *known = &w->entry[index];
+
+    assert(index < WORLD_ENTRIES);
+    if (known->known_in == 0) {
+        *known = (struct world_entry){
+            .term = entry->term, .digest = digest_of(entry), .known_in = driver_term(n->server.driver)};
+        w->last_applied = index > w->last_applied ? index : w->last_applied;
+    } else if (known->term != entry->term || known->digest != digest_of(entry)) {
+        breach(w, "state machine safety: server %llu applies %llu of term %llu, others of term %llu",
+               LLU(n->server.config.id), LLU(index), LLU(entry->term), LLU(known->term));
+    }
+}
+
+static void check_applicable(struct world *w, struct world_node *n)
+{
+    struct server *s = &n->server;
+
+    while (n->applied < s->applicable) {
+        const struct memlog_entry *entry = memlog_at(&s->log, ++n->applied);
+        const struct memlog_entry *disk = memlog_at(&s->disk, n->applied);
+        if (entry == NULL || disk == NULL || disk->term != entry->term) {
+            breach(w, "server %llu may apply %llu, which is not durable", LLU(s->config.id), LLU(n->applied));
+        }
+        check_committed(w, n, n->applied, entry);
+        w->counters.applied++;
+    }
+}
+
+static void check_leader(struct world *w, struct world_node *n)
+{
+    struct server *s = &n->server;
+    uint64_t term = driver_term(s->driver);
+
+    if (driver_state(s->driver) != RAFT_LEADER || w->leader_of[term] == s->config.id) {
+        return;
+    }
+    assert(term < WORLD_TERMS);
+    if (w->leader_of[term] != 0) {
+        breach(w, "election safety: term %llu has leaders %llu and %llu", LLU(term), LLU(w->leader_of[term]),
+               LLU(s->config.id));
+    }
+    w->leader_of[term] = s->config.id;
+    w->counters.elections++;
+    for (uint64_t i = s->log.first; i <= w->last_applied; i++) {
+        if (w->entry[i].known_in != 0 && w->entry[i].known_in < term &&
+            memlog_term(&s->log, i) != w->entry[i].term) {
+            breach(w, "leader completeness: %llu leads term %llu without entry %llu", LLU(s->config.id),
+                   LLU(term), LLU(i));
+        }
+    }
+}
+
+/* Where two logs have the same term, all before is the same. */
+static void check_log_matching(struct world *w, const struct memlog *a, const struct memlog *b)
+{
+    uint64_t first = a->first > b->first ? a->first : b->first;
+    uint64_t last = memlog_last(a) < memlog_last(b) ? memlog_last(a) : memlog_last(b);
+    bool same = false;
+
+    for (uint64_t i = last; i >= first; i--) {
+        const struct memlog_entry *x = memlog_at(a, i), *y = memlog_at(b, i);
+        if (x->term == y->term && digest_of(x) != digest_of(y)) {
+            breach(w, "log matching: two entries %llu of term %llu", LLU(i), LLU(x->term));
+        }
+        if (same && x->term != y->term) {
+            breach(w, "log matching: different entries %llu below the same one", LLU(i));
+        }
+        same = same || x->term == y->term;
+    }
+}
+
+static void check_all_logs(struct world *w)
+{
+    for (unsigned i = 0; i < WORLD_NODES; i++) {
+        for (unsigned k = 0; k < i; k++) {
+            if (w->node[i].up && w->node[k].up) {
+                check_log_matching(w, &w->node[i].server.log, &w->node[k].server.log);
+            }
+        }
+    }
+}
+
+/* Network */
+
+static void post(struct world *w, struct letter *letter)
+{
+    uint64_t delay = w->calm ? between(w, 1, 3) : chance(w, 3) ? between(w, 10, 1500) : between(w, 1, 15);
+
+    if (w->posts == WORLD_POSTS) {
+        free(letter);
+        return;
+    }
+    w->post[w->posts].letter = letter;
+    w->post[w->posts++].due_ms = w->now_ms + delay;
+}
+
+static void post_all(struct world *w, struct world_node *n)
+{
+    struct letter *letter;
+
+    while ((letter = server_take_sent(&n->server)) != NULL) {
+        if (!w->calm && chance(w, w->duplicate_percent)) {
+            struct letter *copy = malloc(sizeof *copy + letter->len);
+            memcpy(copy, letter, sizeof *copy + letter->len);
+            post(w, copy);
+        }
+        if (!w->calm && chance(w, w->drop_percent)) {
+            free(letter);
+        } else {
+            post(w, letter);
+        }
+    }
+}
+
+/* Looks at what a server did in the last event, and plans what follows from it. */
+static void after_event(struct world *w, struct world_node *n)
+{
+    struct server *s = &n->server;
+
+    post_all(w, n);
+    if (s->written <= memlog_last(&s->log) && n->write_at == 0) {
+        n->write_at =
+            w->now_ms + (!w->calm && chance(w, 2) ? between(w, 1, 1500) : between(w, 0, w->disk_ms));
+    }
+    if (s->fetches != n->fetches) {
+        n->fetches = s->fetches;
+        n->staged_at = w->now_ms + between(w, 1, w->calm ? 100 : w->fetch_ms);
+    }
+    if (s->install.index > 0 && n->installed_at == 0) {
+        if (w->entry[s->install.index].term != s->install.term) {
+            breach(w, "server %llu installs %llu, which is not committed", LLU(s->config.id),
+                   LLU(s->install.index));
+        }
+        n->installed_at = w->now_ms + between(w, 1, 50);
+    }
+    check_leader(w, n);
+    check_applicable(w, n);
+}
+
+static void deliver(struct world *w, unsigned i)
+{
+    struct letter *letter = w->post[i].letter;
+    struct world_node *to = &w->node[letter->to - 1];
+    unsigned from_side = w->cut >> (letter->from - 1) & 1, to_side = w->cut >> (letter->to - 1) & 1;
+
+    w->post[i] = w->post[--w->posts];
+    if (to->up && from_side == to_side) {
+        to->server.now_ms = w->now_ms;
+        server_hear_letter(&to->server, letter);
+        after_event(w, to);
+    }
+    free(letter);
+}
+
+/* Servers */
+
+static void start(struct world *w, struct world_node *n)
+{
+    n->up = true;
+    n->wake_at = 0;
+    n->server.now_ms = w->now_ms;
+    n->server.config.seed = (unsigned)between(w, 1, 1 << 30);
+    server_start(&n->server);
+    n->applied =
+        n->server.database > n->server.snapshot.index ? n->server.database : n->server.snapshot.index;
+    after_event(w, n);
+}
+
+static void count_hits(struct world *w, const struct world_node *n)
+{
+    const uint64_t *hits = driver_guard_hits(n->server.driver);
+    for (unsigned i = 0; i < DRIVER_GUARDS; i++) {
+        w->counters.hits[i] += hits[i];
+    }
+}
+
+/* Part of what was being written may be on the disk. */
+static void crash(struct world *w, struct world_node *n, uint64_t restart_ms)
+{
+    struct server *s = &n->server;
+
+    if (!n->up) {
+        return;
+    }
+    if (s->written <= memlog_last(&s->log) && s->install.index == 0 && chance(w, 50)) {
+        memlog_write(&s->disk, &s->log, s->written, between(w, s->written, memlog_last(&s->log)));
+    }
+    s->database = between(w, s->snapshot.index, n->applied);
+    count_hits(w, n);
+    server_stop(s);
+    n->up = false;
+    n->write_at = n->staged_at = n->installed_at = 0;
+    n->wake_at = w->now_ms + restart_ms;
+    w->counters.crashes++;
+}
+
+static void write_some(struct world *w, struct world_node *n)
+{
+    struct server *s = &n->server;
+    uint64_t last = memlog_last(&s->log);
+
+    n->write_at = 0;
+    if (s->written <= last) {
+        server_write(s, between(w, s->written, last));
+    }
+}
+
+static void node_event(struct world *w, struct world_node *n)
+{
+    struct server *s = &n->server;
+    struct error e;
+
+    s->now_ms = w->now_ms;
+    if (!n->up) {
+        start(w, n);
+        return;
+    }
+    if (n->write_at != 0 && n->write_at <= w->now_ms) {
+        write_some(w, n);
+    } else if (n->staged_at != 0 && n->staged_at <= w->now_ms) {
+        n->staged_at = 0;
+        driver_snapshot_staged(s->driver, w->now_ms, &e);
+    } else if (n->installed_at != 0 && n->installed_at <= w->now_ms) {
+        n->installed_at = n->write_at = 0;
+        server_install(s);
+        n->applied = s->applicable;
+        w->counters.installs++;
+    } else {
+        server_timeout(s);
+    }
+    after_event(w, n);
+}
+
+static uint64_t earlier(uint64_t a, uint64_t b)
+{
+    return b != 0 && b < a ? b : a;
+}
+
+static uint64_t node_due(const struct world_node *n)
+{
+    if (!n->up) {
+        return n->exists && n->wake_at != 0 ? n->wake_at : UINT64_MAX;
+    }
+    uint64_t due = driver_deadline(n->server.driver);
+    due = earlier(due, n->write_at);
+    due = earlier(due, n->staged_at);
+    return earlier(due, n->installed_at);
+}
+
+/* Runs what is due next, unless that is after UNTIL_MS. */
+static bool step(struct world *w, uint64_t until_ms)
+{
+    uint64_t due = until_ms + 1;
+    struct world_node *node = NULL;
+    unsigned letter = WORLD_POSTS;
+
+    for (unsigned i = 0; i < WORLD_NODES; i++) {
+        uint64_t at = node_due(&w->node[i]);
+        if (at < due) {
+            due = at;
+            node = &w->node[i];
+        }
+    }
+    for (unsigned i = 0; i < w->posts; i++) {
+        if (w->post[i].due_ms < due) {
+            due = w->post[i].due_ms;
+            letter = i;
+        }
+    }
+    if (due > until_ms) {
+        return false;
+    }
+    w->now_ms = due > w->now_ms ? due : w->now_ms;
+    if (letter != WORLD_POSTS) {
+        deliver(w, letter);
+    } else {
+        node_event(w, node);
+    }
+    if (w->counters.events++ % 64 == 0) {
+        check_all_logs(w);
+    }
+    return true;
+}
+
+static void run_until(struct world *w, uint64_t until_ms)
+{
+    while (step(w, until_ms)) {
+    }
+    w->now_ms = until_ms;
+}
+
+/* Clients, operators and misfortune */
+
+static struct world_node *leader(struct world *w)
+{
+    struct world_node *best = NULL;
+    for (unsigned i = 0; i < WORLD_NODES; i++) {
+        struct world_node *n = &w->node[i];
+        if (n->up && driver_state(n->server.driver) == RAFT_LEADER &&
+            (best == NULL || driver_term(n->server.driver) > driver_term(best->server.driver))) {
+            best = n;
+        }
+    }
+    return best;
+}
+
+static void submit(struct world *w, struct world_node *n, unsigned commands)
+{
+    char text[64];
+    struct error e;
+
+    for (unsigned i = 0; i < commands; i++) {
+        snprintf(text, sizeof text, "%llx", LLU(rng_next(&w->rng)));
+        int rv = driver_submit(n->server.driver, w->now_ms, LOG_COMMANDS, text, (uint32_t)strlen(text), &e);
+        if (rv != 0 && rv != Q_NOT_LEADER) {
+            breach(w, "submit: %s", e.text);
+        }
+    }
+    after_event(w, n);
+}
+
+static void compact(struct world *w, struct world_node *n)
+{
+    struct server *s = &n->server;
+    uint64_t configuration_index;
+    uint64_t commit = driver_commit(s->driver), last = n->applied < commit ? n->applied : commit;
+
+    driver_committed_configuration(s->driver, &configuration_index);
+    uint64_t low = s->snapshot.index + 1 > configuration_index ? s->snapshot.index + 1 : configuration_index;
+    low = low > 2 ? low : 2;
+    if (s->install.index == 0 && low <= last) {
+        server_compact(s, between(w, low, last), between(w, 0, w->trailing_max));
+        w->counters.compactions++;
+        after_event(w, n);
+    }
+}
+
+/* The current members with one change by chance; false: no sensible one came up. */
+static bool propose(struct world *w, const struct raft_configuration *now,
+                    struct raft_configuration *ret_next)
+{
+    uint64_t id = between(w, 1, WORLD_NODES);
+    const struct raft_server *server = configuration_find(now, id);
+    unsigned voters = configuration_voters(now);
+    int role;
+
+    if (server == NULL) {
+        role = chance(w, 70) ? RAFT_STANDBY : RAFT_VOTER;
+    } else if (server->role == RAFT_VOTER) {
+        role = chance(w, 50) ? RAFT_STANDBY : -1;
+    } else {
+        role = chance(w, 70) ? RAFT_VOTER : -1;
+    }
+    if (server != NULL && server->role == RAFT_VOTER && voters <= (chance(w, 10) ? 1u : 2u)) {
+        return false;
+    }
+    raft_configuration_init(ret_next);
+    for (unsigned i = 0; i < now->n; i++) {
+        const struct raft_server *s = &now->servers[i];
+        if (s->id != id || role >= 0) {
+            raft_configuration_add(ret_next, s->id, s->address, s->id == id ? role : s->role);
+        }
+    }
+    if (server == NULL) {
+        raft_configuration_add(ret_next, id, w->node[id - 1].server.name, role);
+    }
+    return true;
+}
+
+static void change_members(struct world *w, struct world_node *n)
+{
+    struct raft_configuration next;
+    struct error e;
+
+    if (!propose(w, driver_configuration(n->server.driver), &next)) {
+        return;
+    }
+    w->counters.changes += driver_change(n->server.driver, w->now_ms, &next, &e) == 0;
+    raft_configuration_close(&next);
+    after_event(w, n);
+}
+
+static void operate(struct world *w)
+{
+    struct world_node *n = leader(w);
+    struct error e;
+
+    if (n == NULL) {
+        return;
+    }
+    switch (between(w, 0, 9)) {
+    case 0: w->counters.transfers += driver_transfer(n->server.driver, w->now_ms, 0, &e) == 0; break;
+    case 1: driver_catch_up(n->server.driver, w->now_ms, between(w, 1, WORLD_NODES), &e); break;
+    default: change_members(w, n); return;
+    }
+    after_event(w, n);
+}
+
+static void misfortune(struct world *w)
+{
+    struct world_node *n = &w->node[between(w, 0, WORLD_NODES - 1)];
+
+    switch (between(w, 0, 7)) {
+    case 0:
+    case 1: crash(w, n, between(w, 1, 3000)); break;
+    case 2:
+        if (leader(w) != NULL) {
+            crash(w, leader(w), between(w, 1, 3000));
+        }
+        break;
+    case 3:
+        w->cut = (unsigned)between(w, 1, (1u << WORLD_NODES) - 2);
+        w->counters.partitions++;
+        break;
+    case 4:
+        if (leader(w) != NULL) {
+            w->cut = 1u << (leader(w)->server.config.id - 1);
+            w->counters.partitions++;
+        }
+        break;
+    case 5:
+        for (unsigned i = 0; chance(w, 20) && i < WORLD_NODES; i++) {
+            crash(w, &w->node[i], between(w, 1, 1000));
+        }
+        break;
+    default: w->cut = 0; break;
+    }
+}
+
+void world_storm(struct world *w, uint64_t until_ms)
+{
+    uint64_t client = w->now_ms + 100, operation = w->now_ms + 1500, bad_luck = w->now_ms + 2000;
+
+    while (w->now_ms < until_ms) {
+        run_until(w, w->now_ms + between(w, 1, 20));
+        if (w->now_ms >= client) {
+            struct world_node *n = chance(w, 90) ? leader(w) : &w->node[between(w, 0, WORLD_NODES - 1)];
+            if (n != NULL && n->up) {
+                submit(w, n, chance(w, 80) ? 1 : (unsigned)between(w, 2, 12));
+            }
+            client = w->now_ms + between(w, 1, 60);
+        }
+        if (w->now_ms >= operation) {
+            operate(w);
+            operation = w->now_ms + between(w, 1, 900);
+        }
+        if (w->now_ms >= bad_luck) {
+            misfortune(w);
+            bad_luck = w->now_ms + between(w, 1, 1500);
+        }
+        struct world_node *n = &w->node[between(w, 0, WORLD_NODES - 1)];
+        if (n->up && chance(w, 3)) {
+            compact(w, n);
+        }
+    }
+}
+
+static bool all_members_applied(struct world *w, const struct raft_configuration *c, uint64_t index)
+{
+    for (unsigned i = 0; i < c->n; i++) {
+        if (w->node[c->servers[i].id - 1].applied < index) {
+            return false;
+        }
+    }
+    return true;
+}
+
+void world_recover(struct world *w)
+{
+    uint64_t deadline = w->now_ms + 60000;
+
+    w->calm = true;
+    w->cut = 0;
+    for (unsigned i = 0; i < WORLD_NODES; i++) {
+        if (!w->node[i].up) {
+            w->node[i].wake_at = w->now_ms + between(w, 1, 500);
+        }
+    }
+    while (w->now_ms < deadline) {
+        run_until(w, w->now_ms + 200);
+        struct world_node *n = leader(w);
+        if (n == NULL || !driver_own_term_committed(n->server.driver)) {
+            continue;
+        }
+        submit(w, n, 1);
+        uint64_t index = memlog_last(&n->server.log);
+        run_until(w, w->now_ms + 300);
+        if (n->applied >= index && driver_state(n->server.driver) == RAFT_LEADER &&
+            all_members_applied(w, driver_configuration(n->server.driver), index)) {
+            check_all_logs(w);
+            return;
+        }
+    }
+    breach(w, "no progress for a minute after everything was healed");
+}
+
+struct world *world_new(uint64_t seed)
+{
+    struct world *w = calloc(1, sizeof *w);
+
+    assert(w != NULL);
+    w->seed = seed;
+    w->now_ms = 1;
+    rng_init(&w->rng, seed);
+    w->drop_percent = chance(w, 50) ? 0 : (unsigned)between(w, 1, 25);
+    w->duplicate_percent = chance(w, 50) ? 0 : (unsigned)between(w, 1, 25);
+    w->trailing_max = (unsigned)between(w, 0, 20);
+    w->disk_ms = chance(w, 70) ? 5 : between(w, 5, 120);
+    w->fetch_ms = chance(w, 50) ? 200 : between(w, 200, 8000);
+    unsigned voters = chance(w, 70) ? 3 : (unsigned)between(w, 1, 3);
+    for (unsigned i = 0; i < WORLD_NODES; i++) {
+        struct world_node *n = &w->node[i];
+        n->exists = true;
+        server_init(&n->server, i + 1);
+        n->server.config.inflight_max = (unsigned)between(w, 2, 200);
+        n->server.config.message_bytes = (uint32_t)between(w, 1, 400);
+        if (i < voters) {
+            server_bootstrap(&n->server, voters);
+        }
+        start(w, n);
+    }
+    return w;
+}
+
+void world_free(struct world *w)
+{
+    for (unsigned i = 0; i < WORLD_NODES; i++) {
+        if (w->node[i].up) {
+            count_hits(w, &w->node[i]);
+        }
+        server_close(&w->node[i].server);
+    }
+    while (w->posts > 0) {
+        free(w->post[--w->posts].letter);
+    }
+    free(w);
+}
