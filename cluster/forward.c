@@ -5,14 +5,22 @@
 #include <string.h>
 
 #include "base/object.h"
+#include "cluster/peers.h"
 
 enum { FORWARD_MAGIC = 0x51c0de04, QUESTION_MAX = 64 * 1024 * 1024 };
+
+/* What was taken from one asking node. */
+struct taken {
+    uint64_t from, session, number;
+};
 
 struct forward {
     OBJECT_MAGIC;
     struct forward_config config;
     struct list calls; /* struct forward_call, by number */
-    uint64_t last_number;
+    uint64_t session, last_number;
+    struct taken taken[PEERS_MAX];
+    unsigned takers;
     struct buf body;
 };
 
@@ -26,8 +34,7 @@ int forward_new(const struct forward_config *config, struct forward **ret_forwar
     f->config = *config;
     list_init(&f->calls);
     buf_init(&f->body, config->answer_max > QUESTION_MAX ? config->answer_max : QUESTION_MAX);
-    /* A restarted process must not mistake answers to its former life for its own. */
-    env_random(config->env, &f->last_number, sizeof f->last_number);
+    env_random(config->env, &f->session, sizeof f->session);
     *ret_forward = f;
     return 0;
 }
@@ -51,6 +58,7 @@ bool forward_ask(struct forward *f, uint64_t to, enum forward_kind kind, const v
     list_init(&call->link);
     buf_clear(&f->body);
     buf_put_u8(&f->body, (uint8_t)kind);
+    buf_put_u64(&f->body, f->session);
     buf_put_u64(&f->body, call->number);
     buf_put_bytes(&f->body, command, n);
     if (f->body.failed != Q_OK ||
@@ -74,6 +82,7 @@ void forward_reply(struct forward *f, const struct forward_question *question,
 
     buf_clear(&f->body);
     for (int attempt = 0; attempt < 2; attempt++) {
+        buf_put_u64(&f->body, question->session);
         buf_put_u64(&f->body, question->number);
         buf_put_u16(&f->body, (uint16_t)error->code);
         buf_put_blob(&f->body, error->text,
@@ -94,15 +103,41 @@ void forward_reply(struct forward *f, const struct forward_question *question,
     f->config.send(f->config.ctx, question->from, f->config.answer_type, f->body.data, f->body.len);
 }
 
+/* Whether the question is new. */
+static bool take(struct forward *f, const struct forward_question *question)
+{
+    struct taken *taken = f->taken;
+    while (taken < f->taken + f->takers && taken->from != question->from) {
+        taken++;
+    }
+    if (taken == f->taken + f->takers) {
+        if (f->takers == PEERS_MAX) {
+            return false;
+        }
+        f->takers++;
+        *taken = (struct taken){.from = question->from};
+    }
+    if (taken->session == question->session && question->number <= taken->number) {
+        return false;
+    }
+    taken->session = question->session;
+    taken->number = question->number;
+    return true;
+}
+
 static int receive_question(struct forward *f, uint64_t from, const uint8_t *body, size_t n, struct error *e)
 {
     struct cursor c = cursor_of(body, n);
     struct forward_question question = {.from = from};
 
     question.kind = (enum forward_kind)cursor_u8(&c);
+    question.session = cursor_u64(&c);
     question.number = cursor_u64(&c);
     if (c.bad) {
         return error_set(e, Q_CORRUPT, "a forwarded question of %zu bytes is cut short", n);
+    }
+    if (!take(f, &question)) {
+        return 0;
     }
     switch (question.kind) {
     case FORWARD_COMMAND:
@@ -122,6 +157,7 @@ static int receive_answer(struct forward *f, uint64_t from, const uint8_t *body,
 {
     struct cursor c = cursor_of(body, n);
     struct forward_answer answer;
+    uint64_t session = cursor_u64(&c);
     uint64_t number = cursor_u64(&c);
     uint16_t code = cursor_u16(&c);
     struct cursor text = cursor_blob(&c);
@@ -137,7 +173,7 @@ static int receive_answer(struct forward *f, uint64_t from, const uint8_t *body,
     answer.len = cursor_left(&c);
     LIST_EACH (&f->calls, item) {
         struct forward_call *call = CONTAINER_OF(item, struct forward_call, link);
-        if (call->number == number && call->to == from) {
+        if (session == f->session && call->number == number && call->to == from) {
             finish(call, &answer);
             return 0;
         }

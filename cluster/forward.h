@@ -41,7 +41,7 @@ struct forward_call {
 
 /* A question of another node, to be answered with forward_reply(). */
 struct forward_question {
-    uint64_t from, number;
+    uint64_t from, session, number;
     enum forward_kind kind;
 };
 

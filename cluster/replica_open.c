@@ -185,6 +185,23 @@ static int make_parts(struct replica *r, struct error *e)
     return rv;
 }
 
+/* The directory's name is durable only when its parent is synced. */
+static int make_dir(struct replica *r, struct error *e)
+{
+    char parent[REPLICA_DIR_MAX];
+    size_t n = strlen(r->dir);
+    int rv = env_make_dir(r->config.env, r->dir, e);
+
+    while (n > 1 && r->dir[n - 1] == '/') {
+        n--;
+    }
+    while (n > 0 && r->dir[n - 1] != '/') {
+        n--;
+    }
+    snprintf(parent, sizeof parent, "%.*s", (int)n, r->dir);
+    return rv == 0 ? env_sync_dir(r->config.env, n == 0 ? "." : parent, e) : rv;
+}
+
 int replica_open(const struct replica_config *config, struct replica **ret_replica, struct error *e)
 {
     struct replica *r = calloc(1, sizeof *r);
@@ -198,7 +215,7 @@ int replica_open(const struct replica_config *config, struct replica **ret_repli
     list_init(&r->waits);
     rv = copy_config(r, config, e);
     if (rv == 0) {
-        rv = env_make_dir(config->env, r->dir, e);
+        rv = make_dir(r, e);
     }
     if (rv == 0) {
         snprintf(lock, sizeof lock, "%.*s/lock", (int)sizeof lock - 8, r->dir);

@@ -37,7 +37,7 @@ void sched_close(struct sched *s)
     s->len = s->cap = 0;
 }
 
-void event_init(struct event *ev, enum event_kind kind, unsigned node, struct gate *gate,
+void event_init(struct event *ev, enum event_kind kind, unsigned node, struct sim_gate *gate,
                 void (*fire)(struct event *))
 {
     ev->fire = fire;
@@ -157,18 +157,18 @@ bool sched_step(struct sched *s)
     return true;
 }
 
-void gate_init(struct gate *g)
+void sim_gate_init(struct sim_gate *g)
 {
     g->closed = false;
     list_init(&g->held);
 }
 
-void gate_close(struct gate *g)
+void sim_gate_close(struct sim_gate *g)
 {
     g->closed = true;
 }
 
-void gate_open(struct sched *s, struct gate *g)
+void sim_gate_open(struct sched *s, struct sim_gate *g)
 {
     g->closed = false;
     for (struct list *l = list_pop(&g->held); l != NULL; l = list_pop(&g->held)) {

@@ -34,15 +34,15 @@
 enum event_kind { EVENT_KINDS(EVENT_ENUM) EVENT_KIND_COUNT };
 #undef EVENT_ENUM
 
-struct gate {
+struct sim_gate {
     bool closed;
     struct list held; /* struct event.held, in the order they fell due */
 };
 
 struct event {
     void (*fire)(struct event *);
-    struct gate *gate; /* NULL: nothing holds it back */
-    size_t slot;       /* place in the heap plus one; 0 when not there */
+    struct sim_gate *gate; /* NULL: nothing holds it back */
+    size_t slot;           /* place in the heap plus one; 0 when not there */
     struct list held;
     enum event_kind kind;
     unsigned node; /* whose event, for the trace and the hash */
@@ -66,7 +66,7 @@ void sched_init(struct sched *s, uint64_t seed);
 void sched_close(struct sched *s);
 
 /* GATE may be NULL. FIRE may free the event or schedule it again. */
-void event_init(struct event *ev, enum event_kind kind, unsigned node, struct gate *gate,
+void event_init(struct event *ev, enum event_kind kind, unsigned node, struct sim_gate *gate,
                 void (*fire)(struct event *));
 /* Scheduled or held back. */
 bool event_pending(const struct event *ev);
@@ -81,9 +81,9 @@ bool sched_step(struct sched *s);
 /* When the next event falls due, UINT64_MAX when there is none. */
 uint64_t sched_next_us(const struct sched *s);
 
-void gate_init(struct gate *g);
-void gate_close(struct gate *g);
-void gate_open(struct sched *s, struct gate *g);
+void sim_gate_init(struct sim_gate *g);
+void sim_gate_close(struct sim_gate *g);
+void sim_gate_open(struct sched *s, struct sim_gate *g);
 
 /* Folds a value into the hash. */
 void sched_fold(struct sched *s, uint64_t value);

@@ -162,8 +162,8 @@ struct sim_node *sim_node_new(struct sim *sim, const char *name)
     node->net = sim->net;
     node->name = sim_strdup(name);
     node->disk = sim_disk_new(&sim->sched.rng);
-    gate_init(&node->running);
-    gate_init(&node->disk_works);
+    sim_gate_init(&node->running);
+    sim_gate_init(&node->disk_works);
     list_init(&node->dead);
     sim->nodes[sim->n_nodes++] = node;
     return node;
@@ -220,13 +220,13 @@ void sim_node_crash_in(struct sim_node *node, unsigned operations)
 void sim_node_pause(struct sim_node *node)
 {
     if (node->world != NULL) {
-        gate_close(&node->running);
+        sim_gate_close(&node->running);
     }
 }
 
 void sim_node_resume(struct sim_node *node)
 {
-    gate_open(node->sched, &node->running);
+    sim_gate_open(node->sched, &node->running);
 }
 
 bool sim_node_paused(const struct sim_node *node)
@@ -248,8 +248,8 @@ void sim_node_disk_faults(struct sim_node *node, const struct sim_disk_faults *f
 {
     sim_disk_set_faults(node->disk, faults);
     if (faults->stuck) {
-        gate_close(&node->disk_works);
+        sim_gate_close(&node->disk_works);
     } else {
-        gate_open(node->sched, &node->disk_works);
+        sim_gate_open(node->sched, &node->disk_works);
     }
 }

@@ -250,7 +250,7 @@ void sim_conn_take(struct env_conn *c, struct unit *unit)
 static struct env_conn *conn_new(struct sim_world *w, enum conn_state state, const char *peer)
 {
     struct env_conn *c = sim_alloc(sizeof *c);
-    struct gate *running = &w->node->running;
+    struct sim_gate *running = &w->node->running;
     c->magic = CONN_MAGIC;
     c->state = state;
     c->world = w;

@@ -19,11 +19,11 @@ struct sim_node {
     unsigned id;
     char *name;
     struct sim_disk *disk;
-    struct sim_net *net;     /* the sim's */
-    struct gate running;     /* closed while paused */
-    struct gate disk_works;  /* closed while the disk is stuck */
-    struct sim_world *world; /* of the running process, or NULL */
-    struct list dead;        /* worlds of former processes */
+    struct sim_net *net;        /* the sim's */
+    struct sim_gate running;    /* closed while paused */
+    struct sim_gate disk_works; /* closed while the disk is stuck */
+    struct sim_world *world;    /* of the running process, or NULL */
+    struct list dead;           /* worlds of former processes */
     int64_t wall_offset_ms;
     unsigned crash_in; /* 0: not at all */
     bool mute;         /* without power, and nobody answers for it */
