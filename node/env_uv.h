@@ -43,9 +43,9 @@ struct env *env_uv_env(struct env_uv *u);
 
 /* Ends it. Timers stop, listeners and connections are closed (their closed() still comes), and work and
  * writes in flight are finished and their DONE called; those callbacks, and nobody else, may start more. When
- * nothing is left the threads are joined, CLOSED is called on the loop and everything is freed: also the
- * timers and listeners that nobody freed, which may be freed by their owners until CLOSED is called. Files
- * are not: close them before. */
+ * nothing is left the threads are joined, everything is freed, and CLOSED is called on the loop. Timers and
+ * listeners that nobody freed go with it; until then their owners may still free them. Files do not: close
+ * them before. */
 void env_uv_close(struct env_uv *u, void (*closed)(void *owner), void *owner);
 
 /* How durable writes are made, for the log: "io_uring", or "thread" with the reason behind it. */

@@ -1,0 +1,6 @@
+quorate_test(node_address_test LABEL unit SOURCES node/address_test.c LINKS quorate_node)
+quorate_test(node_env_timers_test LABEL unit SOURCES node/env_timers_test.c LINKS quorate_node)
+quorate_test(node_env_lanes_test LABEL unit SOURCES node/env_lanes_test.c LINKS quorate_node)
+quorate_test(node_env_disk_test LABEL unit SOURCES node/env_disk_test.c LINKS quorate_node)
+quorate_test(node_env_writes_test LABEL unit SOURCES node/env_writes_test.c LINKS quorate_node)
+quorate_test(node_env_net_test LABEL unit SOURCES node/env_net_test.c LINKS quorate_node)
