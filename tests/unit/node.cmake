@@ -4,3 +4,4 @@ quorate_test(node_env_lanes_test LABEL unit SOURCES node/env_lanes_test.c LINKS 
 quorate_test(node_env_disk_test LABEL unit SOURCES node/env_disk_test.c LINKS quorate_node)
 quorate_test(node_env_writes_test LABEL unit SOURCES node/env_writes_test.c LINKS quorate_node)
 quorate_test(node_env_net_test LABEL unit SOURCES node/env_net_test.c LINKS quorate_node)
+quorate_test(node_env_connect_test LABEL unit SOURCES node/env_connect_test.c LINKS quorate_node)

@@ -288,6 +288,33 @@ static void a_count_of_readers_out_of_range_is_refused(void **state)
     assert_int_equal(uv_loop_close(&loop), 0);
 }
 
+static void a_thread_that_cannot_be_had_is_an_error_that_leaves_nothing(void **state)
+{
+    (void)state;
+    const size_t huge = (size_t)1 << 46;
+    pthread_attr_t attr;
+    size_t was;
+    uv_loop_t loop;
+    struct env_uv *u = NULL;
+    struct error e;
+    uv_loop_init(&loop);
+    pthread_getattr_default_np(&attr);
+    pthread_attr_getstacksize(&attr, &was);
+
+    pthread_attr_setstacksize(&attr, huge);
+    assert_int_equal(pthread_setattr_default_np(&attr), 0);
+    int rc = env_uv_new(&(struct env_uv_config){.loop = &loop, .readers = 1}, &u, &e);
+    pthread_attr_setstacksize(&attr, was);
+    assert_int_equal(pthread_setattr_default_np(&attr), 0);
+    pthread_attr_destroy(&attr);
+
+    assert_true(rc == Q_IO || rc == Q_NOMEM);
+    assert_non_null(strstr(e.text, "cannot start a thread for quorate-apply"));
+    assert_null(u);
+    uv_run(&loop, UV_RUN_DEFAULT);
+    assert_int_equal(uv_loop_close(&loop), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -300,6 +327,7 @@ int main(void)
         cmocka_unit_test(the_end_waits_for_work_and_for_what_its_done_starts),
         cmocka_unit_test(the_last_done_may_end_the_env),
         cmocka_unit_test(a_count_of_readers_out_of_range_is_refused),
+        cmocka_unit_test(a_thread_that_cannot_be_had_is_an_error_that_leaves_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

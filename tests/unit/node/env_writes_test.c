@@ -125,6 +125,37 @@ static void the_option_forces_the_thread(void **state)
     assert_string_equal(env_uv_writes(f->w.u), "thread (io_uring: switched off)");
 }
 
+static void count(void *owner)
+{
+    ++*(unsigned *)owner;
+}
+
+static void where_io_uring_cannot_be_had_the_thread_takes_over_and_says_why(void **state)
+{
+    (void)state;
+    uv_loop_t loop;
+    struct env_uv *u;
+    struct rlimit was, none;
+    unsigned closed = 0;
+    uv_loop_init(&loop);
+    int next = dup(0);
+    close(next);
+    getrlimit(RLIMIT_NOFILE, &was);
+    none = was;
+    none.rlim_cur = (rlim_t)next;
+
+    setrlimit(RLIMIT_NOFILE, &none);
+    int rc = env_uv_new(&(struct env_uv_config){.loop = &loop, .readers = 1}, &u, NULL);
+    setrlimit(RLIMIT_NOFILE, &was);
+
+    assert_int_equal(rc, 0);
+    assert_string_equal(env_uv_writes(u), "thread (io_uring: Too many open files)");
+    env_uv_close(u, count, &closed);
+    uv_run(&loop, UV_RUN_DEFAULT);
+    assert_int_equal(closed, 1);
+    assert_int_equal(uv_loop_close(&loop), 0);
+}
+
 static void all_of_many_writes_in_flight_land_in_their_places(void **state)
 {
     struct fixture *f = *state;
@@ -299,6 +330,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         BOTH(the_back_end_is_told),
         cmocka_unit_test_setup_teardown(the_option_forces_the_thread, open_with_thread, close_fixture),
+        cmocka_unit_test(where_io_uring_cannot_be_had_the_thread_takes_over_and_says_why),
         BOTH(all_of_many_writes_in_flight_land_in_their_places),
         BOTH(neighbours_land_in_their_places),
         BOTH(lengths_and_offsets_need_no_alignment),
