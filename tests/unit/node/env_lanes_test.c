@@ -315,6 +315,29 @@ static void a_thread_that_cannot_be_had_is_an_error_that_leaves_nothing(void **s
     assert_int_equal(uv_loop_close(&loop), 0);
 }
 
+static void own_handler(int signal_number)
+{
+    (void)signal_number;
+}
+
+static void deadly_signals_are_ignored_unless_the_process_has_handlers(void **state)
+{
+    (void)state;
+    struct world w;
+    struct sigaction now;
+    signal(SIGPIPE, SIG_DFL);
+    signal(SIGXFSZ, own_handler);
+
+    world_open(&w, &(struct env_uv_config){0});
+
+    sigaction(SIGPIPE, NULL, &now);
+    assert_true(now.sa_handler == SIG_IGN);
+    sigaction(SIGXFSZ, NULL, &now);
+    assert_true(now.sa_handler == own_handler);
+    signal(SIGXFSZ, SIG_DFL);
+    world_close(&w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -327,6 +350,7 @@ int main(void)
         cmocka_unit_test(the_end_waits_for_work_and_for_what_its_done_starts),
         cmocka_unit_test(the_last_done_may_end_the_env),
         cmocka_unit_test(a_count_of_readers_out_of_range_is_refused),
+        cmocka_unit_test(deadly_signals_are_ignored_unless_the_process_has_handlers),
         cmocka_unit_test(a_thread_that_cannot_be_had_is_an_error_that_leaves_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
