@@ -299,21 +299,42 @@ static void on_connected(struct env_conn *c)
     }
 }
 
+/* Gives the address up, with its socket: the next one may be of another family. */
+static void try_next(struct env_conn *c)
+{
+    uv_timer_stop(&c->timeout);
+    uv_close((uv_handle_t *)&c->tcp, on_attempt_closed);
+}
+
 static void attempt_failed(struct env_conn *c, int status)
 {
     if (c->address_next < c->address_count) {
-        /* The next one may be of another family, which needs another socket. */
-        uv_close((uv_handle_t *)&c->tcp, on_attempt_closed);
+        try_next(c);
+    } else {
+        fail_uv(c, status, "cannot connect to");
+    }
+}
+
+static void on_timeout(uv_timer_t *timeout)
+{
+    struct env_conn *c = CAST(struct env_conn, timeout->data, CONN_MAGIC);
+    struct error e;
+
+    if (c->address_next < c->address_count) {
+        try_next(c);
         return;
     }
-    fail_uv(c, status, "cannot connect to");
+    error_set(&e, Q_TIMEOUT, "cannot connect to %s: no answer within %u ms", c->peer,
+              c->net->connect_timeout_ms);
+    fail(c, &e);
 }
 
 static void on_connect(uv_connect_t *connect, int status)
 {
     struct env_conn *c = CAST(struct env_conn, connect->data, CONN_MAGIC);
 
-    if (c->state != CONN_CONNECTING) {
+    /* Cancelled: whoever closed the socket goes on. */
+    if (c->state != CONN_CONNECTING || status == UV_ECANCELED) {
         return;
     }
     if (status < 0) {
@@ -328,6 +349,8 @@ static void connect_next(struct env_conn *c)
     const struct sockaddr_storage *to = &c->addresses[c->address_next++];
     int rc = uv_tcp_connect(&c->connect, &c->tcp, (const struct sockaddr *)to, on_connect);
 
+    /* An address that never answers leaves time for the others. */
+    uv_timer_start(&c->timeout, on_timeout, c->net->connect_timeout_ms / c->address_count, 0);
     if (rc < 0) {
         attempt_failed(c, rc);
     }
@@ -393,16 +416,6 @@ static int begin_connect(struct env_conn *c, const char *text, struct error *e)
     c->address_count = 1;
     connect_next(c);
     return 0;
-}
-
-static void on_timeout(uv_timer_t *timeout)
-{
-    struct env_conn *c = CAST(struct env_conn, timeout->data, CONN_MAGIC);
-    struct error e;
-
-    error_set(&e, Q_TIMEOUT, "cannot connect to %s: no answer within %u ms", c->peer,
-              c->net->connect_timeout_ms);
-    fail(c, &e);
 }
 
 /* ---- the object */

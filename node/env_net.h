@@ -9,9 +9,9 @@
  *                          +--> OPEN by env_net_accept()
  *
  * CONNECTING resolves the name (never on the loop thread) and tries the addresses it finds one after the
- * other, at most NET_ADDRESSES_MAX, all within the connect timeout. What is sent meanwhile waits. In CLOSING
- * the only thing that still happens is closed(). A close by this side wins over a failure that was on its
- * way, so WHY is then NULL.
+ * other, at most NET_ADDRESSES_MAX. The connect timeout is for the name, and again for all addresses
+ * together, each of which gets its share. What is sent meanwhile waits. In CLOSING the only thing that still
+ * happens is closed(). A close by this side wins over a failure that was on its way, so WHY is then NULL.
  *
  * Reads of all connections share one buffer of NET_READ_MAX bytes. A send to an idle connection is handed to
  * the kernel at once; what is sent behind it in the same loop iteration goes out together, after it. */

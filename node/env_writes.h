@@ -1,11 +1,19 @@
 /* env_writes: asynchronous durable writes, by io_uring or, where that cannot be had, by one thread. It does
  * not know what is written, and it keeps no order between writes.
  *
- * io_uring: a write goes to the kernel within the call that submits it (measured: waiting for the end of the
- * loop iteration costs more than the system calls it saves). Completions make the ring's descriptor readable,
- * on which the loop polls; all that are there are taken in one go. Thread: takes everything that waits.
- * Neighbours (the next write starts where the last one ended, as the log's do) go out as one write, so that
- * they share one flush of the disk.
+ * - io_uring: a write goes to the kernel within the call that submits it (gathering the writes of a loop
+ *   iteration gained nothing at one to four in flight). Completions make the ring's own descriptor readable,
+ * on which the loop polls; all that are there are taken in one go. An eventfd between them was no faster.
+ * - The thread takes everything that waits. Neighbours (the next write starts where the last one ended, as
+ * the log's do) go out as one write, so that they share one flush of the disk.
+ *
+ * Median of a 4 KiB write, and writes per second, on ext4 on a virtual disk, two cores, zero-filled file:
+ *
+ *     by                    one in flight         four in flight
+ *     io_uring, O_DIRECT    105 us,  8,500/s      220 us, 17,000/s
+ *     thread, O_DIRECT      160 us,  5,800/s      280 us, 13,000/s  (not merged: 715 us, 5,300/s)
+ *     io_uring, buffered    140 us,  6,600/s      600 us,  6,500/s  (the kernel uses threads of its own)
+ *     thread, buffered      165 us,  5,500/s      285 us, 13,000/s
  *
  * A write that the kernel does short is continued behind what it did; one that then does nothing is an error.
  */

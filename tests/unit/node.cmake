@@ -1,7 +1,6 @@
 quorate_test(node_address_test LABEL unit SOURCES node/address_test.c LINKS quorate_node)
-quorate_test(node_env_timers_test LABEL unit SOURCES node/env_timers_test.c LINKS quorate_node)
-quorate_test(node_env_lanes_test LABEL unit SOURCES node/env_lanes_test.c LINKS quorate_node)
-quorate_test(node_env_disk_test LABEL unit SOURCES node/env_disk_test.c LINKS quorate_node)
-quorate_test(node_env_writes_test LABEL unit SOURCES node/env_writes_test.c LINKS quorate_node)
-quorate_test(node_env_net_test LABEL unit SOURCES node/env_net_test.c LINKS quorate_node)
-quorate_test(node_env_connect_test LABEL unit SOURCES node/env_connect_test.c LINKS quorate_node)
+foreach(name connect disk lanes net timers writes)
+    quorate_test(node_env_${name}_test LABEL unit SOURCES node/env_${name}_test.c LINKS quorate_node)
+    # These also run under ThreadSanitizer.
+    set_tests_properties(node_env_${name}_test PROPERTIES LABELS "unit;threads")
+endforeach()

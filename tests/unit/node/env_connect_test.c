@@ -1,6 +1,7 @@
 #include "tests/unit/node/net_world.h"
 
 #include <dlfcn.h>
+#include <fcntl.h>
 #include <netdb.h>
 #include <semaphore.h>
 #include <sys/resource.h>
@@ -9,6 +10,7 @@
 
 /* Stands in front of the C library's resolver, for names that no network knows:
  *   two.test   ::1 first, then 127.0.0.1
+ *   hole.test  127.0.0.2 first, then 127.0.0.1
  *   none.test  has no address
  *   slow.test  as none.test, but only after sem_post(&resolver) */
 static sem_t resolver;
@@ -28,10 +30,10 @@ int getaddrinfo(const char *name, const char *port, const struct addrinfo *hints
     if (strcmp(name, "none.test") == 0) {
         return EAI_NONAME;
     }
-    if (strcmp(name, "two.test") != 0) {
+    if (strcmp(name, "two.test") != 0 && strcmp(name, "hole.test") != 0) {
         return real(name, port, hints, ret);
     }
-    rc = real("::1", port, hints, &first);
+    rc = real(strcmp(name, "two.test") == 0 ? "::1" : "127.0.0.2", port, hints, &first);
     if (rc == 0) {
         rc = real("127.0.0.1", port, hints, &first->ai_next);
         *ret = first;
@@ -170,42 +172,106 @@ static void a_slow_resolver_is_a_timeout(void **state)
     sem_destroy(&resolver);
 }
 
+/* A place where nobody answers: a queue of the kernel that is full and that nobody serves, so that it drops
+ * further attempts. Port 0 takes any. */
+struct hole {
+    int listener, fill[4];
+    uint16_t port;
+};
+
+static void hole_open(struct hole *h, const char *host, uint16_t port)
+{
+    struct sockaddr_in at = {.sin_family = AF_INET, .sin_port = htons(port)};
+    socklen_t n = sizeof at;
+
+    inet_pton(AF_INET, host, &at.sin_addr);
+    h->listener = raw_socket();
+    assert_int_equal(bind(h->listener, (struct sockaddr *)&at, sizeof at), 0);
+    assert_int_equal(listen(h->listener, 0), 0);
+    getsockname(h->listener, (struct sockaddr *)&at, &n);
+    h->port = ntohs(at.sin_port);
+    for (size_t i = 0; i < sizeof h->fill / sizeof h->fill[0]; i++) {
+        h->fill[i] = raw_socket();
+        fcntl(h->fill[i], F_SETFL, O_NONBLOCK);
+        (void)connect(h->fill[i], (struct sockaddr *)&at, sizeof at);
+    }
+}
+
+static void hole_close(struct hole *h)
+{
+    close(h->listener);
+    for (size_t i = 0; i < sizeof h->fill / sizeof h->fill[0]; i++) {
+        close(h->fill[i]);
+    }
+}
+
 static void no_answer_is_a_timeout(void **state)
 {
     (void)state;
-    enum { TRIES = 16 };
     struct world *w = open_world(50);
-    struct sockaddr_in at = {.sin_family = AF_INET};
-    socklen_t n = sizeof at;
-    struct end clients[TRIES] = {0};
+    struct end client = {0};
+    struct hole hole;
     char address[64];
-    unsigned timeouts = 0;
-    /* A queue of one that nobody serves: the kernel drops further attempts. */
-    int fd = raw_socket();
-    inet_pton(AF_INET, "127.0.0.1", &at.sin_addr);
-    assert_int_equal(bind(fd, (struct sockaddr *)&at, sizeof at), 0);
-    assert_int_equal(listen(fd, 0), 0);
-    getsockname(fd, (struct sockaddr *)&at, &n);
-    snprintf(address, sizeof address, "127.0.0.1:%u", ntohs(at.sin_port));
+    hole_open(&hole, "127.0.0.1", 0);
+    snprintf(address, sizeof address, "127.0.0.1:%u", hole.port);
 
-    for (unsigned i = 0; i < TRIES; i++) {
-        end_connect(&clients[i], w, address);
-    }
-    for (unsigned i = 0; i < TRIES; i++) {
-        while (clients[i].opened + clients[i].closed == 0) {
-            assert_false(w->late);
+    end_connect(&client, w, address);
+    run_until(w, &client.closed, 1);
+
+    assert_int_equal(client.why, Q_TIMEOUT);
+    assert_non_null(strstr(client.text, "no answer within 50 ms"));
+    hole_close(&hole);
+    world_close(w);
+}
+
+static void an_address_that_never_answers_leaves_time_for_the_next(void **state)
+{
+    (void)state;
+    struct world *w = open_world(400);
+    struct server s = {0};
+    struct end client = {0};
+    struct hole hole;
+    char address[64];
+    server_listen(&s, w);
+    hole_open(&hole, "127.0.0.2", env_uv_listener_port(s.listener));
+    snprintf(address, sizeof address, "hole.test:%u", hole.port);
+
+    end_connect(&client, w, address);
+    run_until(w, &client.opened, 1);
+    run_until(w, &s.accepted, 1);
+
+    assert_int_equal(client.closed, 0);
+    hole_close(&hole);
+    world_close(w);
+}
+
+static void a_close_between_two_addresses_is_told_once(void **state)
+{
+    (void)state;
+    struct world *w = open_world(0);
+    struct server s = {0};
+    struct end client = {0};
+    char address[64];
+    server_listen(&s, w);
+    snprintf(address, sizeof address, "two.test:%u", env_uv_listener_port(s.listener));
+    env_listener_close(w->env, s.listener);
+
+    /* Wherever it is by then: it is closed some iterations of the loop later each time. */
+    for (unsigned i = 0; i < 8; i++) {
+        client = (struct end){0};
+        end_connect(&client, w, address);
+        for (unsigned j = 0; j < i && client.closed == 0; j++) {
             uv_run(&w->loop, UV_RUN_ONCE);
         }
-        if (clients[i].closed == 1) {
-            assert_int_equal(clients[i].why, Q_TIMEOUT);
-            assert_non_null(strstr(clients[i].text, "no answer within 50 ms"));
-            timeouts++;
+        if (client.closed == 0) {
+            env_conn_close(w->env, client.conn);
+            run_until(w, &client.closed, 1);
+            assert_int_equal(client.why, -1);
         }
+        assert_int_equal(client.closed, 1);
     }
-
-    assert_true(timeouts > 0);
-    close(fd);
     world_close(w);
+    assert_int_equal(client.closed, 1);
 }
 
 static void a_connection_may_be_refused_when_it_comes(void **state)
@@ -332,6 +398,8 @@ int main(void)
         cmocka_unit_test(a_close_does_not_wait_for_the_resolver),
         cmocka_unit_test(a_slow_resolver_is_a_timeout),
         cmocka_unit_test(no_answer_is_a_timeout),
+        cmocka_unit_test(an_address_that_never_answers_leaves_time_for_the_next),
+        cmocka_unit_test(a_close_between_two_addresses_is_told_once),
         cmocka_unit_test(a_connection_may_be_refused_when_it_comes),
         cmocka_unit_test(an_address_in_use_or_malformed_cannot_be_listened_on),
         cmocka_unit_test(without_descriptors_the_listener_pauses_and_goes_on_later),
