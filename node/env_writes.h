@@ -1,11 +1,12 @@
 /* env_writes: asynchronous durable writes, by io_uring or, where that cannot be had, by one thread. It does
  * not know what is written, and it keeps no order between writes.
  *
- * - io_uring: a write goes to the kernel within the call that submits it (gathering the writes of a loop
- *   iteration gained nothing at one to four in flight). Completions make the ring's own descriptor readable,
- * on which the loop polls; all that are there are taken in one go. An eventfd between them was no faster.
- * - The thread takes everything that waits. Neighbours (the next write starts where the last one ended, as
- * the log's do) go out as one write, so that they share one flush of the disk.
+ * With io_uring a write goes to the kernel within the call that submits it (gathering the writes of a loop
+ * iteration gained nothing at one to four in flight). Completions make the ring's own descriptor readable, on
+ * which the loop polls; all that are there are taken in one go. An eventfd between them was no faster.
+ *
+ * The thread takes everything that waits. Neighbours (the next write starts where the last one ended, as the
+ * log's do) go out as one write, so that they share one flush of the disk.
  *
  * Median of a 4 KiB write, and writes per second, on ext4 on a virtual disk, two cores, zero-filled file:
  *
