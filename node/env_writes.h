@@ -11,8 +11,8 @@
  * Median of a 4 KiB write, and writes per second, on ext4 on a virtual disk, two cores, zero-filled file:
  *
  *     by                    one in flight         four in flight
- *     io_uring, O_DIRECT    105 us,  8,500/s      220 us, 17,000/s
- *     thread, O_DIRECT      160 us,  5,800/s      280 us, 13,000/s  (not merged: 715 us, 5,300/s)
+ *     io_uring, O_DIRECT    120 us,  7,500/s      205 us, 17,000/s
+ *     thread, O_DIRECT      165 us,  5,600/s      285 us, 12,500/s  (not merged: 715 us, 5,300/s)
  *     io_uring, buffered    140 us,  6,600/s      600 us,  6,500/s  (the kernel uses threads of its own)
  *     thread, buffered      165 us,  5,500/s      285 us, 13,000/s
  *
