@@ -78,6 +78,7 @@ struct env_ops {
     uint64_t (*wall_ms)(struct env *); /* any lane. Unix time in milliseconds; may jump */
     void (*random)(struct env *, void *p, size_t n); /* any lane. Fit for secrets */
 
+    /* NULL when out of memory. */
     struct env_timer *(*timer_new)(struct env *, void (*fire)(void *owner), void *owner);
     void (*timer_start)(struct env_timer *,
                         uint64_t at_us); /* once; replaces an earlier start; past times fire soon */
@@ -87,7 +88,8 @@ struct env_ops {
     void (*run)(struct env *, struct env_work *);
 
     /* Blocking file operations: any lane; on the loop only while starting, or where a caller's contract says
-     * so. */
+     * so. Errors: Q_NOT_FOUND, Q_NO_SPACE, Q_NOMEM, else Q_IO; and Q_CONFLICT where the name is taken: by
+     * anything for open() with ENV_CREATE, by a file for make_dir(). */
     int (*open)(struct env *, const char *path, unsigned flags, struct env_file **ret_file, struct error *);
     void (*close)(struct env_file *); /* no write in flight; NULL is fine */
     int (*size)(struct env_file *, uint64_t *ret_size, struct error *);
@@ -114,6 +116,7 @@ struct env_ops {
     int (*listen)(struct env *, const char *address, void (*accepted)(void *owner, struct env_conn *),
                   void *owner, struct env_listener **ret_listener, struct error *);
     void (*listener_close)(struct env_listener *); /* no callback after it; NULL is fine */
+    /* Any failure, also a malformed address, comes as closed(). NULL when out of memory, and no closed(). */
     struct env_conn *(*connect)(struct env *, const char *address, const struct env_conn_callbacks *,
                                 void *owner);
     void (*conn_accept)(struct env_conn *, const struct env_conn_callbacks *, void *owner);
