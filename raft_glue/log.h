@@ -7,15 +7,17 @@
  *
  * Files, in the directory DIR/log:
  *   segment-<sequence, 16 hex digits>   in use; read in the order of their sequence numbers
- *   spare-<number>                      zero-filled or recycled, ready to become the next segment
- *   durable                             two slots that say how far the log was durable: kept apart from the
- * records, so that damage can be told from a torn tail (PAR: Alagappan et al., FAST'18) The formats are told
- * in log_format.h.
+ *   spare-<number>                      zero-filled or recycled, to become a next segment
+ *   durable                             how far the log was durable: kept apart from the records, so that
+ *                                       damage can be told from a torn tail (PAR: Alagappan et al., FAST'18)
+ * The formats, and how the end of the log is found, are told in log_format.h.
  *
- * Truncation writes nothing: a record whose index is not above the last one's, and whose chain continues the
- * record before that index, replaces everything from there on.
+ * Truncation is part of the next group: its first index is not above the last one's, and it replaces
+ * everything from there on. It is as durable as that group. Before that a crash may bring dropped entries
+ * back.
  *
- * Threads: loop only. Blocking calls are marked; segments are prepared on the worker lane. */
+ * Threads: loop only. Blocking calls are marked; segments are prepared on the worker lane. log_close() must
+ * not be called from a callback of the log; everything else may. */
 #ifndef QUORATE_RAFT_GLUE_LOG_H
 #define QUORATE_RAFT_GLUE_LOG_H
 
@@ -46,23 +48,29 @@ struct log_config {
     uint64_t before_term;   /* term of the entry at first_index - 1; 0 without */
     /* Everything up to INDEX is durable. Never called for an index that was truncated since. */
     void (*durable)(void *ctx, uint64_t index);
-    void (*failed)(void *ctx, const struct error *why); /* once; nothing is written after it */
+    /* Once; nothing is written after it. Q_NO_SPACE only when the log needs a segment and cannot make it. */
+    void (*failed)(void *ctx, const struct error *why);
     void *ctx;
 };
 
-/* What log_open() found; for the start-up line of the operator. */
+/* What log_open() found; for the start-up line of the operator. Entries below config.first_index are not
+ * counted. */
 struct log_report {
     uint64_t first, last; /* indexes; last = first - 1 when empty */
     uint64_t segments;
-    uint64_t torn_bytes; /* of an unfinished write at the end: cut off */
+    uint64_t torn_bytes; /* of unfinished writes behind the end, as far as their headers arrived: cut off */
 };
 
 /* Blocking: opens or creates the directory, reads all records, verifies checksums and chain, cuts a torn
- * tail. Errors: Q_CORRUPT (names file, offset and index: a bad record at or below the durable mark, or a
- * missing segment), Q_MISMATCH (another cluster's files, unknown version), Q_IO, Q_NO_SPACE, Q_NOMEM. */
+ * tail. A log that does not reach the snapshot (first_index - 1), or has another term there, is begun anew
+ * behind it, as by log_reset(). Errors: Q_CORRUPT (names file, offset and index: a bad record at or below the
+ * durable mark, or a missing segment), Q_MISMATCH (another cluster's files, unknown version), Q_INVALID,
+ * Q_TOO_BIG (configuration), Q_IO, Q_NO_SPACE, Q_NOMEM. */
 int log_open(const struct log_config *config, struct log **ret_log, struct log_report *ret_report,
              struct error *e);
-/* No write is waited for: what was not durable may be lost. NULL is fine. */
+/* No write is waited for: what was not durable may be lost. No callback comes any more. The memory lives on
+ * until what is under way has ended, unless the env itself has ended (its blocking calls say Q_CLOSED). NULL
+ * is fine. */
 void log_close(struct log *l);
 
 /* The largest payload that a segment takes. */
@@ -91,7 +99,8 @@ void log_flush(struct log *l);
 /* Entries below FIRST are not needed any more; FIRST is at most durable + 1. Whole segments become spares. */
 void log_trim(struct log *l, uint64_t first);
 /* Forgets everything: the log is then empty and its next entry has index NEXT, behind one of BEFORE_TERM.
- * Blocking and durable on return. For the installation of a snapshot. */
+ * Blocking and durable on return. For the installation of a snapshot, whose metadata must be durable before:
+ * otherwise the entries below NEXT are missing after a crash. An error is final. */
 int log_reset(struct log *l, uint64_t next, uint64_t before_term, struct error *e);
 
 struct log_stats {

@@ -30,7 +30,8 @@ void format_segment_put(const struct format_segment *s, uint8_t *block)
 
 int format_segment_get(const uint8_t *block, struct format_segment *ret_segment, struct error *e)
 {
-    if (memcmp(block, segment_magic, sizeof segment_magic) != 0 || get_le32(block + 84) != crc32c(0, block, 84)) {
+    if (memcmp(block, segment_magic, sizeof segment_magic) != 0 ||
+        get_le32(block + 84) != crc32c(0, block, 84)) {
         return error_set(e, Q_CORRUPT, "offset 0: the segment's header is damaged");
     }
     if (get_le32(block + 8) != SEGMENT_VERSION) {

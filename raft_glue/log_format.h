@@ -62,13 +62,14 @@
  *    76  u32      CRC32C of bytes 0 to 75
  *
  * READING. The log starts in the segment of highest sequence that says so; if none does, in the oldest one
- * there is, behind the mark if the mark lies in an older segment (which has been trimmed), else with that
- * segment's first group, which then is durable. From there, the next group is the one of the next number
- * whose chain is that of the group before, with a good header hash and only good records; it stands where the
- * group before ended, or else at the start of the next segment. Where neither place holds it, the log ends.
+ * there is, behind the mark if the mark lies before its groups (in a segment that has been trimmed), else
+ * with its first group, which then is durable. From there, the next group is the one of the next number whose
+ * chain is that of the group before, with a good header hash and only good records; it stands where the group
+ * before ended, or else at the start of the next segment. Where neither place holds it, the log ends.
  *
- * WHY THE END IS RIGHT. At most LOG_WRITES_MAX groups are in flight, and one counts as durable after all before
- * it. So whatever a crash does to the sectors in flight, every durable group is whole and the chain reaches it.
+ * WHY THE END IS RIGHT. At most LOG_WRITES_MAX groups are in flight, and one counts as durable after all
+ * before it. So whatever a crash does to the sectors in flight, every durable group is whole and the chain
+ * reaches it.
  *   - A later group that arrived while an earlier one did not is not reached: the chain breaks at the gap.
  *   - Nor is it after the gap has been written again, even with the same entries: the boot number of the new
  *     group is in the chain.

@@ -2,16 +2,24 @@
  * replaces the log, and whom it has met. Durable before any message that depends on it leaves.
  * It does not know the consensus core.
  *
- * File DIR/meta, two slots of META_SLOT_BYTES at offsets 0 and META_SLOT_BYTES; a save overwrites the slot
- * with the older version, durably, and reads it back. The valid slot with the higher version counts. Slot,
- * little-endian: 8 bytes  "QRTMETA1" u64 version          grows by one with each save 16 bytes cluster id u64
- * node id u64 incarnation      random, made with the directory: a directory that was lost and made anew is
- * another one u64 term, u64 vote   vote 0: none in this term u64 snapshot index, u64 snapshot term, u64
- * configuration index   0 before the first compaction u32 configuration length (at most
- * META_CONFIGURATION_MAX), bytes, as the consensus core encodes it u32 peers (at most META_PEERS_MAX), each
- * u64 node id, u64 incarnation zeros up to META_SLOT_BYTES - 4 u32 CRC32C of all before it
+ * File DIR/meta, two slots of META_SLOT_BYTES at offsets 0 and META_SLOT_BYTES. A save overwrites both, one
+ * after the other, each durably, and reads them back: so one slot that goes bad later never takes the last
+ * vote with it. The valid slot with the higher version counts. Slot, little-endian:
+ *    8 bytes  "QRTMETA1"
+ *    u64      version: grows by one with each save
+ *   16 bytes  cluster id
+ *    u64      node id
+ *    u64      incarnation: random, made with the directory: one that was lost and made anew is another one
+ *    u64 u64  term, vote; vote 0: none in this term
+ *    u64 u64  snapshot index, snapshot term
+ *    u64      configuration index; 0 before the first compaction
+ *    u32      configuration length (at most META_CONFIGURATION_MAX), bytes, as the consensus core encodes it
+ *    u32      peers (at most META_PEERS_MAX), each u64 node id, u64 incarnation
+ *             zeros up to META_SLOT_BYTES - 4
+ *    u32      CRC32C of all before it
+ * A slot with a good checksum that starts otherwise is of an unknown format, and is refused.
  *
- * Threads: loop only; meta_save() blocks for one small durable write (terms change rarely). */
+ * Threads: loop only; meta_save() blocks for two small durable writes (terms change rarely). */
 #ifndef QUORATE_RAFT_GLUE_META_H
 #define QUORATE_RAFT_GLUE_META_H
 
@@ -36,7 +44,7 @@ struct meta_state {
 
 struct meta;
 
-/* Blocking. Opens the file and reads the state. A slot that is damaged is healed from the other.
+/* Blocking. Opens the file and reads the state. A slot that is damaged, or behind, is healed from the other.
  * Errors: Q_NOT_FOUND there is no file; Q_CORRUPT both slots are damaged (the node must not vote any more: it
  * has to be replaced as a new member); Q_MISMATCH unknown format; Q_IO. */
 int meta_open(struct env *env, const char *dir, struct meta **ret_meta, struct error *e);
