@@ -173,7 +173,8 @@ static int read_log(struct log *l, const struct log_config *config, struct log_r
     }
     report->torn_bytes = r.torn_bytes;
     log_writer_continue(&l->writer, &r.at);
-    if (r.at.number > mark.number && (rc = log_mark_save_blocking(&l->mark, &r.at, e)) != 0) {
+    /* Also puts a damaged slot right. */
+    if (log_mark_covered(&l->mark) < r.at.number && (rc = log_mark_save_blocking(&l->mark, &r.at, e)) != 0) {
         return rc;
     }
     return fit_to_snapshot(l, config, e);

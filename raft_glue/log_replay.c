@@ -228,7 +228,10 @@ static int corrupt(struct log_replay *r, struct image *image, uint64_t durable, 
             return rc;
         }
         known = group_at(image, ENV_BLOCK, &found) && is_next(r, &found);
-        s = known ? next : s;
+        if (known || offset == s->head.bytes) {
+            s = next;
+            offset = ENV_BLOCK;
+        }
     }
     if (known && fits(r, &found.head)) {
         records_good(&found, &index, &offset);

@@ -27,6 +27,16 @@ void log_writer_close(struct log_writer *w)
     }
 }
 
+static void release(struct log_group *g)
+{
+    g->busy = g->done = false;
+    if (g->capacity > GROUP_BYTES_MAX) {
+        free(g->bytes);
+        g->bytes = NULL;
+        g->capacity = 0;
+    }
+}
+
 void log_writer_continue(struct log_writer *w, const struct format_mark *at)
 {
     w->at = *at;
@@ -36,12 +46,17 @@ void log_writer_continue(struct log_writer *w, const struct format_mark *at)
     w->next = w->table->last + 1;
     w->truncated = false;
     w->durable = w->table->last;
+    for (unsigned i = 0; i < LOG_WRITES_MAX; i++) {
+        if (w->groups[i].done) {
+            release(&w->groups[i]); /* it waited for an earlier one, which no longer counts */
+        }
+    }
 }
 
 bool log_writer_idle(const struct log_writer *w)
 {
     for (unsigned i = 0; i < LOG_WRITES_MAX; i++) {
-        if (w->groups[i].busy) {
+        if (w->groups[i].busy && !w->groups[i].done) {
             return false;
         }
     }
@@ -228,16 +243,6 @@ static struct log_group *group_of_number(struct log_writer *w, uint64_t number)
         }
     }
     return NULL;
-}
-
-static void release(struct log_group *g)
-{
-    g->busy = false;
-    if (g->capacity > GROUP_BYTES_MAX) {
-        free(g->bytes);
-        g->bytes = NULL;
-        g->capacity = 0;
-    }
 }
 
 /* Counts what is done, in order. */

@@ -25,7 +25,8 @@ struct log_group {
     uint8_t *bytes;
     size_t capacity;
     struct segment *segment;
-    bool busy, done;
+    bool busy;             /* its entries are not counted yet */
+    bool done;             /* written, but an earlier one is not */
     uint64_t last;         /* highest index that it makes durable, lowered by truncations */
     struct format_mark at; /* what the mark says once it is durable */
 };
@@ -64,6 +65,7 @@ void log_writer_continue(struct log_writer *w, const struct format_mark *at);
 void log_writer_flush(struct log_writer *w);
 /* The entries from INDEX on are dropped; call before they leave the table. */
 void log_writer_truncate(struct log_writer *w, uint64_t index);
+/* No write is in flight. */
 bool log_writer_idle(const struct log_writer *w);
 
 #endif

@@ -1,5 +1,5 @@
-/* Power loss and kills at random moments: what comes back is the log as it was after one of the steps that led
- * to it, and no step that was reported durable is missing.
+/* Power loss and kills at random moments: what comes back is the log as it was after one of the steps that
+ * led to it, and no step that was reported durable is missing.
  *
  * The model writes down each step (entry, truncation, reset). A report that index I is durable says that the
  * step which made the present entry I must survive, and all before it. */
@@ -208,12 +208,14 @@ static void open_whatever_it_takes(struct run *run)
             sim_node_crash_in(r->node, (unsigned)draw(run, 1, 12));
         }
         int rc = rig_open(r);
-        if (rc == 0) {
+        if (rc == 0 && sim_node_env(r->node) != NULL) {
             break;
         }
-        if (rc != Q_CLOSED) {
+        if (rc != 0 && rc != Q_CLOSED) {
             fail_msg("%s: %s", error_name(r->error.code), r->error.text);
         }
+        log_close(r->log);
+        r->log = NULL;
         r->config.env = r->env = sim_node_boot(r->node);
     }
     r->reports = 0;
@@ -249,6 +251,7 @@ static void end_life(struct run *run)
     }
     switch (draw(run, 0, 5)) {
     case 0:
+        sim_node_crash_in(r->node, 0); /* nobody would free what the log left behind */
         log_close(r->log);
         r->log = NULL;
         rig_settle(r);

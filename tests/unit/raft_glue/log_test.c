@@ -183,6 +183,34 @@ static void entries_truncated_in_flight_are_never_reported(void **state)
     rig_close(&r);
 }
 
+static void an_orphan_does_not_come_back_when_the_gap_is_filled_with_the_same_entry(void **state)
+{
+    struct rig r;
+    (void)state;
+    rig_init(&r, 36);
+    rig_open_ok(&r);
+    rig_settle(&r);
+    rig_append_durable(&r, 1, 1, 100);
+
+    /* Entry 3 arrives, entry 2 does not. */
+    hold_writes(&r);
+    for (unsigned i = 0; i < 2; i++) {
+        rig_append(&r, 1, 100);
+        log_flush(r.log);
+    }
+    let_go(&r, 1);
+    rig_crash(&r);
+    rig_open_ok(&r);
+    assert_int_equal(log_last(r.log), 1);
+    assert_int_equal(r.report.torn_bytes, ENV_BLOCK);
+    rig_append_durable(&r, 1, 1, 100);
+    rig_crash(&r);
+    rig_open_ok(&r);
+
+    assert_int_equal(log_last(r.log), 2);
+    rig_close(&r);
+}
+
 static void durable_entries_that_are_truncated_do_not_come_back(void **state)
 {
     struct rig r;
@@ -496,6 +524,56 @@ static void writes_in_flight_over_a_reset_are_not_reported(void **state)
     rig_close(&r);
 }
 
+static void a_reset_between_writes_out_of_order_leaves_no_write_behind(void **state)
+{
+    struct rig r;
+    (void)state;
+    rig_init(&r, 34);
+    rig_open_ok(&r);
+    rig_settle(&r);
+    hold_writes(&r);
+
+    for (unsigned i = 0; i < 2; i++) {
+        rig_append(&r, 1, 100);
+        log_flush(r.log);
+    }
+    let_go(&r, 1);
+    assert_int_equal(log_reset(r.log, 1, 0, &r.error), 0);
+    let_go(&r, 0);
+    for (unsigned i = 0; i < 2; i++) {
+        rig_append(&r, 2, 100);
+        log_flush(r.log);
+    }
+
+    assert_int_equal(held.n, 4);
+    let_go(&r, 3);
+    let_go(&r, 2);
+    assert_int_equal(log_durable(r.log), 2);
+    rig_close(&r);
+}
+
+static void a_log_closed_between_writes_out_of_order_is_freed(void **state)
+{
+    struct rig r;
+    (void)state;
+    rig_init(&r, 35);
+    rig_open_ok(&r);
+    rig_settle(&r);
+    hold_writes(&r);
+
+    for (unsigned i = 0; i < 2; i++) {
+        rig_append(&r, 1, 100);
+        log_flush(r.log);
+    }
+    let_go(&r, 1);
+    log_close(r.log);
+    r.log = NULL;
+    let_go(&r, 0);
+
+    /* The leak sanitizer looks. */
+    rig_close(&r);
+}
+
 static void a_log_may_be_closed_with_writes_in_flight(void **state)
 {
     struct rig r;
@@ -604,8 +682,7 @@ static void trimming_makes_room_on_a_full_disk(void **state)
     rig_open_ok(&r);
     rig_settle(&r);
 
-    sim_node_disk_faults(r.node,
-                         &(struct sim_disk_faults){.capacity = sim_disk_used(sim_node_disk(r.node))});
+    sim_node_disk_faults(r.node, &(struct sim_disk_faults){.capacity = sim_disk_used(sim_node_disk(r.node))});
     for (unsigned i = 0; i < 30; i++) {
         rig_append_durable(&r, 1, 10, 5000);
         log_trim(r.log, log_last(r.log));
@@ -689,7 +766,8 @@ static void missing_last_segments_are_named(void **state)
     }
 
     assert_int_equal(rig_open(&r), Q_CORRUPT);
-    assert_non_null(strstr(r.error.text, "segment-0000000000000004 is missing: the entries from index 37 on"));
+    assert_non_null(
+        strstr(r.error.text, "segment-0000000000000004 is missing: the entries from index 37 on"));
     rig_close(&r);
 }
 
@@ -751,6 +829,91 @@ static void the_mark_follows_when_the_log_is_idle(void **state)
     rig_close(&r);
 }
 
+static void payload_that_imitates_a_group_proves_nothing(void **state)
+{
+    struct rig r;
+    static uint8_t payload[8 * ENV_BLOCK];
+    struct format_group forged = {.bytes = ENV_BLOCK, .number = 3, .durable = 1000, .first = 2};
+    (void)state;
+    rig_init(&r, 37);
+    rig_open_ok(&r);
+    rig_append_durable(&r, 1, 1, 100);
+    rig_settle(&r);
+
+    /* A client's entry: wherever a block starts, it looks like a group that says that all was durable. */
+    for (size_t at = ENV_BLOCK - FORMAT_GROUP_BYTES - FORMAT_RECORD_BYTES; at + ENV_BLOCK <= sizeof payload;
+         at += ENV_BLOCK) {
+        format_group_put(&forged, 0, payload + at);
+    }
+    assert_int_equal(log_append(r.log, 1, LOG_COMMANDS, payload, sizeof payload, &r.error), 0);
+    log_flush(r.log);
+    rig_wait_durable(&r);
+    rig_crash(&r);
+    rig_flip(&r, "segment-0000000000000001", 2 * ENV_BLOCK, 0);
+    rig_open_ok(&r);
+
+    /* The mark had not followed yet, so this is a torn write. */
+    assert_int_equal(log_last(r.log), 1);
+    rig_close(&r);
+}
+
+/* The slot of `durable` that counts. */
+static unsigned newest_slot(struct rig *r)
+{
+    struct env_file *file;
+    struct format_mark mark[2] = {{0}};
+    assert_int_equal(env_open(r->env, "data/log/durable", 0, &file, &r->error), 0);
+    for (unsigned i = 0; i < 2; i++) {
+        uint8_t block[ENV_BLOCK];
+        size_t n;
+        assert_int_equal(env_read(r->env, file, i * ENV_BLOCK, block, ENV_BLOCK, &n, &r->error), 0);
+        assert_true(format_mark_get(block, &mark[i]));
+    }
+    env_close(r->env, file);
+    return mark[1].version > mark[0].version;
+}
+
+static void a_trimmed_log_survives_the_loss_of_either_slot_of_the_mark(void **state)
+{
+    (void)state;
+    for (unsigned newest = 0; newest <= 1; newest++) {
+        struct rig r;
+        rig_init(&r, 38);
+        rig_open_ok(&r);
+        rig_append_durable(&r, 1, 50, 5000);
+        log_trim(r.log, 50);
+        rig_settle(&r);
+        log_close(r.log);
+        r.log = NULL;
+
+        rig_flip(&r, "durable", (newest_slot(&r) ^ !newest) * ENV_BLOCK + 30, 5);
+        r.config.first_index = 50;
+        r.config.before_term = 1;
+        rig_open_ok(&r);
+
+        assert_int_equal(log_last(r.log), 50);
+        rig_expect_entry(&r, 50, 1, 5000);
+        rig_close(&r);
+    }
+}
+
+static void without_both_slots_of_the_mark_the_log_is_corrupt(void **state)
+{
+    struct rig r;
+    (void)state;
+    rig_init(&r, 39);
+    rig_open_ok(&r);
+    rig_append_durable(&r, 1, 5, 100);
+    log_close(r.log);
+    r.log = NULL;
+
+    rig_flip(&r, "durable", 30, 5);
+    rig_flip(&r, "durable", ENV_BLOCK + 31, 6);
+
+    assert_int_equal(rig_open(&r), Q_CORRUPT);
+    rig_close(&r);
+}
+
 static void odd_configurations_are_refused(void **state)
 {
     struct rig r;
@@ -779,6 +942,7 @@ int main(void)
         cmocka_unit_test(what_waits_while_writes_are_under_way_goes_out_in_one_write),
         cmocka_unit_test(writes_that_end_out_of_order_count_in_order),
         cmocka_unit_test(entries_truncated_in_flight_are_never_reported),
+        cmocka_unit_test(an_orphan_does_not_come_back_when_the_gap_is_filled_with_the_same_entry),
         cmocka_unit_test(durable_entries_that_are_truncated_do_not_come_back),
         cmocka_unit_test(a_truncation_without_new_entries_lasts),
         cmocka_unit_test(old_entries_are_read_back_from_their_segment),
@@ -792,6 +956,8 @@ int main(void)
         cmocka_unit_test(a_log_of_another_term_at_the_snapshot_is_begun_anew),
         cmocka_unit_test(reset_forgets_everything_durably),
         cmocka_unit_test(writes_in_flight_over_a_reset_are_not_reported),
+        cmocka_unit_test(a_reset_between_writes_out_of_order_leaves_no_write_behind),
+        cmocka_unit_test(a_log_closed_between_writes_out_of_order_is_freed),
         cmocka_unit_test(a_log_may_be_closed_with_writes_in_flight),
         cmocka_unit_test(the_size_of_segments_may_change),
         cmocka_unit_test(a_write_error_is_reported_once_and_ends_writing),
@@ -804,6 +970,9 @@ int main(void)
         cmocka_unit_test(a_log_without_segments_or_without_mark_is_corrupt),
         cmocka_unit_test(a_mark_that_lags_is_made_up_for_by_later_groups),
         cmocka_unit_test(the_mark_follows_when_the_log_is_idle),
+        cmocka_unit_test(payload_that_imitates_a_group_proves_nothing),
+        cmocka_unit_test(a_trimmed_log_survives_the_loss_of_either_slot_of_the_mark),
+        cmocka_unit_test(without_both_slots_of_the_mark_the_log_is_corrupt),
         cmocka_unit_test(odd_configurations_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
