@@ -294,7 +294,7 @@ static void nothing_durable_is_lost_and_nothing_dropped_comes_back(void **state)
     (void)state;
     const char *from = getenv("SEED"), *count = getenv("SEEDS");
     uint64_t seed = from != NULL ? strtoull(from, NULL, 10) : 1;
-    uint64_t seeds = count != NULL ? strtoull(count, NULL, 10) : 200;
+    uint64_t seeds = count != NULL ? strtoull(count, NULL, 10) : 150;
     for (uint64_t end = seed + seeds; seed < end; seed++) {
         print_message("seed %llu\n", (unsigned long long)seed);
         run_seed(seed, LIVES);

@@ -1,0 +1,293 @@
+/* Disks that fail, files that are damaged or missing. */
+#include "raft_glue/log_format.h"
+#include "tests/unit/raft_glue/log_rig.h"
+
+static void a_record_damaged_while_the_log_is_open_is_found_when_read(void **state)
+{
+    struct rig r;
+    struct log_entry entry;
+    (void)state;
+    rig_init(&r, 10);
+    rig_open_ok(&r);
+
+    rig_append_durable(&r, 1, 20, 3000);
+    rig_flip(&r, "segment-0000000000000001", ENV_BLOCK + 72 + 40 + 100, 3);
+
+    assert_int_equal(log_get(r.log, 1, &entry, &r.error), Q_CORRUPT);
+    assert_non_null(strstr(r.error.text, "segment-0000000000000001: offset 4168: the record of index 1 "));
+    rig_expect_entry(&r, 2, 1, 3000);
+    rig_close(&r);
+}
+
+static void a_write_error_is_reported_once_and_ends_writing(void **state)
+{
+    struct rig r;
+    (void)state;
+    rig_init(&r, 22);
+    rig_open_ok(&r);
+    rig_append_durable(&r, 1, 3, 100);
+    rig_settle(&r);
+
+    sim_node_disk_faults(r.node, &(struct sim_disk_faults){.write_eio = 1000000});
+    for (unsigned i = 0; i < 5; i++) {
+        rig_append(&r, 1, 100);
+        log_flush(r.log);
+    }
+    rig_settle(&r);
+    sim_node_disk_faults(r.node, &(struct sim_disk_faults){0});
+    rig_append(&r, 1, 100);
+    log_flush(r.log);
+    rig_settle(&r);
+
+    assert_int_equal(r.failures, 1);
+    assert_int_equal(r.failed.code, Q_IO);
+    assert_int_equal(log_durable(r.log), 3);
+    rig_close(&r);
+}
+
+static void a_full_disk_is_reported_when_the_log_needs_a_segment(void **state)
+{
+    struct rig r;
+    (void)state;
+    rig_init(&r, 23);
+    rig_open_ok(&r);
+    rig_settle(&r);
+
+    sim_node_disk_faults(
+        r.node, &(struct sim_disk_faults){.capacity = sim_disk_used(sim_node_disk(r.node)) + 2 * ENV_BLOCK});
+    for (unsigned i = 0; i < 3; i++) {
+        rig_append_durable(&r, 1, 10, 5000);
+        rig_settle(&r);
+        assert_int_equal(r.failures, 0);
+    }
+    for (unsigned i = 0; i < 20; i++) {
+        rig_append(&r, 1, 5000);
+    }
+    log_flush(r.log);
+    rig_settle(&r);
+
+    assert_int_equal(r.failures, 1);
+    assert_int_equal(r.failed.code, Q_NO_SPACE);
+    assert_in_range(log_durable(r.log), 30, 40);
+    rig_close(&r);
+}
+
+static void another_clusters_segment_is_refused(void **state)
+{
+    struct rig r;
+    (void)state;
+    rig_init(&r, 25);
+    rig_open_ok(&r);
+    rig_append_durable(&r, 1, 3, 100);
+    log_close(r.log);
+    r.log = NULL;
+    rig_settle(&r);
+
+    r.config.cluster = RIG_CLUSTER + 1;
+    assert_int_equal(rig_open(&r), Q_MISMATCH);
+    rig_close(&r);
+}
+
+static void remove_file(struct rig *r, const char *path)
+{
+    assert_int_equal(env_unlink(r->env, path, &r->error), 0);
+}
+
+static void fill_five_segments_and_close(struct rig *r)
+{
+    rig_open_ok(r);
+    rig_append_durable(r, 1, 50, 5000);
+    rig_settle(r);
+    log_close(r->log);
+    r->log = NULL;
+}
+
+static void a_missing_middle_segment_is_named(void **state)
+{
+    struct rig r;
+    (void)state;
+    rig_init(&r, 26);
+    fill_five_segments_and_close(&r);
+
+    remove_file(&r, "data/log/segment-0000000000000003");
+
+    assert_int_equal(rig_open(&r), Q_CORRUPT);
+    assert_non_null(strstr(r.error.text, "segment-0000000000000003 is missing"));
+    rig_close(&r);
+}
+
+static void missing_first_segments_are_named_by_their_entries(void **state)
+{
+    struct rig r;
+    (void)state;
+    rig_init(&r, 27);
+    fill_five_segments_and_close(&r);
+
+    remove_file(&r, "data/log/segment-0000000000000001");
+
+    assert_int_equal(rig_open(&r), Q_CORRUPT);
+    assert_non_null(strstr(r.error.text, "the entries 1 to 12 are missing"));
+    rig_close(&r);
+}
+
+static void missing_last_segments_are_named(void **state)
+{
+    struct rig r;
+    (void)state;
+    rig_init(&r, 28);
+    fill_five_segments_and_close(&r);
+
+    for (unsigned i = 4; i <= 7; i++) {
+        char path[64];
+        snprintf(path, sizeof path, "data/log/segment-%016x", i);
+        remove_file(&r, path);
+    }
+
+    assert_int_equal(rig_open(&r), Q_CORRUPT);
+    assert_non_null(
+        strstr(r.error.text, "segment-0000000000000004 is missing: the entries from index 37 on"));
+    rig_close(&r);
+}
+
+static void a_log_without_segments_or_without_mark_is_corrupt(void **state)
+{
+    struct rig r;
+    (void)state;
+    rig_init(&r, 29);
+    fill_five_segments_and_close(&r);
+
+    assert_int_equal(env_rename(r.env, "data/log/durable", "data/log/away", &r.error), 0);
+    assert_int_equal(rig_open(&r), Q_CORRUPT);
+    assert_non_null(strstr(r.error.text, "durable is missing"));
+    assert_int_equal(env_rename(r.env, "data/log/away", "data/log/durable", &r.error), 0);
+    for (unsigned i = 1; i <= 7; i++) {
+        char path[64];
+        snprintf(path, sizeof path, "data/log/segment-%016x", i);
+        remove_file(&r, path);
+    }
+
+    assert_int_equal(rig_open(&r), Q_CORRUPT);
+    assert_non_null(strstr(r.error.text, "all segments are missing"));
+    rig_close(&r);
+}
+
+static void a_mark_that_lags_is_made_up_for_by_later_groups(void **state)
+{
+    struct rig r;
+    (void)state;
+    rig_init(&r, 30);
+    rig_open_ok(&r);
+    rig_settle(&r);
+
+    /* Four groups within the 50 ms before the mark follows; the fourth knows that the second was durable. */
+    for (unsigned i = 0; i < 4; i++) {
+        rig_append_durable(&r, 1, 1, 100);
+    }
+    rig_crash(&r);
+    rig_flip(&r, "segment-0000000000000001", 2 * ENV_BLOCK + 200, 0);
+
+    assert_int_equal(rig_open(&r), Q_CORRUPT);
+    assert_non_null(strstr(r.error.text, "segment-0000000000000001: offset 8264: the record of index 2 "));
+    rig_close(&r);
+}
+
+static void the_mark_follows_when_the_log_is_idle(void **state)
+{
+    struct rig r;
+    (void)state;
+    rig_init(&r, 31);
+    rig_open_ok(&r);
+
+    rig_append_durable(&r, 1, 1, 100);
+    rig_settle(&r);
+    rig_crash(&r);
+    rig_flip(&r, "segment-0000000000000001", ENV_BLOCK + 200, 0);
+
+    assert_int_equal(rig_open(&r), Q_CORRUPT);
+    rig_close(&r);
+}
+
+static void payload_that_imitates_a_group_proves_nothing(void **state)
+{
+    struct rig r;
+    static uint8_t payload[8 * ENV_BLOCK];
+    struct format_group forged = {.bytes = ENV_BLOCK, .number = 3, .durable = 1000, .first = 2};
+    (void)state;
+    rig_init(&r, 37);
+    rig_open_ok(&r);
+    rig_append_durable(&r, 1, 1, 100);
+    rig_settle(&r);
+
+    /* A client's entry: wherever a block starts, it looks like a group that says that all was durable. */
+    for (size_t at = ENV_BLOCK - FORMAT_GROUP_BYTES - FORMAT_RECORD_BYTES; at + ENV_BLOCK <= sizeof payload;
+         at += ENV_BLOCK) {
+        format_group_put(&forged, 0, payload + at);
+    }
+    assert_int_equal(log_append(r.log, 1, LOG_COMMANDS, payload, sizeof payload, &r.error), 0);
+    log_flush(r.log);
+    rig_wait_durable(&r);
+    rig_crash(&r);
+    rig_flip(&r, "segment-0000000000000001", 2 * ENV_BLOCK, 0);
+    rig_open_ok(&r);
+
+    /* The mark had not followed yet, so this is a torn write. */
+    assert_int_equal(log_last(r.log), 1);
+    rig_close(&r);
+}
+
+static void without_both_slots_of_the_mark_the_log_is_corrupt(void **state)
+{
+    struct rig r;
+    (void)state;
+    rig_init(&r, 39);
+    rig_open_ok(&r);
+    rig_append_durable(&r, 1, 5, 100);
+    log_close(r.log);
+    r.log = NULL;
+    rig_settle(&r);
+
+    rig_flip(&r, "durable", 30, 5);
+    rig_flip(&r, "durable", ENV_BLOCK + 31, 6);
+
+    assert_int_equal(rig_open(&r), Q_CORRUPT);
+    rig_close(&r);
+}
+
+static void odd_configurations_are_refused(void **state)
+{
+    struct rig r;
+    char dir[5000];
+    (void)state;
+    rig_init(&r, 32);
+
+    r.config.segment_bytes = ENV_BLOCK;
+    assert_int_equal(rig_open(&r), Q_INVALID);
+    r.config.segment_bytes = 64 * 1024 + 1;
+    assert_int_equal(rig_open(&r), Q_INVALID);
+    r.config.segment_bytes = 64 * 1024;
+    memset(dir, 'd', sizeof dir - 1);
+    dir[sizeof dir - 1] = '\0';
+    r.config.dir = dir;
+    assert_int_equal(rig_open(&r), Q_TOO_BIG);
+    rig_close(&r);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_record_damaged_while_the_log_is_open_is_found_when_read),
+        cmocka_unit_test(a_write_error_is_reported_once_and_ends_writing),
+        cmocka_unit_test(a_full_disk_is_reported_when_the_log_needs_a_segment),
+        cmocka_unit_test(another_clusters_segment_is_refused),
+        cmocka_unit_test(a_missing_middle_segment_is_named),
+        cmocka_unit_test(missing_first_segments_are_named_by_their_entries),
+        cmocka_unit_test(missing_last_segments_are_named),
+        cmocka_unit_test(a_log_without_segments_or_without_mark_is_corrupt),
+        cmocka_unit_test(a_mark_that_lags_is_made_up_for_by_later_groups),
+        cmocka_unit_test(the_mark_follows_when_the_log_is_idle),
+        cmocka_unit_test(payload_that_imitates_a_group_proves_nothing),
+        cmocka_unit_test(without_both_slots_of_the_mark_the_log_is_corrupt),
+        cmocka_unit_test(odd_configurations_are_refused),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
