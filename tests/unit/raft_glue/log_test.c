@@ -209,6 +209,28 @@ static void an_orphan_does_not_come_back_when_the_gap_is_filled_with_the_same_en
     rig_close(&r);
 }
 
+static void the_mark_never_is_ahead_of_a_write_in_flight(void **state)
+{
+    struct rig r;
+    (void)state;
+    rig_init(&r, 40);
+    rig_open_ok(&r);
+    rig_append_durable(&r, 1, 1, 100);
+
+    hold_writes(&r);
+    rig_append(&r, 1, 100);
+    log_flush(r.log);
+    rig_settle(&r);
+    assert_int_equal(held.n, 2);
+    assert_int_equal(held.write[1]->len, ENV_BLOCK);
+    let_go(&r, 1);
+    rig_crash(&r);
+    rig_open_ok(&r);
+
+    assert_int_equal(log_last(r.log), 1);
+    rig_close(&r);
+}
+
 static void durable_entries_that_are_truncated_do_not_come_back(void **state)
 {
     struct rig r;
@@ -431,6 +453,7 @@ int main(void)
         cmocka_unit_test(writes_that_end_out_of_order_count_in_order),
         cmocka_unit_test(entries_truncated_in_flight_are_never_reported),
         cmocka_unit_test(an_orphan_does_not_come_back_when_the_gap_is_filled_with_the_same_entry),
+        cmocka_unit_test(the_mark_never_is_ahead_of_a_write_in_flight),
         cmocka_unit_test(durable_entries_that_are_truncated_do_not_come_back),
         cmocka_unit_test(a_truncation_without_new_entries_lasts),
         cmocka_unit_test(old_entries_are_read_back_from_their_segment),

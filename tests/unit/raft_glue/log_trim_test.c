@@ -157,6 +157,34 @@ static void reset_forgets_everything_durably(void **state)
     rig_close(&r);
 }
 
+static void the_segment_of_a_reset_may_go_unused(void **state)
+{
+    struct rig r;
+    (void)state;
+    rig_init(&r, 41);
+    rig_open_ok(&r);
+    rig_append_durable(&r, 1, 5, 100);
+    rig_settle(&r);
+    rig_reopen_ok(&r);
+    assert_int_equal(log_reset(r.log, 6, 1, &r.error), 0);
+
+    /* The first entry behind it is too large for it, and comes before the mark has followed. */
+    r.config.segment_bytes = 256 * 1024;
+    r.config.first_index = 6;
+    r.config.before_term = 1;
+    rig_crash(&r);
+    rig_open_ok(&r);
+    rig_append_durable(&r, 2, 1, 200000);
+    log_trim(r.log, 6);
+    sim_run_until(r.sim, sim_now_us(r.sim) + 20000);
+    rig_crash(&r);
+    rig_open_ok(&r);
+
+    assert_int_equal(log_last(r.log), 6);
+    rig_expect_entry(&r, 6, 2, 200000);
+    rig_close(&r);
+}
+
 static void the_size_of_segments_may_change(void **state)
 {
     struct rig r;
@@ -252,6 +280,7 @@ int main(void)
         cmocka_unit_test(a_log_behind_the_snapshot_is_begun_anew),
         cmocka_unit_test(a_log_of_another_term_at_the_snapshot_is_begun_anew),
         cmocka_unit_test(reset_forgets_everything_durably),
+        cmocka_unit_test(the_segment_of_a_reset_may_go_unused),
         cmocka_unit_test(the_size_of_segments_may_change),
         cmocka_unit_test(trimming_makes_room_on_a_full_disk),
         cmocka_unit_test(a_trimmed_log_survives_the_loss_of_either_slot_of_the_mark),
