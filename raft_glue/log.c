@@ -225,13 +225,6 @@ uint64_t log_term(const struct log *l, uint64_t index)
     return log_table_term(&l->table, index);
 }
 
-enum log_entry_type log_type(const struct log *l, uint64_t index)
-{
-    const struct log_slot *slot = log_table_at(&l->table, index);
-    assert(slot != NULL);
-    return slot->type;
-}
-
 uint64_t log_bytes_from(const struct log *l, uint64_t index)
 {
     return log_table_bytes_from(&l->table, index);
@@ -297,7 +290,7 @@ int log_get(struct log *l, uint64_t index, struct log_entry *ret_entry, struct e
 int log_append(struct log *l, uint64_t term, enum log_entry_type type, const void *p, uint32_t len,
                struct error *e)
 {
-    assert(len <= log_entry_max(l));
+    assert(len <= log_entry_max(l) && type >= LOG_COMMANDS && type <= LOG_CONFIGURATION);
     struct log_entry entry = {.index = l->table.last + 1, .term = term, .type = type, .data = p, .len = len};
     return log_table_push(&l->table, &entry, e);
 }

@@ -73,6 +73,8 @@
  *   - A later group that arrived while an earlier one did not is not reached: the chain breaks at the gap.
  *   - Nor is it after the gap has been written again, even with the same entries: the boot number of the new
  *     group is in the chain.
+ *   - A torn group does not become whole when the same payload is written to its place and tears in turn:
+ *     before the log goes on, the header of a group that is next but not whole is overwritten with zeros.
  *   - Bytes of a former life of a recycled file have another salt. Payload that imitates a group (block by
  *     block, a client chooses it) would have to know the salt.
  * A damaged durable group looks like the end too. It is told apart by what says how far the log was durable:

@@ -2,6 +2,7 @@
 #include <assert.h>
 #include <inttypes.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "raft_glue/log_internal.h"
 #include "raft_glue/log_replay.h"
@@ -108,6 +109,22 @@ static int sync_read(struct log *l, const struct log_replay *r, struct error *e)
     return 0;
 }
 
+/* A torn group at the end must not become whole later, when an equal write to the same place tears in turn:
+ * its header goes for good. */
+static int cut_torn(struct log *l, const struct log_replay *r, struct error *e)
+{
+    uint8_t *zeros = segment_memory(ENV_BLOCK);
+    int rc = zeros != NULL ? 0 : error_set(e, Q_NOMEM, "out of memory to cut the log's tail");
+    if (rc == 0) {
+        memset(zeros, 0, ENV_BLOCK);
+    }
+    for (unsigned i = 0; rc == 0 && i < r->n_torn; i++) {
+        rc = env_write(l->env, r->torn[i].segment->file, r->torn[i].offset, zeros, ENV_BLOCK, e);
+    }
+    free(zeros);
+    return rc;
+}
+
 /* The segments behind the end are ready for use, unless the size of segments has been changed. */
 static int keep_ready(struct log *l, const struct segment *end, struct error *e)
 {
@@ -167,7 +184,7 @@ static int read_log(struct log *l, const struct log_config *config, struct log_r
         .cache_bytes = l->cache_bytes,
     };
     int rc;
-    if ((rc = log_replay(&r, e)) != 0 || (rc = sync_read(l, &r, e)) != 0 ||
+    if ((rc = log_replay(&r, e)) != 0 || (rc = sync_read(l, &r, e)) != 0 || (rc = cut_torn(l, &r, e)) != 0 ||
         (rc = keep_ready(l, r.end, e)) != 0) {
         return rc;
     }

@@ -185,8 +185,11 @@ static int look(struct log_replay *r, struct image *image, struct segment *s, ui
 {
     uint64_t bad_index, bad_offset;
     int rc = image_load(r, image, s, e);
-    *ret_good = rc == 0 && group_at(image, offset, ret_found) && is_next(r, ret_found) &&
-                fits(r, &ret_found->head) && records_good(ret_found, &bad_index, &bad_offset);
+    bool next = rc == 0 && group_at(image, offset, ret_found) && is_next(r, ret_found);
+    *ret_good = next && fits(r, &ret_found->head) && records_good(ret_found, &bad_index, &bad_offset);
+    if (next && !*ret_good) {
+        r->torn[r->n_torn++] = (struct log_torn){.segment = s, .offset = offset};
+    }
     return rc;
 }
 
@@ -197,6 +200,7 @@ static int read_groups(struct log_replay *r, struct image *image, struct error *
         struct found found;
         struct segment *next = segment_after(r, r->end);
         bool good;
+        r->n_torn = 0;
         int rc = look(r, image, r->end, r->at.end, &found, &good, e);
         if (rc == 0 && !good && next != NULL) {
             rc = look(r, image, next, ENV_BLOCK, &found, &good, e);

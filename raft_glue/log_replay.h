@@ -5,6 +5,12 @@
 
 #include "raft_glue/log_table.h"
 
+/* Where a next group begins that is not whole: where the log ends, or at the start of the segment after. */
+struct log_torn {
+    struct segment *segment;
+    uint64_t offset;
+};
+
 struct log_replay {
     /* Given. */
     struct env *env;
@@ -17,6 +23,8 @@ struct log_replay {
     struct segment *end;   /* the segment where the log ends */
     struct format_mark at; /* the last group, or where the log starts */
     uint64_t torn_bytes;   /* of groups behind the end of which the header is whole */
+    struct log_torn torn[2];
+    unsigned n_torn;
 };
 
 /* Blocking. Fills the table, last_number and last_index of the segments, and what is found. Errors: Q_CORRUPT

@@ -123,6 +123,7 @@ int segment_pool_begin(struct segment_pool *p, const struct format_segment *head
         list_push(&p->old, item);
     }
     p->ready_count = 0;
+    p->wanted = false;
     return 0;
 }
 
@@ -172,6 +173,9 @@ static void run(struct env_work *work)
         segment_spare_path(p->dir, p->spare, path);
         p->rc = env_unlink(p->env, path, &p->error);
     }
+    /* Closing an unlinked file frees its blocks: not on the loop. */
+    segment_free(p->env, p->segment);
+    p->segment = NULL;
 }
 
 static void prepare_done(struct segment_pool *p)
@@ -200,8 +204,6 @@ static void retire_done(struct segment_pool *p)
     if (p->rc == 0 && !p->drop) {
         p->spares[p->spare_count++] = p->spare;
     }
-    segment_free(p->env, p->segment);
-    p->segment = NULL;
 }
 
 static void done(struct env_work *work)

@@ -171,6 +171,35 @@ static void a_log_without_segments_or_without_mark_is_corrupt(void **state)
     rig_close(&r);
 }
 
+static void a_torn_write_that_was_cut_does_not_become_whole_later(void **state)
+{
+    static const uint64_t in_group_2 = 2 * ENV_BLOCK + 3000, in_group_3 = 3 * ENV_BLOCK + 100;
+    struct rig r;
+    (void)state;
+    rig_init(&r, 42);
+    rig_open_ok(&r);
+    rig_append_durable(&r, 1, 1, 100);
+    rig_settle(&r);
+    rig_append_durable(&r, 1, 1, 3500);
+    rig_crash(&r);
+
+    rig_flip(&r, "segment-0000000000000001", in_group_2, 0);
+    rig_open_ok(&r);
+    assert_int_equal(log_last(r.log), 1);
+    rig_crash(&r);
+    rig_flip(&r, "segment-0000000000000001", in_group_2, 0);
+    rig_open_ok(&r);
+    assert_int_equal(log_last(r.log), 1);
+
+    /* The place is good for the next one. */
+    rig_append_durable(&r, 2, 1, 3500);
+    rig_crash(&r);
+    rig_flip(&r, "segment-0000000000000001", in_group_3, 0);
+    rig_open_ok(&r);
+    rig_expect_entry(&r, 2, 2, 3500);
+    rig_close(&r);
+}
+
 static void a_mark_that_lags_is_made_up_for_by_later_groups(void **state)
 {
     struct rig r;
@@ -283,6 +312,7 @@ int main(void)
         cmocka_unit_test(missing_first_segments_are_named_by_their_entries),
         cmocka_unit_test(missing_last_segments_are_named),
         cmocka_unit_test(a_log_without_segments_or_without_mark_is_corrupt),
+        cmocka_unit_test(a_torn_write_that_was_cut_does_not_become_whole_later),
         cmocka_unit_test(a_mark_that_lags_is_made_up_for_by_later_groups),
         cmocka_unit_test(the_mark_follows_when_the_log_is_idle),
         cmocka_unit_test(payload_that_imitates_a_group_proves_nothing),

@@ -157,6 +157,25 @@ static void reset_forgets_everything_durably(void **state)
     rig_close(&r);
 }
 
+static void a_reset_needs_no_more_room_on_a_full_disk(void **state)
+{
+    struct rig r;
+    (void)state;
+    rig_init(&r, 43);
+    rig_open_ok(&r);
+    rig_append_durable(&r, 1, 20, 5000);
+    rig_settle(&r);
+
+    sim_node_disk_faults(r.node, &(struct sim_disk_faults){.capacity = sim_disk_used(sim_node_disk(r.node))});
+    assert_int_equal(log_reset(r.log, 100, 1, &r.error), 0);
+    rig_append_durable(&r, 2, 20, 5000);
+    rig_settle(&r);
+
+    assert_int_equal(r.failures, 0);
+    assert_int_equal(log_durable(r.log), 119);
+    rig_close(&r);
+}
+
 static void the_segment_of_a_reset_may_go_unused(void **state)
 {
     struct rig r;
@@ -280,6 +299,7 @@ int main(void)
         cmocka_unit_test(a_log_behind_the_snapshot_is_begun_anew),
         cmocka_unit_test(a_log_of_another_term_at_the_snapshot_is_begun_anew),
         cmocka_unit_test(reset_forgets_everything_durably),
+        cmocka_unit_test(a_reset_needs_no_more_room_on_a_full_disk),
         cmocka_unit_test(the_segment_of_a_reset_may_go_unused),
         cmocka_unit_test(the_size_of_segments_may_change),
         cmocka_unit_test(trimming_makes_room_on_a_full_disk),
