@@ -1,4 +1,6 @@
-add_library(storage_kit STATIC storage/kit.c)
+quorate_test(storage_digest_test LABEL unit SOURCES storage/digest_test.c LINKS quorate_storage)
+quorate_test(storage_digest_random_test LABEL unit SOURCES storage/digest_random_test.c LINKS quorate_storage)
+add_library(storage_kit STATIC storage/faulty_vfs.c storage/kit.c)
 target_include_directories(storage_kit PUBLIC ${CMAKE_SOURCE_DIR})
 target_compile_definitions(storage_kit PRIVATE _GNU_SOURCE)
 target_link_libraries(storage_kit PUBLIC quorate_storage PkgConfig::CMOCKA PRIVATE quorate_warnings)
