@@ -1,0 +1,235 @@
+/* From a leader's InstallSnapshot to the installed snapshot. */
+#include "tests/unit/raft_glue/server.h"
+#include "tests/unit/test.h"
+
+static void open_follower(struct server *s)
+{
+    server_init(s, 1);
+    server_bootstrap(s, 3);
+    server_start(s);
+}
+
+static void hear_install(struct server *s, uint64_t from, uint64_t term, uint64_t index)
+{
+    struct raft_message m = install_request(from, term, index, 1);
+    server_hear(s, &m);
+}
+
+static void stage(struct server *s)
+{
+    struct error e;
+    assert_int_equal(driver_snapshot_staged(s->driver, s->now_ms, &e), 0);
+}
+
+static void a_staged_snapshot_is_installed_and_acknowledged(void **state)
+{
+    (void)state;
+    struct server s;
+    open_follower(&s);
+
+    hear_install(&s, 2, 1, 50);
+    assert_int_equal(s.fetches, 1);
+    assert_int_equal(s.fetch_index, 50);
+    assert_int_equal(s.fetch_term, 1);
+    assert_int_equal(s.fetch_from, 2);
+    stage(&s);
+    assert_int_equal(s.install.index, 50);
+    assert_int_equal(s.install.configuration.n, 3);
+    server_install(&s);
+
+    const struct raft_message *ack = server_last_sent(&s, RAFT_APPEND_ENTRIES_RESULT, 2);
+    assert_int_equal(ack->append_entries_result.last_log_index, 50);
+    assert_int_equal(ack->append_entries_result.rejected, 0);
+    assert_int_equal(driver_commit(s.driver), 50);
+    assert_int_equal(driver_applicable(s.driver), 50);
+    assert_int_equal(s.configurations, 1);
+
+    struct script script;
+    script_append(&script, 2, 1, 50, 1, 51);
+    script_command(&script, 1, "goes on behind it");
+    server_hear(&s, &script.message);
+    server_write_all(&s);
+    assert_int_equal(s.applicable, 51);
+    server_close(&s);
+}
+
+static void the_same_request_again_fetches_nothing_anew(void **state)
+{
+    (void)state;
+    struct server s;
+    open_follower(&s);
+
+    for (int i = 0; i < 5; i++) {
+        hear_install(&s, 2, 1, 50);
+    }
+
+    assert_int_equal(s.fetches, 1);
+    assert_int_equal(server_sent(&s, RAFT_APPEND_ENTRIES_RESULT, 2), 5);
+    server_close(&s);
+}
+
+static void a_newer_snapshot_replaces_the_one_that_is_fetched(void **state)
+{
+    (void)state;
+    struct server s;
+    open_follower(&s);
+
+    hear_install(&s, 2, 1, 50);
+    hear_install(&s, 2, 1, 70);
+    assert_int_equal(s.fetches, 2);
+    assert_int_equal(s.fetch_index, 70);
+    stage(&s);
+
+    assert_int_equal(s.install.index, 70);
+    server_close(&s);
+}
+
+static void an_older_snapshot_of_a_new_leader_keeps_the_newer_one(void **state)
+{
+    (void)state;
+    struct server s;
+    open_follower(&s);
+
+    hear_install(&s, 2, 1, 70);
+    hear_install(&s, 3, 2, 50);
+    assert_int_equal(s.fetches, 1);
+    stage(&s);
+
+    assert_int_equal(s.install.index, 70);
+    server_install(&s);
+    assert_int_equal(
+        server_last_sent(&s, RAFT_APPEND_ENTRIES_RESULT, 3)->append_entries_result.last_log_index, 70);
+    server_close(&s);
+}
+
+static void a_staged_snapshot_waits_for_a_leader_of_the_current_term(void **state)
+{
+    (void)state;
+    struct server s;
+    open_follower(&s);
+    hear_install(&s, 2, 1, 50);
+    struct raft_message request = vote_request(3, 2, 60, 1, false, true);
+    server_hear(&s, &request);
+    assert_int_equal(driver_term(s.driver), 2);
+
+    stage(&s);
+    assert_int_equal(s.installs, 0);
+    hear_install(&s, 3, 2, 50);
+
+    assert_int_equal(s.fetches, 1);
+    assert_int_equal(s.install.index, 50);
+    server_close(&s);
+}
+
+static void a_snapshot_that_is_not_needed_is_acknowledged_at_once(void **state)
+{
+    (void)state;
+    struct server s;
+    struct script script;
+    open_follower(&s);
+    script_append(&script, 2, 1, 1, 1, 1);
+    script_command(&script, 1, "a");
+    script_command(&script, 1, "b");
+    server_hear(&s, &script.message);
+    server_write_all(&s);
+
+    hear_install(&s, 2, 1, 3);
+
+    assert_int_equal(s.fetches, 0);
+    assert_int_equal(
+        server_last_sent(&s, RAFT_APPEND_ENTRIES_RESULT, 2)->append_entries_result.last_log_index, 3);
+    server_close(&s);
+}
+
+static void a_snapshot_that_entries_overtook_is_not_installed(void **state)
+{
+    (void)state;
+    struct server s;
+    struct script script;
+    open_follower(&s);
+    hear_install(&s, 2, 1, 3);
+    script_append(&script, 2, 1, 1, 1, 1);
+    script_command(&script, 1, "a");
+    script_command(&script, 1, "b");
+    server_hear(&s, &script.message);
+
+    stage(&s);
+
+    assert_int_equal(s.installs, 0);
+    stage(&s); /* and word of it once more is ignored */
+    server_close(&s);
+}
+
+static void nothing_is_applicable_and_nothing_durable_while_installing(void **state)
+{
+    (void)state;
+    struct server s;
+    struct script script;
+    struct error e;
+    open_follower(&s);
+    script_append(&script, 2, 1, 1, 1, 1);
+    script_command(&script, 1, "still being written");
+    server_hear(&s, &script.message);
+    hear_install(&s, 2, 1, 50);
+    stage(&s);
+    assert_int_equal(s.install.index, 50);
+    uint64_t applicable = s.applicable;
+
+    assert_int_equal(driver_durable(s.driver, s.now_ms, 2, &e), 0);
+    script_append(&script, 2, 1, 50, 1, 51);
+    script_command(&script, 1, "too early");
+    server_hear(&s, &script.message);
+    struct raft_snapshot_metadata m = {.index = 2, .term = 1, .configuration_index = 1};
+    assert_int_equal(driver_compacted(s.driver, s.now_ms, &m, 0, &e), Q_BUSY);
+
+    assert_int_equal(s.applicable, applicable);
+    assert_int_equal(memlog_last(&s.log), 2);
+    server_install(&s);
+    assert_int_equal(driver_applicable(s.driver), 50);
+    server_close(&s);
+}
+
+static void a_leader_describes_its_last_compaction(void **state)
+{
+    (void)state;
+    struct server s;
+    open_follower(&s);
+    server_win(&s, 3);
+    for (int i = 0; i < 10; i++) {
+        server_submit(&s, "a");
+    }
+    server_write_all(&s);
+    uint64_t last = memlog_last(&s.log);
+    struct raft_message ack = append_result(2, 2, 0, last);
+    server_hear(&s, &ack);
+    server_compact(&s, 8, 0);
+
+    struct raft_message behind = append_result(3, 2, 1, 0);
+    server_hear(&s, &behind);
+    server_timeout(&s);
+    server_hear(&s, &behind);
+
+    const struct raft_install_snapshot *is =
+        &server_last_sent(&s, RAFT_INSTALL_SNAPSHOT, 3)->install_snapshot;
+    assert_int_equal(is->last_index, 8);
+    assert_int_equal(is->last_term, 2);
+    assert_int_equal(is->conf_index, 1);
+    assert_int_equal(is->conf.n, 3);
+    server_close(&s);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_staged_snapshot_is_installed_and_acknowledged),
+        cmocka_unit_test(the_same_request_again_fetches_nothing_anew),
+        cmocka_unit_test(a_newer_snapshot_replaces_the_one_that_is_fetched),
+        cmocka_unit_test(an_older_snapshot_of_a_new_leader_keeps_the_newer_one),
+        cmocka_unit_test(a_staged_snapshot_waits_for_a_leader_of_the_current_term),
+        cmocka_unit_test(a_snapshot_that_is_not_needed_is_acknowledged_at_once),
+        cmocka_unit_test(a_snapshot_that_entries_overtook_is_not_installed),
+        cmocka_unit_test(nothing_is_applicable_and_nothing_durable_while_installing),
+        cmocka_unit_test(a_leader_describes_its_last_compaction),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
