@@ -1,0 +1,3 @@
+quorate_test(cluster_frame_test LABEL unit SOURCES cluster/frame_test.c LINKS quorate_cluster)
+quorate_test(cluster_handshake_test LABEL unit SOURCES cluster/handshake_test.c LINKS quorate_cluster)
+quorate_test(cluster_outbox_test LABEL unit SOURCES cluster/outbox_test.c LINKS quorate_cluster)
