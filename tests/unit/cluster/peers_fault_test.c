@@ -191,7 +191,7 @@ static void lost_doubled_late_and_cut_units_harm_no_other_frame(void **state)
 static void whatever_happens_all_are_connected_in_the_end(void **state)
 {
     (void)state;
-    for (uint64_t seed = 0; seed < 20; seed++) {
+    for (uint64_t seed = 0; seed < 10; seed++) {
         struct sim *sim = stations_new(s, seed);
         struct sim_net *net = sim_network(sim);
         stations_start(s);
