@@ -41,13 +41,6 @@ static void send_waiting(struct peer *p)
     }
 }
 
-static void on_flush(void *owner)
-{
-    struct peer *p = CAST(struct peer, owner, PEER_MAGIC);
-    p->flushing = false;
-    send_waiting(p);
-}
-
 static void on_ready(void *owner)
 {
     struct peer *p = CAST(struct peer, owner, PEER_MAGIC);
@@ -57,7 +50,7 @@ static void on_ready(void *owner)
     hub_heard(p->member, &p->session.handshake);
     hub_count(hub, HUB_UP_DIALLED, 1);
     hub_count(hub, HUB_CONNECTED, 1);
-    start_timer(p, PEER_PING_MS * 1000);
+    start_timer(p, PEER_PING_US);
     hub->config.up(hub->config.ctx, p->member->id);
 }
 
@@ -137,7 +130,7 @@ static void on_time(void *owner)
 
     if (peer_up(p)) {
         session_send_control(&p->session, SESSION_PING);
-        start_timer(p, PEER_PING_MS * 1000);
+        start_timer(p, PEER_PING_US);
     } else {
         peer_dial(p);
     }
@@ -154,8 +147,7 @@ int peer_new(struct hub *hub, struct hub_member *member, struct peer **ret_peer,
     outbox_init(&p->outbox[PEERS_URGENT], PEERS_QUEUE_MAX);
     outbox_init(&p->outbox[PEERS_BULK], PEERS_QUEUE_MAX);
     p->timer = env_timer_new(hub->env, on_time, p);
-    p->flush = env_timer_new(hub->env, on_flush, p);
-    if (p->timer == NULL || p->flush == NULL) {
+    if (p->timer == NULL) {
         peer_free(p);
         return error_set(e, Q_NOMEM, "out of memory for a timer");
     }
@@ -172,7 +164,6 @@ void peer_free(struct peer *p)
     outbox_clear(&p->outbox[PEERS_URGENT]);
     outbox_clear(&p->outbox[PEERS_BULK]);
     env_timer_free(p->hub->env, p->timer);
-    env_timer_free(p->hub->env, p->flush);
     p->magic = 0;
     free(p);
 }
@@ -180,7 +171,6 @@ void peer_free(struct peer *p)
 void peer_close(struct peer *p)
 {
     env_timer_stop(p->hub->env, p->timer);
-    env_timer_stop(p->hub->env, p->flush);
     session_close(&p->session);
 }
 
@@ -191,9 +181,9 @@ bool peer_send(struct peer *p, enum peers_queue queue, uint8_t type, const void 
         return false;
     }
     hub_count(p->hub, HUB_FRAMES_SENT, 1);
-    if (!p->flushing) {
-        p->flushing = true;
-        env_timer_start(p->hub->env, p->flush, env_now_us(p->hub->env));
+    /* Small frames can wait for drained(), which comes after whatever the network holds now. */
+    if (session_unsent(&p->session) == 0 || p->outbox[queue].bytes >= OUTBOX_PIECE_BYTES) {
+        send_waiting(p);
     }
     return true;
 }

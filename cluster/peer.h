@@ -6,8 +6,10 @@
  *      ^                                          |                                  |
  *      +----- the delay doubles, up to 1 s -------+---- the delay is 50 ms again ----+
  *
- * Frames that are put into the outboxes in one round of the loop leave together at the end of it: urgent
- * ones first, and nothing while the network still holds PEERS_WINDOW_BYTES.
+ * A frame leaves at once when the network holds nothing of ours. Otherwise it gathers in its outbox with
+ * those that follow, until a piece (outbox.h) is full or the network has taken everything; so a burst of
+ * small ones leaves in a few pieces, and none waits for a timer. Urgent ones go first, and nothing goes while
+ * the network holds PEERS_WINDOW_BYTES.
  *
  * Threads: loop only. */
 #ifndef QUORATE_CLUSTER_PEER_H
@@ -17,7 +19,7 @@
 #include "cluster/outbox.h"
 #include "cluster/session.h"
 
-enum { PEER_DELAY_MIN_MS = 50, PEER_DELAY_MAX_MS = 1000, PEER_PING_MS = 1000 };
+enum { PEER_DELAY_MIN_MS = 50, PEER_DELAY_MAX_MS = 1000, PEER_PING_US = 1000000 };
 
 struct peer {
     OBJECT_MAGIC;
@@ -25,8 +27,6 @@ struct peer {
     struct hub_member *member;
     struct session session;
     struct env_timer *timer; /* WAITING: dial; up: ping */
-    struct env_timer *flush;
-    bool flushing; /* the flush timer runs */
     unsigned delay_ms;
     struct outbox outbox[2]; /* by enum peers_queue */
 };

@@ -3,15 +3,19 @@
 static void on_closed(void *ctx)
 {
     struct station *s = ctx;
+    assert_true(s->closing);
+    s->closing = false;
     s->peers = NULL;
     s->closed++;
 }
 
 static void close_if(struct station *s, enum station_callback where)
 {
-    assert_int_equal(s->closed, 0); /* nothing follows the last callback */
+    assert_false(s->closing);
+    assert_int_equal(s->closed, 0);
     if (s->close_in == where) {
         s->close_in = STATION_NOWHERE;
+        s->closing = true;
         peers_close(s->peers, on_closed);
     }
 }
@@ -140,6 +144,7 @@ void station_start(struct station *s)
 
     s->env = s->config.env = sim_node_boot(s->node);
     s->closed = 0;
+    s->closing = false;
     memset(s->up, 0, sizeof s->up);
     memset(s->down, 0, sizeof s->down);
     if (peers_open(&s->config, &s->peers, &e) != 0) {
@@ -182,6 +187,7 @@ void station_crash(struct station *s)
 
 void station_stop(struct station *s)
 {
+    s->closing = true;
     peers_close(s->peers, on_closed);
     assert_int_equal(s->closed, 0);
     RUN_UNTIL(s->sim, s->closed == 1);

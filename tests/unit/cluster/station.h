@@ -7,7 +7,7 @@
 #include "tests/lib/sim.h"
 #include "tests/unit/test.h"
 
-enum { SECOND = 1000000, STATIONS = 3, STATION_MEMBERS = 9, STATION_FRAMES_MAX = 70000 };
+enum { SECOND = 1000000, STATIONS = 3, STATION_MEMBERS = 9, STATION_FRAMES_MAX = 8000 };
 
 enum station_callback {
     STATION_NOWHERE,
@@ -36,6 +36,7 @@ struct station {
     char listen[32], api_address[32];
     struct error refuse; /* code not Q_OK: admit refuses with it */
     enum station_callback close_in;
+    bool closing; /* peers_close() was called: no callback may come but the last */
     unsigned closed, up[STATION_MEMBERS], down[STATION_MEMBERS], admitted[STATION_MEMBERS], refusals;
     char refused[20000]; /* "who: why\n" each */
     struct heard *heard;

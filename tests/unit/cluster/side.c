@@ -1,0 +1,71 @@
+#include "tests/unit/cluster/side.h"
+
+static const char SECRET[] = "correct horse battery staple";
+
+static bool is_member(void *ctx, uint64_t id)
+{
+    const struct side *s = ctx;
+    for (size_t i = 0; i < 4; i++) {
+        if (s->members[i] == id && id != s->self.id) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static int admit(void *ctx, uint64_t id, uint64_t incarnation, struct error *e)
+{
+    struct side *s = ctx;
+    if (s->full) {
+        return error_set(e, Q_CONFLICT, "incarnation 77 has the id");
+    }
+    s->admitted_id = id;
+    s->admitted_incarnation = incarnation;
+    return 0;
+}
+
+void side_init(struct side *s, uint64_t id)
+{
+    *s = (struct side){
+        .self = {.id = id,
+                 .incarnation = 100 + id,
+                 .api_address = id == 1 ? "http://one:4001" : "http://two:4001",
+                 .secret = (const uint8_t *)SECRET,
+                 .secret_len = sizeof SECRET - 1,
+                 .member = is_member,
+                 .admit = admit},
+        .members = {1, 2, 3},
+    };
+    memset(s->self.cluster_id, 0xc1, sizeof s->self.cluster_id);
+    s->self.ctx = s;
+}
+
+void side_begin(struct side *s, struct rng *rng, enum handshake_role role, uint64_t wanted)
+{
+    uint8_t nonce[HANDSHAKE_NONCE_BYTES];
+    rng_fill(rng, nonce, sizeof nonce);
+    handshake_init(&s->h, &s->self, role, wanted, nonce);
+}
+
+static struct frame frame_of(const struct buf *b, struct frame_decoder *d)
+{
+    struct cursor in = cursor_of(b->data, b->len);
+    struct frame f = {0};
+    struct error e;
+    bool whole = false;
+    frame_decoder_init(d, HANDSHAKE_READ_MAX);
+    assert_int_equal(frame_decode(d, &in, &f, &whole, &e), 0);
+    assert_true(whole);
+    assert_int_equal(cursor_left(&in), 0);
+    return f;
+}
+
+int side_deliver(struct side *s, const struct buf *in, struct buf *out)
+{
+    struct frame_decoder d;
+    struct frame f = frame_of(in, &d);
+    buf_clear(out);
+    int rc = handshake_receive(&s->h, &f, out, &s->why);
+    assert_int_equal(out->failed, Q_OK);
+    return rc;
+}
