@@ -152,6 +152,15 @@ static bool is_token(const char *s)
     return *s != '\0' && s[strspn(s, letters)] == '\0';
 }
 
+/* No control characters: the target may end up in a header of the answer. */
+static bool is_plain(const char *s)
+{
+    while ((unsigned char)*s > ' ' && *s != 0x7f) {
+        s++;
+    }
+    return *s == '\0';
+}
+
 /* Splits the target in place: origin-form, the absolute-form that proxies send, or '*'. */
 static bool split_target(struct http_request *r)
 {
@@ -173,6 +182,9 @@ static bool split_target(struct http_request *r)
         *question = '\0';
     }
     r->path = *target != '\0' ? target : root;
+    if (!is_plain(r->path) || !is_plain(r->query)) {
+        return false;
+    }
     return r->path[0] == '/' || (strcmp(r->path, "*") == 0 && r->method == HTTP_METHOD_OPTIONS);
 }
 
