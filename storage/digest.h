@@ -2,16 +2,31 @@
  * and of the schema. Equal content gives an equal digest whatever the history; it is kept up to date by
  * SQLite's preupdate hook at a few per cent of the writer's time. It does not know commands or the log.
  *
- * The hash of a row covers the table's name, the rowid (0 for WITHOUT ROWID tables) and its column values
- * with their types; a REAL that holds a whole number hashes as that INTEGER, because the hook shows it so.
- * One sum is kept per table (so that a dropped or altered table can be taken out or rescanned), and the
- * digest is the sum of the tables' sums and of the hash of each schema row (type, name, tbl_name, sql),
- * sqlite_sequence and the shadow tables of FTS5 and R-tree included; quorate_state, where the store keeps the
- * digest itself, sqlite_stat* and virtual tables (which hold no rows of their own) excluded.
+ * The hash of a row covers the table's name, the rowid (0 where SQL cannot see one: WITHOUT ROWID tables, and
+ * sqlite_sequence) and the values of its stored columns with their types; a REAL that holds a whole number
+ * hashes as that INTEGER, because the hook shows it so. One sum is kept per table (so that a dropped or
+ * altered table can be taken out or rescanned), and the digest is the sum of the tables' sums and of the hash
+ * of each schema row (type, name, tbl_name, sql), sqlite_sequence and the shadow tables of FTS5 and R-tree
+ * included; quorate_state, where the store keeps the digest itself, sqlite_stat* and virtual tables (which
+ * hold no rows of their own) excluded.
  *
- * Traps: ROLLBACK TO does not reach the hook, so sums are saved and restored with each savepoint; ALTER TABLE
- * ADD or DROP COLUMN and DROP TABLE change content without the hook, so after a statement that changed the
- * schema the tables whose schema rows changed are scanned again. */
+ * What SQLite does past the hook, and what is done about it:
+ * - ROLLBACK TO, and the undoing of a statement that fails after some of its rows (a constraint, RAISE): the
+ * sums are saved and restored with each savepoint, so the caller gives each statement that may fail a
+ * savepoint.
+ * - ALTER TABLE ADD or DROP COLUMN, CREATE TABLE AS and DROP TABLE: digest_follow() compares the schema with
+ * what it was and scans the tables whose schema rows changed.
+ * - The rows that AUTOINCREMENT writes in sqlite_sequence: digest_follow() reads that table each time, if
+ * there is one.
+ * - A row from before an ALTER TABLE ADD COLUMN shows NULL where SELECT shows the default, and tables with
+ * virtual generated columns show values under the wrong column: such rows are read back by their key.
+ * - FTS5 keeps changes in memory until the next SAVEPOINT, RELEASE or COMMIT: so read the digest after the
+ * RELEASE of a savepoint that encloses everything, and let COMMIT follow with nothing but plain tables
+ * written in between.
+ *
+ * A table that holds the rowid 9223372036854775807 makes SQLite choose further ones at random, and an
+ * AUTOINCREMENT table then refuses with SQLITE_FULL and rolls the transaction back: digest_follow() refuses
+ * the statement that brings it so far. */
 #ifndef QUORATE_STORAGE_DIGEST_H
 #define QUORATE_STORAGE_DIGEST_H
 
@@ -22,30 +37,36 @@
 
 struct digest;
 
-/* Hooks into DB. Starts from the content of DB as it is, by a full scan, unless SAVED (the N bytes that
- * digest_save() gave when the content was what it is now) is given. Errors: Q_CORRUPT if SAVED does not
- * decode; SQLite's. */
+/* Hooks into DB, which no statement that writes may have been compiled for before. Starts from the content of
+ * DB as it is, by a full scan, unless SAVED (the N bytes that digest_save() gave when the content was what it
+ * is now) is given. It compiles statements of its own that only read, which the authorizer of determinism.h
+ * lets pass. Errors: Q_CORRUPT if SAVED does not decode or names other tables than DB has; SQLite's. */
 int digest_new(sqlite3 *db, const void *saved, size_t n, struct digest **ret_digest, struct error *e);
-/* Unhooks. NULL is fine. */
+/* Unhooks and finalizes its statements; before sqlite3_close(). NULL is fine. */
 void digest_free(struct digest *d);
 
-/* The digest of the whole content. */
+/* The digest of the whole content, little-endian. After digest_follow() of the last statement. */
 void digest_value(const struct digest *d, uint8_t ret_value[DIGEST_BYTES]);
-/* The sums of all tables as bytes, to be kept beside the content. */
+/* The sums of all tables as bytes, to be kept beside the content: 24 bytes and 40 a table. */
 void digest_save(const struct digest *d, struct buf *out);
 
 /* Call right after SAVEPOINT, RELEASE and ROLLBACK TO, in the same order as the database sees them; nests.
- * After a rollback the sums are as at the savepoint, which stays open as SQLite's does. */
+ * After a rollback the sums are as at the savepoint, which stays open as SQLite's does. Cheap: only tables
+ * that are then written are remembered. A savepoint of the digest alone, without one of SQLite, is fine
+ * around a single statement: roll it back when the statement failed, unless that kept rows (INSERT OR FAIL,
+ * RAISE(FAIL)): those need SQLite's. */
 int digest_savepoint(struct digest *d, struct error *e);
 void digest_release(struct digest *d);
 void digest_rollback(struct digest *d);
 
-/* After a statement that may have changed the schema: compares the schema with what it was and takes out,
- * adds or rescans the tables that changed. Cheap (one PRAGMA) when nothing did. */
-int digest_schema(struct digest *d, struct error *e);
+/* Call after every statement that may have written (not sqlite3_stmt_readonly()) and succeeded, before the
+ * next one and before digest_value(): brings in what the hook does not see. Two short statements when nothing
+ * is to be done. Errors: Q_INVALID the statement must be rolled back, and the text is for the client (the
+ * largest rowid); any other is this node's failure: Q_NOMEM, Q_IO, Q_CORRUPT, ... */
+int digest_follow(struct digest *d, struct error *e);
 
 /* Recomputes everything by a full scan of DB (which may be another connection to the same content) and
- * compares: Q_CORRUPT names the first table that differs. */
+ * compares: Q_CORRUPT names the first table that differs. Reads in one transaction. */
 int digest_verify(const struct digest *d, sqlite3 *db, struct error *e);
 
 #endif
