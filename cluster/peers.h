@@ -50,7 +50,8 @@ struct peers_config {
     const uint8_t *secret; /* copied; PEERS_SECRET_MIN to PEERS_SECRET_MAX bytes */
     size_t secret_len;
     /* Authenticated peer ID says it has INCARNATION: 0 admits it (after making that durable), an error
-     * refuses it with its text on both sides (another directory has this id already). */
+     * refuses it with its text on both sides (another directory has this id already). Asked in every
+     * handshake, so usually twice for each peer. */
     int (*admit)(void *ctx, uint64_t id, uint64_t incarnation, struct error *e);
     void (*received)(void *ctx, uint64_t from, uint8_t type, const uint8_t *body, size_t n); /* borrowed */
     void (*up)(void *ctx, uint64_t id);   /* frames to it can be sent now */
@@ -59,13 +60,18 @@ struct peers_config {
      * cause. */
     void (*refused)(void *ctx, const char *who, const struct error *why);
     void *ctx;
+    /* None of them is called inside a function of this header. They may call any of them. */
 };
 
 /* Listens and starts dialling. Errors: Q_INVALID (secret too short or too long, id not a member, ...), Q_IO
  * (the address cannot be listened on). */
 int peers_open(const struct peers_config *config, struct peers **ret_peers, struct error *e);
-/* Closes everything; CLOSED comes when no callback will follow any more, then the object is freed. */
+/* Drops what waits and closes everything. No callback comes any more but CLOSED, once, when the object has
+ * been freed; it gets the config's ctx. May be called from any callback. */
 void peers_close(struct peers *p, void (*closed)(void *ctx));
+/* Frees at once, without callbacks, when the env will not call back any more: after the crash of a simulated
+ * world. NULL is fine. */
+void peers_free(struct peers *p);
 
 /* Sends one frame: TYPE and the N bytes at BODY (copied). True if it was queued; false if the member is not
  * connected or its queue is full. */
@@ -78,7 +84,8 @@ const char *peers_api_address(const struct peers *p, uint64_t id);
 /* When the last frame from this member arrived (env_now_ms); 0 if never. */
 uint64_t peers_last_received_ms(const struct peers *p, uint64_t id);
 
-/* Registers connection counters, bytes and frames sent and received, drops, refused handshakes. */
+/* Registers connection counters, bytes and frames sent and received, drops, refused handshakes. P must
+ * outlive METRICS. */
 void peers_metrics(struct peers *p, struct metrics *metrics);
 
 #endif

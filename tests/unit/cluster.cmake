@@ -1,0 +1,7 @@
+quorate_test(cluster_frame_test LABEL unit SOURCES cluster/frame_test.c LINKS quorate_cluster)
+quorate_test(cluster_handshake_test LABEL unit SOURCES cluster/handshake_test.c LINKS quorate_cluster)
+quorate_test(cluster_outbox_test LABEL unit SOURCES cluster/outbox_test.c LINKS quorate_cluster)
+quorate_test(cluster_peers_test LABEL unit SOURCES cluster/peers_test.c cluster/station.c
+    LINKS quorate_cluster quorate_testlib)
+quorate_test(cluster_peers_intruder_test LABEL unit
+    SOURCES cluster/peers_intruder_test.c cluster/intruder.c cluster/station.c LINKS quorate_cluster quorate_testlib)

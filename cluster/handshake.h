@@ -1,0 +1,121 @@
+/* handshake: two nodes make sure of each other before anything else is read.
+ * It does not know connections, time, or what comes after it: frames in, frames out.
+ *
+ *     dialler                                  acceptor
+ *        | HELLO {who I am, whom I want}  ------> |  version, cluster, ids checked
+ *        | <--- ANSWER {who I am, acceptor's MAC} |
+ *        |  the same checks, MAC, admit           |
+ *        | PROOF {dialler's MAC}  --------------> |  MAC, admit
+ *        | <----------------------------- WELCOME |
+ *        |                                        |
+ *     either, instead of its next message: REFUSED {code, text}
+ *
+ * Messages are frames (frame.h) with FRAME_CONTROL; bodies, little-endian:
+ *
+ *   hello    u32 magic 0x50525551 ("QURP"), u16 protocol version,
+ *            16 bytes cluster id, u64 sender's node id, u64 wanted node id, u64 sender's incarnation,
+ *            32 bytes nonce, {u32 length, bytes} URL of the sender's HTTP port
+ *   HELLO    hello of the dialler
+ *   ANSWER   {u32 length, hello of the acceptor}, 32 bytes MAC
+ *   PROOF    32 bytes MAC
+ *   WELCOME  nothing
+ *   REFUSED  u16 error code, {u32 length, bytes} text
+ *
+ *   MAC = HMAC-SHA256(secret, {u32 length, role}, {u32 length, hello of the dialler},
+ *                             {u32 length, hello of the acceptor})
+ *
+ * where role is "quorate acceptor" or "quorate dialler". The fresh nonces of both sides make a recorded MAC
+ * useless later, the role makes a reflected one useless at once, and all that a hello says is covered.
+ *
+ * Magic and version keep their place in all versions; who finds another version reads no further, says which
+ * one it speaks and refuses.
+ *
+ * Every refusal is one sentence that names what was expected and what came. The other side is told it when
+ * it reveals nothing but version, cluster and ids, or that the secrets differ, or when the other side has
+ * proved to know the secret. Bytes that are no message of the handshake get no answer.
+ *
+ * What it does not do: the MAC proves who opened the connection, not who wrote the later bytes. Against
+ * somebody who can change traffic on its way, run the peers' connections inside a protected network. An
+ * acceptor's MAC can be had by anybody who knows the ids, so the secret must be random, not a word. */
+#ifndef QUORATE_CLUSTER_HANDSHAKE_H
+#define QUORATE_CLUSTER_HANDSHAKE_H
+
+#include "cluster/frame.h"
+#include "cluster/peers.h"
+
+enum {
+    HANDSHAKE_MAGIC = 0x50525551,
+    HANDSHAKE_VERSION = 1,
+    HANDSHAKE_NONCE_BYTES = 32,
+    HANDSHAKE_MAC_BYTES = 32,
+    HANDSHAKE_HELLO_MAX =
+        4 + 2 + PEERS_CLUSTER_ID_BYTES + 3 * 8 + HANDSHAKE_NONCE_BYTES + 4 + PEERS_ADDRESS_MAX,
+    HANDSHAKE_READ_MAX = 1024, /* bytes that one side may send before it is done */
+};
+
+/* Types of the control frames of a connection. */
+enum handshake_type {
+    HANDSHAKE_HELLO = 1,
+    HANDSHAKE_ANSWER,
+    HANDSHAKE_PROOF,
+    HANDSHAKE_WELCOME,
+    HANDSHAKE_REFUSED,
+    HANDSHAKE_TYPES
+};
+
+enum handshake_role { HANDSHAKE_DIALLER, HANDSHAKE_ACCEPTOR };
+
+/* What a node knows of itself. Kept by every handshake. */
+struct handshake_self {
+    uint64_t id, incarnation;
+    uint8_t cluster_id[PEERS_CLUSTER_ID_BYTES];
+    const char *api_address; /* passes handshake_address_ok() */
+    const uint8_t *secret;
+    size_t secret_len;
+    bool (*member)(void *ctx, uint64_t id); /* is ID one of the other members? */
+    /* As in struct peers_config. */
+    int (*admit)(void *ctx, uint64_t id, uint64_t incarnation, struct error *e);
+    void *ctx;
+};
+
+enum handshake_state {
+    HANDSHAKE_GOING,
+    HANDSHAKE_DONE,
+    HANDSHAKE_REFUSED_HERE,
+    HANDSHAKE_REFUSED_THERE, /* the other side refused */
+};
+
+struct handshake {
+    const struct handshake_self *self;
+    enum handshake_role role;
+    enum handshake_state state;
+    enum handshake_type expected; /* the next message */
+    uint64_t wanted;              /* dialler: whom it wants to reach */
+    uint8_t nonce[HANDSHAKE_NONCE_BYTES];
+    uint8_t hello[2][HANDSHAKE_HELLO_MAX]; /* by enum handshake_role */
+    size_t hello_len[2];
+    /* What the other side says of itself; an id of 0: nothing yet. True only in HANDSHAKE_DONE. */
+    uint64_t id, incarnation;
+    char api_address[PEERS_ADDRESS_MAX + 1];
+};
+
+/* A URL that may be passed on: printable ASCII without blanks, at most PEERS_ADDRESS_MAX bytes; may be
+ * empty. */
+bool handshake_address_ok(const char *address, size_t n);
+
+/* WANTED is the id that a dialler wants to reach; not looked at for an acceptor. NONCE is fresh random
+ * bytes, copied. No memory is taken. */
+void handshake_init(struct handshake *h, const struct handshake_self *self, enum handshake_role role,
+                    uint64_t wanted, const uint8_t nonce[HANDSHAKE_NONCE_BYTES]);
+
+/* Dialler: appends the first message to OUT. Failure is sticky in OUT. */
+void handshake_start(struct handshake *h, struct buf *out);
+
+/* Takes a frame while the state is HANDSHAKE_GOING, and appends the frame that answers it, if any, to OUT.
+ * 0: the state is HANDSHAKE_GOING or HANDSHAKE_DONE. Otherwise it is one of the refused ones, E says why,
+ * and OUT may hold what the other side is to be told before the connection is closed.
+ * E is not NULL. Errors: Q_MISMATCH (version, cluster, ids), Q_DENIED (the secrets differ), what admit says,
+ * Q_CORRUPT (not a message of the handshake), Q_NOMEM, and any code that the other side refused with. */
+int handshake_receive(struct handshake *h, const struct frame *f, struct buf *out, struct error *e);
+
+#endif

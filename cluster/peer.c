@@ -1,0 +1,199 @@
+#include "cluster/peer.h"
+
+#include <stdlib.h>
+
+enum { PEER_MAGIC = 0x9ee90001 };
+
+static void start_timer(struct peer *p, uint64_t us)
+{
+    env_timer_start(p->hub->env, p->timer, env_now_us(p->hub->env) + us);
+}
+
+/* Waits between half the delay and all of it, so that nodes that lost each other do not dial in step. */
+static void dial_later(struct peer *p)
+{
+    uint64_t half_us = (uint64_t)p->delay_ms * 500;
+    uint32_t random;
+
+    env_random(p->hub->env, &random, sizeof random);
+    start_timer(p, half_us + random % (half_us + 1));
+    p->delay_ms = p->delay_ms * 2 < PEER_DELAY_MAX_MS ? p->delay_ms * 2 : PEER_DELAY_MAX_MS;
+}
+
+bool peer_up(const struct peer *p)
+{
+    return p->session.state == SESSION_READY;
+}
+
+/* Urgent frames first; all of them wait while the network is full. */
+static void send_waiting(struct peer *p)
+{
+    while (peer_up(p) && session_unsent(&p->session) < PEERS_WINDOW_BYTES) {
+        size_t n;
+        uint8_t *bytes = outbox_take(&p->outbox[PEERS_URGENT], &n);
+        if (bytes == NULL) {
+            bytes = outbox_take(&p->outbox[PEERS_BULK], &n);
+        }
+        if (bytes == NULL) {
+            return;
+        }
+        session_send(&p->session, bytes, n);
+    }
+}
+
+static void on_flush(void *owner)
+{
+    struct peer *p = CAST(struct peer, owner, PEER_MAGIC);
+    p->flushing = false;
+    send_waiting(p);
+}
+
+static void on_ready(void *owner)
+{
+    struct peer *p = CAST(struct peer, owner, PEER_MAGIC);
+    struct hub *hub = p->hub;
+
+    p->delay_ms = PEER_DELAY_MIN_MS;
+    hub_heard(p->member, &p->session.handshake);
+    hub_count(hub, HUB_UP_DIALLED, 1);
+    hub_count(hub, HUB_CONNECTED, 1);
+    start_timer(p, PEER_PING_MS * 1000);
+    hub->config.up(hub->config.ctx, p->member->id);
+}
+
+/* On a connection that we dialled, nothing but the answer to our pings may come. */
+static void on_frame(void *owner, const struct frame *f)
+{
+    struct peer *p = CAST(struct peer, owner, PEER_MAGIC);
+
+    if (f->flags != FRAME_CONTROL || f->type != SESSION_PONG || f->len != 0) {
+        session_bad_frame(&p->session);
+        return;
+    }
+    p->member->last_received_ms = env_now_ms(p->hub->env);
+}
+
+static void on_progress(void *owner)
+{
+    (void)owner;
+}
+
+static void on_drained(void *owner)
+{
+    send_waiting(CAST(struct peer, owner, PEER_MAGIC));
+}
+
+static void on_refused(void *owner, enum hub_metric by, const char *who, const struct error *why)
+{
+    struct peer *p = CAST(struct peer, owner, PEER_MAGIC);
+    hub_refused(p->hub, HANDSHAKE_DIALLER, p->member, by, who, why);
+}
+
+static void on_ended(void *owner, bool was_ready)
+{
+    struct peer *p = CAST(struct peer, owner, PEER_MAGIC);
+    struct hub *hub = p->hub;
+
+    outbox_clear(&p->outbox[PEERS_URGENT]);
+    outbox_clear(&p->outbox[PEERS_BULK]);
+    if (was_ready) {
+        metric_add(&hub->metrics[HUB_CONNECTED], -1);
+    }
+    if (hub->closing) {
+        return;
+    }
+    dial_later(p);
+    if (was_ready) {
+        hub_count(hub, HUB_LOST, 1);
+        hub->config.down(hub->config.ctx, p->member->id);
+    }
+}
+
+static const struct session_callbacks session_callbacks = {
+    .ready = on_ready,
+    .frame = on_frame,
+    .progress = on_progress,
+    .drained = on_drained,
+    .refused = on_refused,
+    .ended = on_ended,
+};
+
+void peer_dial(struct peer *p)
+{
+    struct error e;
+
+    if (p->session.state != SESSION_NONE || p->hub->closing) {
+        return;
+    }
+    env_timer_stop(p->hub->env, p->timer);
+    if (session_dial(&p->session, p->hub, p->member, &session_callbacks, p, &e) != 0) {
+        dial_later(p);
+    }
+}
+
+static void on_time(void *owner)
+{
+    struct peer *p = CAST(struct peer, owner, PEER_MAGIC);
+
+    if (peer_up(p)) {
+        session_send_control(&p->session, SESSION_PING);
+        start_timer(p, PEER_PING_MS * 1000);
+    } else {
+        peer_dial(p);
+    }
+}
+
+int peer_new(struct hub *hub, struct hub_member *member, struct peer **ret_peer, struct error *e)
+{
+    struct peer *p = calloc(1, sizeof *p);
+
+    if (p == NULL) {
+        return error_set(e, Q_NOMEM, "out of memory for a peer");
+    }
+    *p = (struct peer){.magic = PEER_MAGIC, .hub = hub, .member = member, .delay_ms = PEER_DELAY_MIN_MS};
+    outbox_init(&p->outbox[PEERS_URGENT], PEERS_QUEUE_MAX);
+    outbox_init(&p->outbox[PEERS_BULK], PEERS_QUEUE_MAX);
+    p->timer = env_timer_new(hub->env, on_time, p);
+    p->flush = env_timer_new(hub->env, on_flush, p);
+    if (p->timer == NULL || p->flush == NULL) {
+        peer_free(p);
+        return error_set(e, Q_NOMEM, "out of memory for a timer");
+    }
+    *ret_peer = p;
+    return 0;
+}
+
+void peer_free(struct peer *p)
+{
+    if (p == NULL) {
+        return;
+    }
+    session_drop(&p->session);
+    outbox_clear(&p->outbox[PEERS_URGENT]);
+    outbox_clear(&p->outbox[PEERS_BULK]);
+    env_timer_free(p->hub->env, p->timer);
+    env_timer_free(p->hub->env, p->flush);
+    p->magic = 0;
+    free(p);
+}
+
+void peer_close(struct peer *p)
+{
+    env_timer_stop(p->hub->env, p->timer);
+    env_timer_stop(p->hub->env, p->flush);
+    session_close(&p->session);
+}
+
+bool peer_send(struct peer *p, enum peers_queue queue, uint8_t type, const void *body, size_t n)
+{
+    if (!peer_up(p) || n > PEERS_FRAME_MAX || !outbox_put(&p->outbox[queue], type, 0, body, n)) {
+        hub_count(p->hub, queue == PEERS_URGENT ? HUB_DROPPED_URGENT : HUB_DROPPED_BULK, 1);
+        return false;
+    }
+    hub_count(p->hub, HUB_FRAMES_SENT, 1);
+    if (!p->flushing) {
+        p->flushing = true;
+        env_timer_start(p->hub->env, p->flush, env_now_us(p->hub->env));
+    }
+    return true;
+}

@@ -1,0 +1,74 @@
+/* station: a simulated node that runs nothing but peers, and writes down all that its callbacks tell.
+ * For the tests of cluster/. */
+#ifndef QUORATE_TESTS_STATION_H
+#define QUORATE_TESTS_STATION_H
+
+#include "cluster/peers.h"
+#include "tests/lib/sim.h"
+#include "tests/unit/test.h"
+
+enum { SECOND = 1000000, STATIONS = 3, STATION_MEMBERS = 9, STATION_FRAMES_MAX = 70000 };
+
+enum station_callback {
+    STATION_NOWHERE,
+    STATION_ADMIT,
+    STATION_RECEIVED,
+    STATION_UP,
+    STATION_DOWN,
+    STATION_REFUSED,
+};
+
+struct heard {
+    uint64_t from, number; /* the first 8 bytes of the body, if it has so many */
+    uint8_t type;
+    size_t len;
+    bool intact; /* the body is what station_send() makes */
+};
+
+struct station {
+    struct sim *sim;
+    struct sim_node *node;
+    struct env *env; /* of the running process */
+    struct peers *peers;
+    struct metrics metrics;
+    struct peers_config config;
+    struct peers_member members[STATION_MEMBERS];
+    char listen[32], api_address[32];
+    struct error refuse; /* code not Q_OK: admit refuses with it */
+    enum station_callback close_in;
+    unsigned closed, up[STATION_MEMBERS], down[STATION_MEMBERS], admitted[STATION_MEMBERS], refusals;
+    char refused[20000]; /* "who: why\n" each */
+    struct heard *heard;
+    size_t n_heard;
+};
+
+/* Stations 1 to STATIONS in RET_STATIONS[1...], each a member of one cluster with the others; not started. */
+struct sim *stations_new(struct station ret_stations[STATIONS + 1], uint64_t seed);
+/* Kills what runs and frees everything. */
+void stations_free(struct sim *sim, struct station stations[STATIONS + 1]);
+
+void station_start(struct station *s);
+void stations_start(struct station stations[STATIONS + 1]);
+/* Runs until every pair is connected both ways. */
+void stations_connect(struct station stations[STATIONS + 1]);
+/* Power loss. */
+void station_crash(struct station *s);
+/* peers_close(), and nothing of it is left afterwards. */
+void station_stop(struct station *s);
+
+/* A frame of N bytes (8 at least) whose content follows from NUMBER. */
+bool station_send(struct station *s, uint64_t to, enum peers_queue queue, uint64_t number, size_t n);
+int64_t station_metric(const struct station *s, const char *name, const char *labels);
+
+/* Runs for US more. */
+void run_for(struct sim *sim, uint64_t us);
+/* Runs until EXPRESSION, at most 30 s of virtual time. */
+#define RUN_UNTIL(sim_, expression)                                                                          \
+    do {                                                                                                     \
+        uint64_t deadline_ = sim_now_us(sim_) + 30 * (uint64_t)SECOND;                                       \
+        while (!(expression) && sim_now_us(sim_) < deadline_ && sim_step(sim_)) {                            \
+        }                                                                                                    \
+        assert_true(expression);                                                                             \
+    } while (0)
+
+#endif
