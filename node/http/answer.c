@@ -73,7 +73,7 @@ static size_t find_line(const struct http_request *r, const char *name, size_t *
 
 void http_set_header(struct http_request *r, const char *name, const char *value)
 {
-    struct buf *b = &CAST(struct http_request, r, REQUEST_MAGIC)->answer_headers;
+    struct buf *b = &CAST(struct http_request, r, HTTP_REQUEST_MAGIC)->answer_headers;
     size_t at, len = find_line(r, name, &at);
 
     assert(is_plain(name) && is_plain(value));
@@ -94,8 +94,8 @@ void http_respond(struct http_request *r, int status, const char *type, struct b
 {
     struct error why;
 
-    CAST(struct http_request, r, REQUEST_MAGIC);
-    assert(r->state == REQUEST_UNDER_WAY);
+    CAST(struct http_request, r, HTTP_REQUEST_MAGIC);
+    assert(r->state == HTTP_UNDER_WAY);
     if (body != NULL && buf_check(body, "the answer", &why) != 0) {
         buf_close(body);
         http_respond_text(r, 500, why.text);
@@ -109,7 +109,7 @@ void http_respond(struct http_request *r, int status, const char *type, struct b
         r->answer_body = *body;
         buf_init(body, body->max);
     }
-    connection_answered(r);
+    http_connection_answered(r);
 }
 
 void http_respond_text(struct http_request *r, int status, const char *text)

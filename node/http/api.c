@@ -2,6 +2,8 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "node/http/json.h"
 #include "node/http/kv_api.h"
@@ -40,6 +42,46 @@ static const struct http_route routes[] = {
     {.path = "/", .methods = ANY, .handler = on_root},
 };
 
+int api_new(const struct api_config *config, struct api **ret_api, struct error *e)
+{
+    struct api *api = calloc(1, sizeof *api);
+    const struct replica_member *own;
+    struct replica_status status;
+
+    if (api == NULL) {
+        return error_set(e, Q_NOMEM, "out of memory for the HTTP API");
+    }
+    api->config = *config;
+    if (config->request_timeout_ms == 0) {
+        api->config.request_timeout_ms = API_REQUEST_TIMEOUT_MS;
+    }
+    if (config->command_max == 0) {
+        api->config.command_max = API_COMMAND_MAX;
+    }
+    if (config->reply_max == 0) {
+        api->config.reply_max = API_REPLY_MAX;
+    }
+    api->started_ms = env_now_ms(config->env);
+    replica_status(config->replica, &status);
+    own = api_member(&status, status.id);
+    api->id = status.id;
+    if (own != NULL) {
+        memcpy(api->address, own->api_address, sizeof api->address);
+    }
+    *ret_api = api;
+    return 0;
+}
+
+void api_free(struct api *api)
+{
+    free(api);
+}
+
+void *api_owner(void *api)
+{
+    return ((struct api *)api)->config.ctx;
+}
+
 const struct http_route *api_routes(unsigned *ret_count)
 {
     *ret_count = sizeof routes / sizeof routes[0];
@@ -72,7 +114,7 @@ void api_prepare(void *ctx, struct http_request *r)
     if (!http_header_is_set(r, "X-Quorate-Index")) {
         struct replica_status status;
         char index[24];
-        replica_status(api->replica, &status);
+        replica_status(api->config.replica, &status);
         snprintf(index, sizeof index, "%" PRIu64, status.applied);
         http_set_header(r, "X-Quorate-Index", index);
     }
@@ -94,10 +136,10 @@ void api_respond_error(struct http_request *r, int status, const char *text)
     struct json j;
 
     buf_init(&body, 8 * ERROR_TEXT_MAX);
-    json_init(&j, &body, false);
-    json_begin_object(&j);
-    json_key(&j, "error");
-    json_string(&j, text);
-    json_end_object(&j);
+    js_init(&j, &body, false);
+    js_begin_object(&j);
+    js_key(&j, "error");
+    js_string(&j, text);
+    js_end_object(&j);
     http_respond(r, status, API_JSON, &body);
 }

@@ -31,17 +31,17 @@ struct connection {
 
     uint64_t arrive_ms, idle_ms, write_ms, linger_ms; /* deadlines in uv_now() time; 0: not running */
     size_t unsent_seen; /* bytes waiting for the client, when write_ms was set */
-    char peer[REQUEST_PEER_MAX];
+    char peer[HTTP_REQUEST_PEER_MAX];
 };
 
 static void step(struct connection *c);
 
-struct list *connection_link(struct connection *c)
+struct list *http_connection_link(struct connection *c)
 {
     return &c->link;
 }
 
-struct connection *connection_of(struct list *link)
+struct connection *http_connection_of(struct list *link)
 {
     return CAST(struct connection, CONTAINER_OF(link, struct connection, link), CONNECTION_MAGIC);
 }
@@ -71,7 +71,7 @@ static void on_closed(uv_handle_t *handle)
     free(c);
 }
 
-void connection_close(struct connection *c)
+void http_connection_close(struct connection *c)
 {
     if (c->closing) {
         return;
@@ -92,7 +92,7 @@ static void on_sent(struct line *l, bool failed)
 {
     struct connection *c = connection_with(l);
     if (failed) {
-        connection_close(c);
+        http_connection_close(c);
     } else {
         step(c);
     }
@@ -110,20 +110,20 @@ static void on_shutdown(uv_shutdown_t *shutdown, int status)
     (void)status; /* a failure shows itself to the reader, or the deadline comes */
 }
 
-void connection_answered(struct http_request *r)
+void http_connection_answered(struct http_request *r)
 {
     struct connection *c = r->connection;
 
     if (c == NULL) {
-        request_free(r);
+        http_request_free(r);
         return;
     }
     r->close = r->close || ((c->last || c->eof) && r->link.next == &c->line.requests);
     c->last = c->last || r->close;
-    r->state = REQUEST_ANSWERED;
+    r->state = HTTP_ANSWERED;
     c->owner->answered(c->owner, r);
     if (!answer_build(r, c->owner->date(c->owner)) || line_unsent(&c->line) > config_of(c)->output_max) {
-        connection_close(c);
+        http_connection_close(c);
         return;
     }
     c->line.waiting += r->answer_head.len + r->answer_body.len;
@@ -139,7 +139,7 @@ static bool refuse(struct connection *c, int status, const char *why)
     c->incoming = NULL;
     c->last = true;
     c->line.whole++;
-    r->state = REQUEST_UNDER_WAY;
+    r->state = HTTP_UNDER_WAY;
     r->whole_ns = uv_hrtime();
     r->close = true;
     http_respond_text(r, status, why);
@@ -157,26 +157,26 @@ static bool head_status(struct connection *c, int status)
 static bool on_target(void *ctx, const char *p, size_t n)
 {
     struct connection *c = ctx;
-    return head_status(c, request_add_target(c->incoming, p, n));
+    return head_status(c, http_request_add_target(c->incoming, p, n));
 }
 
 static bool on_field(void *ctx, const char *p, size_t n)
 {
     struct connection *c = ctx;
-    return head_status(c, request_add_field(c->incoming, p, n));
+    return head_status(c, http_request_add_field(c->incoming, p, n));
 }
 
 static bool on_value(void *ctx, const char *p, size_t n)
 {
     struct connection *c = ctx;
-    return head_status(c, request_add_value(c->incoming, p, n));
+    return head_status(c, http_request_add_value(c->incoming, p, n));
 }
 
 static bool on_head(void *ctx, const struct parser_head *head)
 {
     struct connection *c = ctx;
     const char *why = "";
-    int status = request_finish_head(c->incoming, head->method, head->major, head->minor, &why);
+    int status = http_request_finish_head(c->incoming, head->method, head->major, head->minor, &why);
 
     if (status != 0) {
         return refuse(c, status, why);
@@ -212,9 +212,9 @@ static bool begin(struct connection *c)
     if (cursor_left(&c->input) == 0) {
         return false;
     }
-    r = request_new(c, c->peer, config->head_max, config->body_max);
+    r = http_request_new(c, c->peer, config->head_max, config->body_max);
     if (r == NULL) {
-        connection_close(c);
+        http_connection_close(c);
         return false;
     }
     list_push(&c->line.requests, &r->link);
@@ -230,7 +230,7 @@ static void hand_over(struct connection *c)
     c->incoming = NULL;
     c->line.whole++;
     c->last = c->last || r->close;
-    r->state = REQUEST_UNDER_WAY;
+    r->state = HTTP_UNDER_WAY;
     r->whole_ns = uv_hrtime();
     c->owner->request(c->owner, r);
 }
@@ -293,7 +293,7 @@ static void drop_incoming(struct connection *c)
 {
     if (c->incoming != NULL) {
         list_remove(&c->incoming->link);
-        request_free(c->incoming);
+        http_request_free(c->incoming);
         c->incoming = NULL;
     }
 }
@@ -313,7 +313,7 @@ static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *room)
         c->eof = true;
         drop_incoming(c);
     } else if (n < 0) {
-        connection_close(c);
+        http_connection_close(c);
         return;
     } else {
         c->owner->moved(c->owner, (size_t)n, 0);
@@ -332,12 +332,12 @@ static void on_time(uv_timer_t *timer);
 static void linger(struct connection *c)
 {
     if (c->eof) {
-        connection_close(c);
+        http_connection_close(c);
     } else if (!c->lingering) {
         c->lingering = true;
         c->linger_ms = now_of(c) + CONNECTION_LINGER_MS;
         if (uv_shutdown(&c->shutdown, (uv_stream_t *)&c->tcp, on_shutdown) != 0) {
-            connection_close(c);
+            http_connection_close(c);
         }
     }
 }
@@ -388,7 +388,7 @@ static void step(struct connection *c)
     do {
         parse(c);
         if (!c->closing && !line_flush(&c->line)) {
-            connection_close(c);
+            http_connection_close(c);
         }
     } while (wants_input(c) && cursor_left(&c->input) > 0);
     c->stepping = false;
@@ -396,7 +396,7 @@ static void step(struct connection *c)
         return;
     }
     if (!keep_rest(c)) {
-        connection_close(c);
+        http_connection_close(c);
         return;
     }
     if (list_empty(&c->line.requests) && (c->last || c->eof)) {
@@ -411,7 +411,7 @@ static void step(struct connection *c)
         if (!read) {
             uv_read_stop((uv_stream_t *)&c->tcp);
         } else if (uv_read_start((uv_stream_t *)&c->tcp, on_room, on_read) != 0) {
-            connection_close(c);
+            http_connection_close(c);
             return;
         }
     }
@@ -426,7 +426,7 @@ static void on_time(uv_timer_t *timer)
 
     if ((c->linger_ms != 0 && now >= c->linger_ms) || (c->idle_ms != 0 && now >= c->idle_ms) ||
         (c->write_ms != 0 && now >= c->write_ms && queued >= c->unsent_seen)) {
-        connection_close(c);
+        http_connection_close(c);
         return;
     }
     if (c->incoming != NULL && now >= c->arrive_ms) {
@@ -436,12 +436,12 @@ static void on_time(uv_timer_t *timer)
     watch(c);
 }
 
-void connection_drain(struct connection *c)
+void http_connection_drain(struct connection *c)
 {
     c->last = true;
     drop_incoming(c);
     if (list_empty(&c->line.requests)) {
-        connection_close(c);
+        http_connection_close(c);
     } else {
         step(c);
     }
@@ -462,8 +462,8 @@ static void name_peer(struct connection *c)
     snprintf(c->peer, sizeof c->peer, address.ss_family == AF_INET6 ? "[%s]:%d" : "%s:%d", ip, port);
 }
 
-int connection_accept(struct connection_owner *owner, uv_stream_t *listener,
-                      struct connection **ret_connection)
+int http_connection_accept(struct connection_owner *owner, uv_stream_t *listener,
+                           struct connection **ret_connection)
 {
     uv_loop_t *loop = owner->config->loop;
     struct connection *c = calloc(1, sizeof *c);
@@ -490,7 +490,7 @@ int connection_accept(struct connection_owner *owner, uv_stream_t *listener,
     *ret_connection = c;
     rc = uv_accept(listener, (uv_stream_t *)&c->tcp);
     if (rc != 0) {
-        connection_close(c);
+        http_connection_close(c);
         return 0;
     }
     uv_tcp_nodelay(&c->tcp, 1); /* without it only slower */

@@ -40,18 +40,18 @@ struct connection_owner {
 
 /* Accepts the client that waits on LISTENER. 0, or a negative uv code; then nothing is left behind but,
  * possibly, a handle that closes on its own. */
-int connection_accept(struct connection_owner *owner, uv_stream_t *listener,
-                      struct connection **ret_connection);
+int http_connection_accept(struct connection_owner *owner, uv_stream_t *listener,
+                           struct connection **ret_connection);
 /* The link by which its owner keeps it in a list. */
-struct list *connection_link(struct connection *c);
-struct connection *connection_of(struct list *link);
+struct list *http_connection_link(struct connection *c);
+struct connection *http_connection_of(struct list *link);
 
 /* No further requests: closes once those under way are answered. */
-void connection_drain(struct connection *c);
+void http_connection_drain(struct connection *c);
 /* Closes at once; `closed` comes later. */
-void connection_close(struct connection *c);
+void http_connection_close(struct connection *c);
 
 /* R has its answer: sends it when its turn comes, or frees it if the client is gone. */
-void connection_answered(struct http_request *r);
+void http_connection_answered(struct http_request *r);
 
 #endif

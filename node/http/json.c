@@ -9,7 +9,7 @@
 
 enum { JSON_INDENT = 4 };
 
-void json_init(struct json *j, struct buf *out, bool pretty)
+void js_init(struct json *j, struct buf *out, bool pretty)
 {
     *j = (struct json){.out = out, .pretty = pretty, .empty = true, .after_key = true};
 }
@@ -54,22 +54,22 @@ static void end(struct json *j, char c)
     j->empty = false;
 }
 
-void json_begin_object(struct json *j)
+void js_begin_object(struct json *j)
 {
     begin(j, '{');
 }
 
-void json_end_object(struct json *j)
+void js_end_object(struct json *j)
 {
     end(j, '}');
 }
 
-void json_begin_array(struct json *j)
+void js_begin_array(struct json *j)
 {
     begin(j, '[');
 }
 
-void json_end_array(struct json *j)
+void js_end_array(struct json *j)
 {
     end(j, ']');
 }
@@ -80,24 +80,24 @@ static void put_raw(struct json *j, const char *text)
     buf_put_bytes(j->out, text, strlen(text));
 }
 
-void json_null(struct json *j)
+void js_null(struct json *j)
 {
     put_raw(j, "null");
 }
 
-void json_bool(struct json *j, bool v)
+void js_bool(struct json *j, bool v)
 {
     put_raw(j, v ? "true" : "false");
 }
 
-void json_integer(struct json *j, int64_t v)
+void js_integer(struct json *j, int64_t v)
 {
     char text[24];
     snprintf(text, sizeof text, "%" PRId64, v);
     put_raw(j, text);
 }
 
-void json_unsigned(struct json *j, uint64_t v)
+void js_unsigned(struct json *j, uint64_t v)
 {
     char text[24];
     snprintf(text, sizeof text, "%" PRIu64, v);
@@ -153,18 +153,20 @@ static void put_real(struct json *j, double v)
     put_raw(j, out);
 }
 
-void json_real(struct json *j, double v)
+void js_real(struct json *j, double v)
 {
     if (!isfinite(v)) {
-        json_null(j);
+        js_null(j);
     } else if (fabs(v) < 1e15 && v == trunc(v) && !(v == 0 && signbit(v))) {
-        json_integer(j, (int64_t)v);
+        js_integer(j, (int64_t)v);
     } else {
         put_real(j, v);
     }
 }
 
-size_t json_utf8_character(const uint8_t *p, size_t n)
+/* How many of the N bytes at P (at least one) make one UTF-8 character (RFC 3629: no surrogates, shortest
+ * form); 0 if the first byte begins none. */
+static size_t character(const uint8_t *p, size_t n)
 {
     size_t len = p[0] < 0x80 ? 1 : p[0] < 0xc2 ? 0 : p[0] < 0xe0 ? 2 : p[0] < 0xf0 ? 3 : p[0] < 0xf5 ? 4 : 0;
     if (len == 0 || len > n) {
@@ -182,20 +184,6 @@ size_t json_utf8_character(const uint8_t *p, size_t n)
     return len;
 }
 
-bool json_is_utf8(const void *p, size_t n)
-{
-    const uint8_t *at = p;
-    while (n > 0) {
-        size_t len = json_utf8_character(at, n);
-        if (len == 0) {
-            return false;
-        }
-        at += len;
-        n -= len;
-    }
-    return true;
-}
-
 static bool is_plain(uint8_t c)
 {
     return c >= ' ' && c < 0x80 && c != '"' && c != '\\' && c != '<' && c != '>' && c != '&';
@@ -204,7 +192,7 @@ static bool is_plain(uint8_t c)
 /* One character that does not stand for itself; returns how many bytes it takes. */
 static size_t put_special(struct buf *out, const uint8_t *p, size_t n)
 {
-    size_t len = json_utf8_character(p, n);
+    size_t len = character(p, n);
     switch (p[0]) {
     case '"': buf_put_bytes(out, "\\\"", 2); return 1;
     case '\\': buf_put_bytes(out, "\\\\", 2); return 1;
@@ -226,7 +214,7 @@ static size_t put_special(struct buf *out, const uint8_t *p, size_t n)
     return len;
 }
 
-void json_text(struct json *j, const void *bytes, size_t n)
+void js_text(struct json *j, const void *bytes, size_t n)
 {
     const uint8_t *p = bytes;
     size_t plain;
@@ -246,14 +234,14 @@ void json_text(struct json *j, const void *bytes, size_t n)
     buf_put_u8(j->out, '"');
 }
 
-void json_string(struct json *j, const char *text)
+void js_string(struct json *j, const char *text)
 {
-    json_text(j, text, strlen(text));
+    js_text(j, text, strlen(text));
 }
 
-void json_key_bytes(struct json *j, const void *p, size_t n)
+void js_key_bytes(struct json *j, const void *p, size_t n)
 {
-    json_text(j, p, n);
+    js_text(j, p, n);
     buf_put_u8(j->out, ':');
     if (j->pretty) {
         buf_put_u8(j->out, ' ');
@@ -261,14 +249,14 @@ void json_key_bytes(struct json *j, const void *p, size_t n)
     j->after_key = true;
 }
 
-void json_key(struct json *j, const char *key)
+void js_key(struct json *j, const char *key)
 {
-    json_key_bytes(j, key, strlen(key));
+    js_key_bytes(j, key, strlen(key));
 }
 
 static const char base64_letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
-void json_base64(struct json *j, const void *bytes, size_t n)
+void js_base64(struct json *j, const void *bytes, size_t n)
 {
     const uint8_t *p = bytes;
     uint8_t *to;
@@ -291,7 +279,7 @@ void json_base64(struct json *j, const void *bytes, size_t n)
     buf_put_u8(j->out, '"');
 }
 
-bool json_base64_decode(const char *p, size_t n, uint8_t *to, size_t *ret_len)
+bool js_base64_decode(const char *p, size_t n, uint8_t *to, size_t *ret_len)
 {
     size_t len = 0;
     if (n % 4 != 0) {
@@ -302,7 +290,8 @@ bool json_base64_decode(const char *p, size_t n, uint8_t *to, size_t *ret_len)
         unsigned padding = !last ? 0 : p[i + 3] != '=' ? 0 : p[i + 2] != '=' ? 1 : 2;
         uint32_t three = 0;
         for (unsigned k = 0; k < 4; k++) {
-            const char *letter = k < 4 - padding && p[i + k] != '\0' ? strchr(base64_letters, p[i + k]) : NULL;
+            const char *letter =
+                k < 4 - padding && p[i + k] != '\0' ? strchr(base64_letters, p[i + k]) : NULL;
             if (k < 4 - padding && letter == NULL) {
                 return false;
             }

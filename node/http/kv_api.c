@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "node/http/call.h"
+#include "node/http/exchange.h"
 #include "node/http/json.h"
 #include "node/http/params.h"
 #include "storage/result.h"
@@ -14,8 +14,8 @@
 
 enum { KV_LIST_DEFAULT = 100 };
 
-struct kv_call {
-    struct call call;
+struct kv_exchange {
+    struct exchange x;
     /* What render found; for finish. */
     bool done, found;
     uint64_t version;
@@ -102,8 +102,7 @@ static int read_condition(const struct http_request *r, enum kv_condition *ret_c
     }
     if (none != NULL) {
         *ret_condition = KV_IF_ABSENT;
-        return strcmp(none, "*") == 0 ? 0
-                                      : error_set(e, Q_INVALID, "If-None-Match of a write can only be *");
+        return strcmp(none, "*") == 0 ? 0 : error_set(e, Q_INVALID, "If-None-Match of a write can only be *");
     }
     if (match == NULL) {
         return 0;
@@ -120,7 +119,7 @@ static int read_condition(const struct http_request *r, enum kv_condition *ret_c
 
 /* ---- answers ---- */
 
-/* Past version and kind; a RESULT_ERROR becomes the call's error. */
+/* Past version and kind; a RESULT_ERROR becomes the exchange's error. */
 static int open_result(const uint8_t *result, size_t n, enum result_kind wanted, struct cursor *ret_body,
                        struct error *e)
 {
@@ -155,7 +154,7 @@ static void set_etag(struct http_request *r, uint64_t version)
     http_set_header(r, "ETag", text);
 }
 
-static int render_write(struct kv_call *k, const uint8_t *result, size_t n, enum result_kind kind,
+static int render_write(struct kv_exchange *k, const uint8_t *result, size_t n, enum result_kind kind,
                         struct error *e)
 {
     struct cursor body;
@@ -169,49 +168,49 @@ static int render_write(struct kv_call *k, const uint8_t *result, size_t n, enum
     return rc;
 }
 
-static int render_put(struct call *c, const uint8_t *result, size_t n, struct error *e)
+static int render_put(struct exchange *x, const uint8_t *result, size_t n, struct error *e)
 {
-    return render_write((struct kv_call *)c, result, n, RESULT_KV_PUT, e);
+    return render_write((struct kv_exchange *)x, result, n, RESULT_KV_PUT, e);
 }
 
-static int render_delete(struct call *c, const uint8_t *result, size_t n, struct error *e)
+static int render_delete(struct exchange *x, const uint8_t *result, size_t n, struct error *e)
 {
-    return render_write((struct kv_call *)c, result, n, RESULT_KV_DELETE, e);
+    return render_write((struct kv_exchange *)x, result, n, RESULT_KV_DELETE, e);
 }
 
-static void finish_write(struct call *c, const struct replica_answer *answer)
+static void finish_write(struct exchange *x, const struct replica_answer *answer)
 {
-    struct kv_call *k = (struct kv_call *)c;
+    struct kv_exchange *k = (struct kv_exchange *)x;
     struct json j;
 
-    json_init(&j, &c->body, c->pretty);
-    json_begin_object(&j);
+    js_init(&j, &x->body, x->pretty);
+    js_begin_object(&j);
     if (!k->done) {
         char text[80] = "the condition does not hold: there is no such key";
         if (k->version != 0) {
             snprintf(text, sizeof text, "the condition does not hold: the key has version %" PRIu64,
                      k->version);
         }
-        json_key(&j, "error");
-        json_string(&j, text);
+        js_key(&j, "error");
+        js_string(&j, text);
     }
-    json_key(&j, "version");
-    json_unsigned(&j, k->version);
+    js_key(&j, "version");
+    js_unsigned(&j, k->version);
     if (k->done) {
-        json_key(&j, "index");
-        json_unsigned(&j, answer->index);
+        js_key(&j, "index");
+        js_unsigned(&j, answer->index);
     }
-    json_end_object(&j);
+    js_end_object(&j);
     if (k->version != 0) {
-        set_etag(c->http, k->version);
+        set_etag(x->http, k->version);
     }
-    http_respond(c->http, k->done ? 200 : 412, API_JSON, &c->body);
+    http_respond(x->http, k->done ? 200 : 412, API_JSON, &x->body);
 }
 
-static int render_get(struct call *c, const uint8_t *result, size_t n, struct error *e)
+static int render_get(struct exchange *x, const uint8_t *result, size_t n, struct error *e)
 {
-    struct kv_call *k = (struct kv_call *)c;
-    const char *none = http_header(c->http, "If-None-Match");
+    struct kv_exchange *k = (struct kv_exchange *)x;
+    const char *none = http_header(x->http, "If-None-Match");
     struct cursor body, value;
     uint64_t known;
     int rc = open_result(result, n, RESULT_KV_GET, &body, e);
@@ -224,39 +223,39 @@ static int render_get(struct call *c, const uint8_t *result, size_t n, struct er
     value = cursor_blob(&body);
     k->unchanged = k->found && none != NULL &&
                    (strcmp(none, "*") == 0 || (read_etag(none, &known) && known == k->version));
-    buf_put_bytes(&c->body, value.p, cursor_left(&value));
+    buf_put_bytes(&x->body, value.p, cursor_left(&value));
     return check_end(&body, e);
 }
 
-static void finish_get(struct call *c, const struct replica_answer *answer)
+static void finish_get(struct exchange *x, const struct replica_answer *answer)
 {
-    struct kv_call *k = (struct kv_call *)c;
+    struct kv_exchange *k = (struct kv_exchange *)x;
     (void)answer;
 
     if (!k->found) {
-        api_respond_error(c->http, 404, "no such key");
+        api_respond_error(x->http, 404, "no such key");
         return;
     }
-    set_etag(c->http, k->version);
+    set_etag(x->http, k->version);
     if (k->unchanged) {
-        http_respond(c->http, 304, NULL, NULL);
+        http_respond(x->http, 304, NULL, NULL);
     } else {
-        http_respond(c->http, 200, "application/octet-stream", &c->body);
+        http_respond(x->http, 200, "application/octet-stream", &x->body);
     }
 }
 
 static void put_key(struct json *j, const char *name, const char *name_base64, const struct cursor *key)
 {
     if (utf8_valid(key->p, cursor_left(key))) {
-        json_key(j, name);
-        json_text(j, key->p, cursor_left(key));
+        js_key(j, name);
+        js_text(j, key->p, cursor_left(key));
     } else {
-        json_key(j, name_base64);
-        json_base64(j, key->p, cursor_left(key));
+        js_key(j, name_base64);
+        js_base64(j, key->p, cursor_left(key));
     }
 }
 
-static int render_list(struct call *c, const uint8_t *result, size_t n, struct error *e)
+static int render_list(struct exchange *x, const uint8_t *result, size_t n, struct error *e)
 {
     struct cursor body, last = cursor_of(NULL, 0);
     struct json j;
@@ -266,51 +265,51 @@ static int render_list(struct call *c, const uint8_t *result, size_t n, struct e
     if (rc != 0) {
         return rc;
     }
-    json_init(&j, &c->body, c->pretty);
-    json_begin_object(&j);
-    json_key(&j, "keys");
-    json_begin_array(&j);
+    js_init(&j, &x->body, x->pretty);
+    js_begin_object(&j);
+    js_key(&j, "keys");
+    js_begin_array(&j);
     while (cursor_u8(&body) != 0) {
         struct cursor value;
         any = true;
         last = cursor_blob(&body);
-        json_begin_object(&j);
+        js_begin_object(&j);
         put_key(&j, "key", "key_base64", &last);
-        json_key(&j, "version");
-        json_unsigned(&j, cursor_u64(&body));
+        js_key(&j, "version");
+        js_unsigned(&j, cursor_u64(&body));
         bool has_value = cursor_u8(&body) != 0;
         value = cursor_blob(&body);
         if (has_value) {
-            json_key(&j, "value");
-            json_base64(&j, value.p, cursor_left(&value));
+            js_key(&j, "value");
+            js_base64(&j, value.p, cursor_left(&value));
         }
-        json_end_object(&j);
+        js_end_object(&j);
     }
-    json_end_array(&j);
+    js_end_array(&j);
     more = cursor_u8(&body) != 0;
-    json_key(&j, "more");
-    json_bool(&j, more);
+    js_key(&j, "more");
+    js_bool(&j, more);
     if (more && any) {
         put_key(&j, "next", "next_base64", &last);
     }
-    json_end_object(&j);
+    js_end_object(&j);
     return check_end(&body, e);
 }
 
-static void finish_list(struct call *c, const struct replica_answer *answer)
+static void finish_list(struct exchange *x, const struct replica_answer *answer)
 {
     (void)answer;
-    http_respond(c->http, 200, API_JSON, &c->body);
+    http_respond(x->http, 200, API_JSON, &x->body);
 }
 
 /* ---- commands ---- */
 
-static int put_list(struct call *c, const struct kv_path *path, struct error *e)
+static int put_list(struct exchange *x, const struct kv_path *path, struct error *e)
 {
     size_t prefix_len = 0, after_len = 0, base64_len = 0;
-    const char *prefix = http_param_bytes(c->http, "prefix", &prefix_len);
-    const char *after = http_param_bytes(c->http, "after", &after_len);
-    const char *base64 = http_param_bytes(c->http, "after_base64", &base64_len);
+    const char *prefix = http_param_bytes(x->http, "prefix", &prefix_len);
+    const char *after = http_param_bytes(x->http, "after", &after_len);
+    const char *base64 = http_param_bytes(x->http, "after_base64", &base64_len);
     uint8_t decoded[KV_KEY_MAX + 3];
     struct cursor from;
     uint64_t limit;
@@ -320,47 +319,47 @@ static int put_list(struct call *c, const struct kv_path *path, struct error *e)
     }
     if (base64 != NULL) {
         if (base64_len / 4 * 3 > sizeof decoded ||
-            !json_base64_decode(base64, base64_len, decoded, &after_len)) {
+            !js_base64_decode(base64, base64_len, decoded, &after_len)) {
             return error_set(e, Q_INVALID, "after_base64 is not base64 of a key");
         }
         after = (const char *)decoded;
     }
-    if (params_number(c->http, "limit", 1, KV_LIST_MAX, KV_LIST_DEFAULT, &limit, e) != 0) {
+    if (params_number(x->http, "limit", 1, KV_LIST_MAX, KV_LIST_DEFAULT, &limit, e) != 0) {
         return (int)e->code;
     }
     from = cursor_of(after, after_len);
-    command_put_kv_list(&c->command, path->ns, cursor_of(prefix, prefix_len), after != NULL ? &from : NULL,
-                        (uint32_t)limit, params_flag(c->http, "values"));
-    c->render = render_list;
-    c->finish = finish_list;
+    command_put_kv_list(&x->command, path->ns, cursor_of(prefix, prefix_len), after != NULL ? &from : NULL,
+                        (uint32_t)limit, params_flag(x->http, "values"));
+    x->render = render_list;
+    x->finish = finish_list;
     return 0;
 }
 
-static int put_read(struct call *c, const struct kv_path *path, struct error *e)
+static int put_read(struct exchange *x, const struct kv_path *path, struct error *e)
 {
     enum read_level level;
-    int rc = read_level(c->http, &level, e);
+    int rc = read_level(x->http, &level, e);
 
     if (rc != 0) {
         return rc;
     }
-    call_set_level(c, level, true);
+    exchange_set_level(x, level, true);
     if (!path->has_key) {
-        return put_list(c, path, e);
+        return put_list(x, path, e);
     }
-    command_put_kv_get(&c->command, path->ns, path->key);
-    c->render = render_get;
-    c->finish = finish_get;
+    command_put_kv_get(&x->command, path->ns, path->key);
+    x->render = render_get;
+    x->finish = finish_get;
     return 0;
 }
 
-static int put_write(struct call *c, const struct kv_path *path, struct error *e)
+static int put_write(struct exchange *x, const struct kv_path *path, struct error *e)
 {
     enum kv_condition condition;
     uint64_t version;
     size_t n;
-    const void *value = http_body(c->http, &n);
-    int rc = read_condition(c->http, &condition, &version, e);
+    const void *value = http_body(x->http, &n);
+    int rc = read_condition(x->http, &condition, &version, e);
 
     if (rc != 0) {
         return rc;
@@ -368,20 +367,20 @@ static int put_write(struct call *c, const struct kv_path *path, struct error *e
     if (!path->has_key) {
         return error_set(e, Q_INVALID, "the path has no key: /v1/kv/{namespace}/{key}");
     }
-    if (http_method(c->http) == HTTP_METHOD_PUT) {
-        command_put_kv_put(&c->command, path->ns, path->key, cursor_of(value, n), condition, version);
-        c->render = render_put;
+    if (http_method(x->http) == HTTP_METHOD_PUT) {
+        command_put_kv_put(&x->command, path->ns, path->key, cursor_of(value, n), condition, version);
+        x->render = render_put;
     } else {
-        command_put_kv_delete(&c->command, path->ns, path->key, condition, version);
-        c->render = render_delete;
+        command_put_kv_delete(&x->command, path->ns, path->key, condition, version);
+        x->render = render_delete;
     }
-    c->finish = finish_write;
+    x->finish = finish_write;
     return 0;
 }
 
 void kv_api_handle(void *ctx, struct http_request *r)
 {
-    struct kv_call *k = call_new(sizeof *k, ctx, r, CALL_JSON);
+    struct kv_exchange *k = exchange_new(sizeof *k, ctx, r, EXCHANGE_JSON);
     bool writes = http_method(r) == HTTP_METHOD_PUT || http_method(r) == HTTP_METHOD_DELETE;
     struct kv_path path;
     struct error e;
@@ -392,12 +391,12 @@ void kv_api_handle(void *ctx, struct http_request *r)
     }
     rc = read_path(http_path(r), &path, &e);
     if (rc == 0) {
-        rc = writes ? put_write(&k->call, &path, &e) : put_read(&k->call, &path, &e);
+        rc = writes ? put_write(&k->x, &path, &e) : put_read(&k->x, &path, &e);
         free(path.bytes);
     }
     if (rc != 0) {
-        call_refuse(&k->call, &e);
+        exchange_refuse(&k->x, &e);
         return;
     }
-    call_submit(&k->call);
+    exchange_submit(&k->x);
 }

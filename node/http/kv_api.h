@@ -7,10 +7,10 @@
  *            {"keys":[{"key":...,"version":N,"value":base64}],"more":bool,"next":...}
  *
  * Namespace and key are percent-encoded; everything behind the namespace's slash is the key, so it may hold
- * slashes as they are. A key that is not UTF-8 appears as "key_base64" (and "next_base64", for after_base64=).
- * Conditions of PUT and DELETE: If-None-Match: * (there is no such key), If-Match: * (there is one), If-Match:
- * "N" (it has this version); 412 with {"error":...,"version":N} if they do not hold. GET knows
- * If-None-Match: "N" (304). Levels: none, weak, linearizable (default), strong. Errors are
+ * slashes as they are. A key that is not UTF-8 appears as "key_base64" (and "next_base64", for
+ * after_base64=). Conditions of PUT and DELETE: If-None-Match: * (there is no such key), If-Match: * (there
+ * is one), If-Match: "N" (it has this version); 412 with {"error":...,"version":N} if they do not hold. GET
+ * knows If-None-Match: "N" (304). Levels: none, weak, linearizable (default), strong. Errors are
  * {"error":...}; a write whose outcome is unknown is 503 with "outcome":"unknown". */
 #ifndef QUORATE_NODE_HTTP_KV_API_H
 #define QUORATE_NODE_HTTP_KV_API_H

@@ -11,17 +11,17 @@ void line_init(struct line *l, uv_stream_t *stream)
 static void take_out(struct line *l, struct http_request *r)
 {
     list_remove(&r->link);
-    request_free(r);
+    http_request_free(r);
     l->whole--;
 }
 
 static void on_written(uv_write_t *write, int status)
 {
-    struct http_request *r = CAST(struct http_request, write->data, REQUEST_MAGIC);
+    struct http_request *r = CAST(struct http_request, write->data, HTTP_REQUEST_MAGIC);
     struct line *l = r->line;
 
     if (l->cut) {
-        request_free(r);
+        http_request_free(r);
         return;
     }
     take_out(l, r);
@@ -54,11 +54,11 @@ static bool send_answer(struct line *l, struct http_request *r)
         parts[i].len -= part;
         taken -= part;
     }
-    r->state = REQUEST_SENDING;
+    r->state = HTTP_SENDING;
     r->line = l;
     r->write.data = r;
     if (uv_write(&r->write, l->stream, parts, 2, on_written) != 0) {
-        r->state = REQUEST_ANSWERED; /* no callback will come for it */
+        r->state = HTTP_ANSWERED; /* no callback will come for it */
         return false;
     }
     return true;
@@ -93,10 +93,10 @@ bool line_flush(struct line *l)
     LIST_EACH_SAFE (&l->requests, item) {
         struct http_request *r = CONTAINER_OF(item, struct http_request, link);
         switch (r->state) {
-        case REQUEST_SENDING: break;
-        case REQUEST_RECEIVING: return send_continue(l, r);
-        case REQUEST_UNDER_WAY: return true;
-        case REQUEST_ANSWERED:
+        case HTTP_SENDING: break;
+        case HTTP_RECEIVING: return send_continue(l, r);
+        case HTTP_UNDER_WAY: return true;
+        case HTTP_ANSWERED:
             if (!send_answer(l, r)) {
                 return false;
             }
@@ -118,10 +118,10 @@ void line_cut(struct line *l)
         struct http_request *r = CONTAINER_OF(item, struct http_request, link);
         list_remove(item);
         switch (r->state) {
-        case REQUEST_UNDER_WAY: r->connection = NULL; break; /* its handler frees it by answering */
-        case REQUEST_SENDING: break;                         /* on_written() frees it */
-        case REQUEST_RECEIVING:
-        case REQUEST_ANSWERED: request_free(r); break;
+        case HTTP_UNDER_WAY: r->connection = NULL; break; /* its handler frees it by answering */
+        case HTTP_SENDING: break;                         /* on_written() frees it */
+        case HTTP_RECEIVING:
+        case HTTP_ANSWERED: http_request_free(r); break;
         }
     }
 }

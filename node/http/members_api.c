@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "node/http/api.h"
-#include "node/http/call.h"
+#include "node/http/exchange.h"
 #include "node/http/json.h"
 #include "node/http/params.h"
 
@@ -19,27 +19,27 @@ static void put_member(struct json *j, const struct replica_member *m)
     char id[24], error[80];
 
     snprintf(id, sizeof id, "%" PRIu64, m->id);
-    json_begin_object(j);
-    json_key(j, "id");
-    json_string(j, id);
-    json_key(j, "api_addr");
-    json_string(j, m->api_address);
-    json_key(j, "addr");
-    json_string(j, m->address);
-    json_key(j, "version");
-    json_string(j, API_VERSION);
-    json_key(j, "voter");
-    json_bool(j, m->voter);
-    json_key(j, "reachable");
-    json_bool(j, m->reachable);
-    json_key(j, "leader");
-    json_bool(j, m->leader);
+    js_begin_object(j);
+    js_key(j, "id");
+    js_string(j, id);
+    js_key(j, "api_addr");
+    js_string(j, m->api_address);
+    js_key(j, "addr");
+    js_string(j, m->address);
+    js_key(j, "version");
+    js_string(j, API_VERSION);
+    js_key(j, "voter");
+    js_bool(j, m->voter);
+    js_key(j, "reachable");
+    js_bool(j, m->reachable);
+    js_key(j, "leader");
+    js_bool(j, m->leader);
     if (!m->reachable) {
         snprintf(error, sizeof error, "not connected, last heard %" PRIu64 " ms ago", m->last_heard_ms);
-        json_key(j, "error");
-        json_string(j, error);
+        js_key(j, "error");
+        js_string(j, error);
     }
-    json_end_object(j);
+    js_end_object(j);
 }
 
 void members_api_nodes(void *ctx, struct http_request *r)
@@ -51,28 +51,28 @@ void members_api_nodes(void *ctx, struct http_request *r)
     struct buf body;
     struct json j;
 
-    replica_status(api->replica, &status);
+    replica_status(api->config.replica, &status);
     buf_init(&body, MEMBERS_MAX);
-    json_init(&j, &body, params_flag(r, "pretty"));
-    json_begin_object(&j);
+    js_init(&j, &body, params_flag(r, "pretty"));
+    js_begin_object(&j);
     if (list) {
-        json_key(&j, "nodes");
-        json_begin_array(&j);
+        js_key(&j, "nodes");
+        js_begin_array(&j);
     }
     for (unsigned i = 0; i < status.count; i++) {
         if (status.members[i].voter || params_flag(r, "nonvoters")) {
             char id[24];
             snprintf(id, sizeof id, "%" PRIu64, status.members[i].id);
             if (!list) {
-                json_key(&j, id);
+                js_key(&j, id);
             }
             put_member(&j, &status.members[i]);
         }
     }
     if (list) {
-        json_end_array(&j);
+        js_end_array(&j);
     }
-    json_end_object(&j);
+    js_end_object(&j);
     http_respond(r, 200, API_JSON, &body);
 }
 
@@ -90,11 +90,11 @@ struct transfer {
 static void on_look(void *owner)
 {
     struct transfer *t = CAST(struct transfer, owner, TRANSFER_MAGIC);
-    struct env *env = t->api->env;
+    struct env *env = t->api->config.env;
     struct replica_status status;
     uint64_t now = env_now_us(env);
 
-    replica_status(t->api->replica, &status);
+    replica_status(t->api->config.replica, &status);
     if (status.leader == 0 || status.leader == status.id) {
         if (now < t->deadline_us) {
             env_timer_start(env, t->timer, now + TRANSFER_LOOK_MS * 1000);
@@ -112,8 +112,8 @@ static void on_look(void *owner)
 static void wait_for_change(struct api *api, struct http_request *r)
 {
     struct transfer *t = calloc(1, sizeof *t);
-    struct env_timer *timer = t != NULL ? env_timer_new(api->env, on_look, t) : NULL;
-    uint64_t now = env_now_us(api->env);
+    struct env_timer *timer = t != NULL ? env_timer_new(api->config.env, on_look, t) : NULL;
+    uint64_t now = env_now_us(api->config.env);
 
     if (timer == NULL) {
         free(t);
@@ -121,8 +121,8 @@ static void wait_for_change(struct api *api, struct http_request *r)
         return;
     }
     *t = (struct transfer){.magic = TRANSFER_MAGIC, .api = api, .http = r, .timer = timer};
-    t->deadline_us = now + params_duration_ms(r, "timeout", CALL_TIMEOUT_MS) * 1000;
-    env_timer_start(api->env, timer, now + TRANSFER_LOOK_MS * 1000);
+    t->deadline_us = now + params_duration_ms(r, "timeout", api->config.request_timeout_ms) * 1000;
+    env_timer_start(api->config.env, timer, now + TRANSFER_LOOK_MS * 1000);
 }
 
 /* The member that the body names; 0 if it names none. False: the body is not {"id":"N"}. */
@@ -159,7 +159,7 @@ static void step_down(struct api *api, struct http_request *r)
         http_respond_text(r, 400, "invalid request");
         return;
     }
-    switch (replica_transfer(api->replica, to, &e)) {
+    switch (replica_transfer(api->config.replica, to, &e)) {
     case Q_OK: break;
     case Q_NOT_FOUND: http_respond_text(r, 400, e.text); return;
     default: http_respond_text(r, 503, e.text); return;
@@ -183,14 +183,14 @@ void members_api_leader(void *ctx, struct http_request *r)
         step_down(api, r);
         return;
     }
-    replica_status(api->replica, &status);
+    replica_status(api->config.replica, &status);
     leader = api_member(&status, status.leader);
     if (leader == NULL) {
         http_respond_text(r, 503, "leader not found");
         return;
     }
     buf_init(&body, MEMBERS_MAX);
-    json_init(&j, &body, params_flag(r, "pretty"));
+    js_init(&j, &body, params_flag(r, "pretty"));
     put_member(&j, leader);
     http_respond(r, 200, API_JSON, &body);
 }

@@ -3,17 +3,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "node/http/call.h"
+#include "node/http/exchange.h"
 #include "node/http/params.h"
 #include "storage/command.h"
 
 #define READY_NODE "[+]node ok"
-#define READY_ALL READY_NODE "\n[+]leader ok\n[+]store ok"
+#define READY_ALL  READY_NODE "\n[+]leader ok\n[+]store ok"
 
 enum { READY_MAGIC = 0x52445931 };
 
-/* A client that waits for this node to catch up: a linearizable read learns the index, then we wait until it is
- * applied here, wherever the read itself ran. */
+/* A client that waits for this node to catch up: a linearizable read learns the index, then we wait until it
+ * is applied here, wherever the read itself ran. */
 struct ready_wait {
     OBJECT_MAGIC;
     struct http_request *http;
@@ -32,42 +32,43 @@ static void on_reached(struct replica_wait *wait, const struct error *failed)
     free(w);
 }
 
-static int render(struct call *c, const uint8_t *result, size_t n, struct error *e)
+static int render(struct exchange *x, const uint8_t *result, size_t n, struct error *e)
 {
-    (void)c;
+    (void)x;
     (void)result;
     (void)n;
     (void)e;
     return 0; /* only the index matters */
 }
 
-static void finish(struct call *c, const struct replica_answer *answer)
+static void finish(struct exchange *x, const struct replica_answer *answer)
 {
     struct ready_wait *w = calloc(1, sizeof *w);
 
     if (w == NULL) {
-        http_respond_text(c->http, 503, "out of memory");
+        http_respond_text(x->http, 503, "out of memory");
         return;
     }
     w->magic = READY_MAGIC;
-    w->http = c->http;
+    w->http = x->http;
     w->wait.index = answer->index;
-    w->wait.deadline_ms = c->started_us / 1000 + params_duration_ms(c->http, "timeout", CALL_TIMEOUT_MS);
+    w->wait.deadline_ms =
+        x->started_us / 1000 + params_duration_ms(x->http, "timeout", x->api->config.request_timeout_ms);
     w->wait.reached = on_reached;
-    replica_wait(c->api->replica, &w->wait);
+    replica_wait(x->api->config.replica, &w->wait);
 }
 
 static void sync(struct api *api, struct http_request *r)
 {
     static const char ns[] = "quorate", key[] = "readyz"; /* whether it exists does not matter */
-    struct call *c = call_new(sizeof *c, api, r, CALL_SQL);
+    struct exchange *x = exchange_new(sizeof *x, api, r, EXCHANGE_SQL);
 
-    if (c != NULL) {
-        command_put_kv_get(&c->command, cursor_of(ns, strlen(ns)), cursor_of(key, strlen(key)));
-        call_set_level(c, READ_LINEARIZABLE, false);
-        c->render = render;
-        c->finish = finish;
-        call_submit(c);
+    if (x != NULL) {
+        command_put_kv_get(&x->command, cursor_of(ns, strlen(ns)), cursor_of(key, strlen(key)));
+        exchange_set_level(x, READ_LINEARIZABLE, false);
+        x->render = render;
+        x->finish = finish;
+        exchange_submit(x);
     }
 }
 
@@ -81,7 +82,7 @@ void ready_api_readyz(void *ctx, struct http_request *r)
         http_respond_text(r, 200, READY_NODE);
         return;
     }
-    replica_status(api->replica, &status);
+    replica_status(api->config.replica, &status);
     leader = api_member(&status, status.leader);
     if (leader == NULL) {
         http_respond_text(r, 503, READY_NODE "\n[+]leader does not exist");

@@ -11,28 +11,28 @@ static const char *const method_names[] = {
     [HTTP_METHOD_PUT] = "PUT", [HTTP_METHOD_DELETE] = "DELETE", [HTTP_METHOD_OPTIONS] = "OPTIONS",
 };
 
-struct http_request *request_new(struct connection *connection, const char *peer, size_t head_max,
-                                 size_t body_max)
+struct http_request *http_request_new(struct connection *connection, const char *peer, size_t head_max,
+                                      size_t body_max)
 {
     struct http_request *r = calloc(1, sizeof *r);
     if (r == NULL) {
         return NULL;
     }
-    r->magic = REQUEST_MAGIC;
+    r->magic = HTTP_REQUEST_MAGIC;
     r->connection = connection;
     r->path = r->query = "";
     list_init(&r->link);
     strncpy(r->peer, peer, sizeof r->peer - 1);
     buf_init(&r->target, head_max + 1);
-    buf_init(&r->headers, head_max + 2 * REQUEST_HEADERS_MAX);
+    buf_init(&r->headers, head_max + 2 * HTTP_REQUEST_HEADERS_MAX);
     buf_init(&r->params, 8 * head_max);
     buf_init(&r->body, body_max);
-    buf_init(&r->answer_headers, REQUEST_ANSWER_HEAD_MAX);
-    buf_init(&r->answer_head, 2 * REQUEST_ANSWER_HEAD_MAX);
+    buf_init(&r->answer_headers, HTTP_REQUEST_ANSWER_HEAD_MAX);
+    buf_init(&r->answer_head, 2 * HTTP_REQUEST_ANSWER_HEAD_MAX);
     return r;
 }
 
-void request_free(struct http_request *r)
+void http_request_free(struct http_request *r)
 {
     if (r != NULL) {
         r->magic = 0;
@@ -58,7 +58,7 @@ static int head_check(const struct http_request *r, int too_long)
     return full->failed != Q_OK || r->target.len + r->headers.len > max ? too_long : 0;
 }
 
-int request_add_target(struct http_request *r, const char *p, size_t n)
+int http_request_add_target(struct http_request *r, const char *p, size_t n)
 {
     buf_put_bytes(&r->target, p, n);
     return head_check(r, 414);
@@ -80,7 +80,7 @@ static int add_trailer(struct http_request *r, size_t n)
     return r->trailer_bytes > r->target.max ? 431 : 0;
 }
 
-int request_add_field(struct http_request *r, const char *p, size_t n)
+int http_request_add_field(struct http_request *r, const char *p, size_t n)
 {
     if (r->in_trailer) {
         return add_trailer(r, n);
@@ -90,10 +90,10 @@ int request_add_field(struct http_request *r, const char *p, size_t n)
         r->header_count++;
     }
     buf_put_bytes(&r->headers, p, n);
-    return r->header_count >= REQUEST_HEADERS_MAX ? 431 : head_check(r, 431);
+    return r->header_count >= HTTP_REQUEST_HEADERS_MAX ? 431 : head_check(r, 431);
 }
 
-int request_add_value(struct http_request *r, const char *p, size_t n)
+int http_request_add_value(struct http_request *r, const char *p, size_t n)
 {
     if (r->in_trailer) {
         return add_trailer(r, n);
@@ -212,8 +212,8 @@ static int check_framing(const struct http_request *r, unsigned minor, const cha
     return 0;
 }
 
-int request_finish_head(struct http_request *r, const char *method, unsigned major, unsigned minor,
-                        const char **ret_why)
+int http_request_finish_head(struct http_request *r, const char *method, unsigned major, unsigned minor,
+                             const char **ret_why)
 {
     struct header h;
     const char *expect, *length;

@@ -19,10 +19,10 @@ struct column {
 struct table {
     struct column *columns;
     uint32_t count;
-    char *types;        /* all declared types, one after the other */
-    uint32_t *order;    /* associative: the columns to show, by name */
-    uint32_t shown;     /* how many of them */
-    struct value *row;  /* associative: the row at hand */
+    char *types;       /* all declared types, one after the other */
+    uint32_t *order;   /* associative: the columns to show, by name */
+    uint32_t shown;    /* how many of them */
+    struct value *row; /* associative: the row at hand */
 };
 
 static bool is(const char *type, size_t n, const char *name)
@@ -32,8 +32,8 @@ static bool is(const char *type, size_t n, const char *name)
 
 static enum look look_of(const char *type, size_t n)
 {
-    static const char *const prefixes[] = {"varchar", "varying character", "nchar", "native character",
-                                           "nvarchar", "clob"};
+    static const char *const prefixes[] = {"varchar",          "varying character", "nchar",
+                                           "native character", "nvarchar",          "clob"};
     for (unsigned i = 0; i < sizeof prefixes / sizeof prefixes[0]; i++) {
         if (n >= strlen(prefixes[i]) && memcmp(type, prefixes[i], strlen(prefixes[i])) == 0) {
             return LOOK_TEXT;
@@ -156,14 +156,14 @@ static int order_columns(struct table *t, struct error *e)
 static void put_blob(struct json *j, const struct value *v, bool as_array)
 {
     if (!as_array) {
-        json_base64(j, v->bytes.p, cursor_left(&v->bytes));
+        js_base64(j, v->bytes.p, cursor_left(&v->bytes));
         return;
     }
-    json_begin_array(j);
+    js_begin_array(j);
     for (const uint8_t *p = v->bytes.p; p < v->bytes.end; p++) {
-        json_integer(j, *p);
+        js_integer(j, *p);
     }
-    json_end_array(j);
+    js_end_array(j);
 }
 
 static void put_value(struct json *j, const struct value *v, enum look look,
@@ -172,29 +172,29 @@ static void put_value(struct json *j, const struct value *v, enum look look,
     char text[TIMESTAMP_MAX];
 
     switch (v->type) {
-    case VALUE_NULL: json_null(j); break;
+    case VALUE_NULL: js_null(j); break;
     case VALUE_INTEGER:
         if (look == LOOK_BOOLEAN) {
-            json_bool(j, v->integer > 0);
+            js_bool(j, v->integer > 0);
         } else if (look == LOOK_TIME) {
             timestamp_of_integer(v->integer, text);
-            json_string(j, text);
+            js_string(j, text);
         } else {
-            json_integer(j, v->integer);
+            js_integer(j, v->integer);
         }
         break;
-    case VALUE_REAL: json_real(j, v->real); break;
+    case VALUE_REAL: js_real(j, v->real); break;
     case VALUE_TEXT:
         if (look == LOOK_TIME) {
             timestamp_of_text(v->bytes.p, cursor_left(&v->bytes), text);
-            json_string(j, text);
+            js_string(j, text);
         } else {
-            json_text(j, v->bytes.p, cursor_left(&v->bytes));
+            js_text(j, v->bytes.p, cursor_left(&v->bytes));
         }
         break;
     case VALUE_BLOB:
         if (look == LOOK_TEXT) {
-            json_text(j, v->bytes.p, cursor_left(&v->bytes));
+            js_text(j, v->bytes.p, cursor_left(&v->bytes));
         } else {
             put_blob(j, v, options->blob_array);
         }
@@ -205,37 +205,37 @@ static void put_value(struct json *j, const struct value *v, enum look look,
 static void put_time(struct json *j, uint64_t elapsed_ns, const struct result_json_options *options)
 {
     if (options->timings && elapsed_ns > 0) {
-        json_key(j, "time");
-        json_real(j, (double)elapsed_ns / 1e9);
+        js_key(j, "time");
+        js_real(j, (double)elapsed_ns / 1e9);
     }
 }
 
 static void put_associative(struct json *j, struct table *t, struct cursor *c,
                             const struct result_json_options *options)
 {
-    json_key(j, "types");
-    json_begin_object(j);
+    js_key(j, "types");
+    js_begin_object(j);
     for (uint32_t i = 0; i < t->shown; i++) {
         const struct column *column = &t->columns[t->order[i]];
-        json_key_bytes(j, column->name.p, cursor_left(&column->name));
-        json_text(j, column->type, column->type_len);
+        js_key_bytes(j, column->name.p, cursor_left(&column->name));
+        js_text(j, column->type, column->type_len);
     }
-    json_end_object(j);
-    json_key(j, "rows");
-    json_begin_array(j);
+    js_end_object(j);
+    js_key(j, "rows");
+    js_begin_array(j);
     while (result_next_row(c)) {
         for (uint32_t i = 0; i < t->count; i++) {
             t->row[i] = value_get(c);
         }
-        json_begin_object(j);
+        js_begin_object(j);
         for (uint32_t i = 0; i < t->shown; i++) {
             const struct column *column = &t->columns[t->order[i]];
-            json_key_bytes(j, column->name.p, cursor_left(&column->name));
+            js_key_bytes(j, column->name.p, cursor_left(&column->name));
             put_value(j, &t->row[t->order[i]], column->look, options);
         }
-        json_end_object(j);
+        js_end_object(j);
     }
-    json_end_array(j);
+    js_end_array(j);
 }
 
 static void put_positional(struct json *j, struct table *t, struct cursor *c,
@@ -243,33 +243,33 @@ static void put_positional(struct json *j, struct table *t, struct cursor *c,
 {
     bool any = false;
 
-    json_key(j, "columns");
-    json_begin_array(j);
+    js_key(j, "columns");
+    js_begin_array(j);
     for (uint32_t i = 0; i < t->count; i++) {
-        json_text(j, t->columns[i].name.p, cursor_left(&t->columns[i].name));
+        js_text(j, t->columns[i].name.p, cursor_left(&t->columns[i].name));
     }
-    json_end_array(j);
-    json_key(j, "types");
-    json_begin_array(j);
+    js_end_array(j);
+    js_key(j, "types");
+    js_begin_array(j);
     for (uint32_t i = 0; i < t->count; i++) {
-        json_text(j, t->columns[i].type, t->columns[i].type_len);
+        js_text(j, t->columns[i].type, t->columns[i].type_len);
     }
-    json_end_array(j);
+    js_end_array(j);
     while (result_next_row(c)) {
         if (!any) {
-            json_key(j, "values");
-            json_begin_array(j);
+            js_key(j, "values");
+            js_begin_array(j);
             any = true;
         }
-        json_begin_array(j);
+        js_begin_array(j);
         for (uint32_t i = 0; i < t->count; i++) {
             struct value v = value_get(c);
             put_value(j, &v, t->columns[i].look, options);
         }
-        json_end_array(j);
+        js_end_array(j);
     }
     if (any) {
-        json_end_array(j);
+        js_end_array(j);
     }
 }
 
@@ -294,20 +294,21 @@ static int put_rows(struct json *j, const struct result_sql *item, struct cursor
     return rc;
 }
 
-static void put_write(struct json *j, const struct result_sql *item, const struct result_json_options *options)
+static void put_write(struct json *j, const struct result_sql *item,
+                      const struct result_json_options *options)
 {
     if (item->last_insert_id != 0) {
-        json_key(j, "last_insert_id");
-        json_integer(j, item->last_insert_id);
+        js_key(j, "last_insert_id");
+        js_integer(j, item->last_insert_id);
     }
     if (item->rows_affected != 0) {
-        json_key(j, "rows_affected");
-        json_unsigned(j, item->rows_affected);
+        js_key(j, "rows_affected");
+        js_unsigned(j, item->rows_affected);
     }
     put_time(j, item->elapsed_ns, options);
     if (options->associative) {
-        json_key(j, "rows");
-        json_null(j);
+        js_key(j, "rows");
+        js_null(j);
     }
 }
 
@@ -317,20 +318,20 @@ int result_json_write(struct json *j, struct cursor body, const struct result_js
     struct result_sql item;
     int rc = 0;
 
-    json_begin_array(j);
+    js_begin_array(j);
     while (rc == 0 && result_next_item(&body, &item)) {
-        json_begin_object(j);
+        js_begin_object(j);
         switch (item.item) {
         case RESULT_WRITE: put_write(j, &item, options); break;
         case RESULT_STATEMENT_ERROR:
-            json_key(j, "error");
-            json_text(j, item.text.p, cursor_left(&item.text));
+            js_key(j, "error");
+            js_text(j, item.text.p, cursor_left(&item.text));
             break;
         case RESULT_EMPTY:
             if (options->associative) {
-                json_key(j, "rows");
-                json_begin_array(j);
-                json_end_array(j);
+                js_key(j, "rows");
+                js_begin_array(j);
+                js_end_array(j);
             }
             put_time(j, item.elapsed_ns, options);
             break;
@@ -339,8 +340,8 @@ int result_json_write(struct json *j, struct cursor body, const struct result_js
             put_time(j, item.elapsed_ns, options);
             break;
         }
-        json_end_object(j);
+        js_end_object(j);
     }
-    json_end_array(j);
+    js_end_array(j);
     return rc == 0 && body.bad ? corrupt(e) : rc;
 }

@@ -7,9 +7,9 @@
  * columns with one name the last counts), and a write has "rows":null.
  *
  * The type of a column is its declared type in lower case; where none is declared, that of the first row's
- * value, "" if that is NULL or there is no row. The type also rules how values look: a boolean integer is true
- * or false; date, datetime and timestamp are RFC 3339 (timestamp.h); a blob is base64 (or with `blob_array` an
- * array of numbers), but in a text-like or untyped column a plain string. */
+ * value, "" if that is NULL or there is no row. The type also rules how values look: a boolean integer is
+ * true or false; date, datetime and timestamp are RFC 3339 (timestamp.h); a blob is base64 (or with
+ * `blob_array` an array of numbers), but in a text-like or untyped column a plain string. */
 #ifndef QUORATE_NODE_HTTP_RESULT_JSON_H
 #define QUORATE_NODE_HTTP_RESULT_JSON_H
 

@@ -159,14 +159,14 @@ static void accept_one(struct http_server *s)
     if (s->held_back || s->closing) {
         return;
     }
-    if (connection_accept(&s->owner, (uv_stream_t *)&s->listener, &c) != 0) {
+    if (http_connection_accept(&s->owner, (uv_stream_t *)&s->listener, &c) != 0) {
         s->held_back = true; /* out of memory: the client waits until another one leaves */
         return;
     }
     s->count++;
     metric_add(&s->metrics[COUNT_ACCEPTED], 1);
     metric_set(&s->metrics[COUNT_CONNECTIONS], s->count);
-    list_push(&s->connections, connection_link(c));
+    list_push(&s->connections, http_connection_link(c));
 }
 
 static void on_connection(uv_stream_t *listener, int status)
@@ -179,7 +179,7 @@ static void on_connection(uv_stream_t *listener, int status)
 static void on_connection_closed(struct connection_owner *owner, struct connection *c)
 {
     struct http_server *s = server_of(owner);
-    list_remove(connection_link(c));
+    list_remove(http_connection_link(c));
     s->count--;
     metric_set(&s->metrics[COUNT_CONNECTIONS], s->count);
     if (s->held_back) {
@@ -314,7 +314,7 @@ static void on_grace(uv_timer_t *timer)
 {
     struct http_server *s = CAST(struct http_server, timer->data, SERVER_MAGIC);
     LIST_EACH (&s->connections, item) {
-        connection_close(connection_of(item));
+        http_connection_close(http_connection_of(item));
     }
 }
 
@@ -325,7 +325,7 @@ void http_server_close(struct http_server *s, uint64_t grace_ms, void (*closed)(
     s->closed = closed;
     uv_close((uv_handle_t *)&s->listener, on_handle_closed);
     LIST_EACH (&s->connections, item) {
-        connection_drain(connection_of(item));
+        http_connection_drain(http_connection_of(item));
     }
     if (list_empty(&s->connections)) {
         uv_close((uv_handle_t *)&s->grace, on_handle_closed);

@@ -3,15 +3,15 @@
 #include <string.h>
 #include <strings.h>
 
-#include "node/http/call.h"
+#include "node/http/exchange.h"
 #include "node/http/json.h"
 #include "node/http/params.h"
 #include "node/http/result_json.h"
 #include "node/http/sql_json.h"
 #include "storage/result.h"
 
-struct sql_call {
-    struct call call;
+struct sql_exchange {
+    struct exchange x;
     struct json json;
     struct result_json_options options;
     int64_t sequence; /* of a queued request; 0 for others */
@@ -19,37 +19,37 @@ struct sql_call {
 
 /* ---- answers ---- */
 
-static void begin_answer(struct sql_call *s)
+static void begin_answer(struct sql_exchange *s)
 {
-    json_init(&s->json, &s->call.body, s->call.pretty);
-    json_begin_object(&s->json);
-    json_key(&s->json, "results");
+    js_init(&s->json, &s->x.body, s->x.pretty);
+    js_begin_object(&s->json);
+    js_key(&s->json, "results");
 }
 
-static void end_answer(struct sql_call *s, uint64_t raft_index)
+static void end_answer(struct sql_exchange *s, uint64_t raft_index)
 {
-    struct call *c = &s->call;
-    uint64_t elapsed_us = env_now_us(c->api->env) - c->started_us;
+    struct exchange *x = &s->x;
+    uint64_t elapsed_us = env_now_us(x->api->config.env) - x->started_us;
 
     if (s->options.timings && elapsed_us > 0) {
-        json_key(&s->json, "time");
-        json_real(&s->json, (double)elapsed_us / 1e6);
+        js_key(&s->json, "time");
+        js_real(&s->json, (double)elapsed_us / 1e6);
     }
     if (s->sequence != 0) {
-        json_key(&s->json, "sequence_number");
-        json_integer(&s->json, s->sequence);
+        js_key(&s->json, "sequence_number");
+        js_integer(&s->json, s->sequence);
     }
-    if (raft_index != 0 && params_flag(c->http, "raft_index")) {
-        json_key(&s->json, "raft_index");
-        json_unsigned(&s->json, raft_index);
+    if (raft_index != 0 && params_flag(x->http, "raft_index")) {
+        js_key(&s->json, "raft_index");
+        js_unsigned(&s->json, raft_index);
     }
-    json_end_object(&s->json);
-    http_respond(c->http, 200, API_JSON, &c->body);
+    js_end_object(&s->json);
+    http_respond(x->http, 200, API_JSON, &x->body);
 }
 
-static int render(struct call *c, const uint8_t *result, size_t n, struct error *e)
+static int render(struct exchange *x, const uint8_t *result, size_t n, struct error *e)
 {
-    struct sql_call *s = (struct sql_call *)c;
+    struct sql_exchange *s = (struct sql_exchange *)x;
     struct cursor body = cursor_of(result, n);
     enum result_kind kind;
     struct error failed;
@@ -65,28 +65,28 @@ static int render(struct call *c, const uint8_t *result, size_t n, struct error 
     if (kind != RESULT_SQL && kind != RESULT_ERROR) {
         return error_set(e, Q_CORRUPT, "the result is not one of an SQL command");
     }
-    json_begin_array(&s->json);
-    json_end_array(&s->json);
+    js_begin_array(&s->json);
+    js_end_array(&s->json);
     if (kind == RESULT_ERROR) {
-        json_key(&s->json, "error");
-        json_string(&s->json, failed.text);
+        js_key(&s->json, "error");
+        js_string(&s->json, failed.text);
     }
     return 0;
 }
 
-static void finish(struct call *c, const struct replica_answer *answer)
+static void finish(struct exchange *x, const struct replica_answer *answer)
 {
-    end_answer((struct sql_call *)c, answer->logged ? answer->index : 0);
+    end_answer((struct sql_exchange *)x, answer->logged ? answer->index : 0);
 }
 
 /* {"results":[]}: nothing was asked. */
-static void answer_nothing(struct sql_call *s)
+static void answer_nothing(struct sql_exchange *s)
 {
     begin_answer(s);
-    json_begin_array(&s->json);
-    json_end_array(&s->json);
+    js_begin_array(&s->json);
+    js_end_array(&s->json);
     end_answer(s, 0);
-    call_free(&s->call);
+    exchange_free(&s->x);
 }
 
 /* ---- requests ---- */
@@ -98,17 +98,17 @@ static bool is_plain_text(const struct http_request *r)
 }
 
 /* One SQL string. The empty one is no statement. */
-static uint32_t put_one(struct call *c, enum command_op op, unsigned flags, const void *sql, size_t n)
+static uint32_t put_one(struct exchange *x, enum command_op op, unsigned flags, const void *sql, size_t n)
 {
     if (n == 0) {
         return 0;
     }
-    command_put_sql(&c->command, op, flags, 1);
-    command_put_statement(&c->command, sql, n, 0);
+    command_put_sql(&x->command, op, flags, 1);
+    command_put_statement(&x->command, sql, n, 0);
     return 1;
 }
 
-static enum read_level read_level(const struct call *c)
+static enum read_level read_level(const struct exchange *x)
 {
     static const struct {
         const char *name;
@@ -117,7 +117,7 @@ static enum read_level read_level(const struct call *c)
                   {"weak", READ_WEAK},
                   {"linearizable", READ_LINEARIZABLE},
                   {"strong", READ_STRONG}};
-    const char *name = http_param(c->http, "level");
+    const char *name = http_param(x->http, "level");
 
     for (unsigned i = 0; name != NULL && i < sizeof levels / sizeof levels[0]; i++) {
         if (strcasecmp(name, levels[i].name) == 0) {
@@ -127,62 +127,62 @@ static enum read_level read_level(const struct call *c)
     if (name != NULL && strcasecmp(name, "auto") == 0) {
         struct replica_status status;
         const struct replica_member *own;
-        replica_status(c->api->replica, &status);
+        replica_status(x->api->config.replica, &status);
         own = api_member(&status, status.id);
         return own != NULL && !own->voter ? READ_NONE : READ_WEAK;
     }
     return READ_WEAK;
 }
 
-static struct sql_call *new_call(struct api *api, struct http_request *r)
+static struct sql_exchange *new_exchange(struct api *api, struct http_request *r)
 {
-    struct sql_call *s = call_new(sizeof *s, api, r, CALL_SQL);
+    struct sql_exchange *s = exchange_new(sizeof *s, api, r, EXCHANGE_SQL);
     if (s != NULL) {
         s->options.timings = params_flag(r, "timings");
         s->options.associative = params_flag(r, "associative");
         s->options.blob_array = params_flag(r, "blob_array");
-        s->call.render = render;
-        s->call.finish = finish;
+        s->x.render = render;
+        s->x.finish = finish;
     }
     return s;
 }
 
-/* The statements of the body, or of the parameter q, as the call's command. */
-static int put_command(struct sql_call *s, enum command_op op, uint32_t *ret_statements, struct error *e)
+/* The statements of the body, or of the parameter q, as the exchange's command. */
+static int put_command(struct sql_exchange *s, enum command_op op, uint32_t *ret_statements, struct error *e)
 {
-    struct http_request *r = s->call.http;
+    struct http_request *r = s->x.http;
     unsigned flags = params_flag(r, "transaction") ? COMMAND_TRANSACTION : 0;
     size_t n;
     const void *body = http_body(r, &n);
 
     if (http_method(r) == HTTP_METHOD_GET || http_method(r) == HTTP_METHOD_HEAD) {
         const char *q = http_param_bytes(r, "q", &n);
-        *ret_statements = put_one(&s->call, op, flags, q, q != NULL ? n : 0);
+        *ret_statements = put_one(&s->x, op, flags, q, q != NULL ? n : 0);
         return 0;
     }
     if (is_plain_text(r) && op != COMMAND_SQL_REQUEST) {
-        *ret_statements = put_one(&s->call, op, flags, body, n);
+        *ret_statements = put_one(&s->x, op, flags, body, n);
         return 0;
     }
     if (is_plain_text(r)) {
         return error_set(e, Q_INVALID, "invalid JSON body");
     }
-    return sql_json_parse(body, n, op, flags, &s->call.command, ret_statements, e);
+    return sql_json_parse(body, n, op, flags, &s->x.command, ret_statements, e);
 }
 
-/* The number under which a queued request is known: it grows by one, from a start that no earlier process of this node
- * can have reached. */
+/* The number under which a queued request is known: it grows by one, from a start that no earlier process of
+ * this node can have reached. */
 static int64_t next_sequence(struct api *api)
 {
     if (api->sequence_number == 0) {
-        api->sequence_number = (int64_t)env_wall_ms(api->env) * 1000000;
+        api->sequence_number = (int64_t)env_wall_ms(api->config.env) * 1000000;
     }
     return ++api->sequence_number;
 }
 
 static void run(struct api *api, struct http_request *r, enum command_op op)
 {
-    struct sql_call *s = new_call(api, r);
+    struct sql_exchange *s = new_exchange(api, r);
     uint32_t statements;
     struct error e;
 
@@ -191,15 +191,15 @@ static void run(struct api *api, struct http_request *r, enum command_op op)
     }
     if (op == COMMAND_SQL_EXECUTE && params_flag(r, "queue")) {
         s->sequence = next_sequence(api);
-        s->call.queued = true;
+        s->x.queued = true;
     }
     if (put_command(s, op, &statements, &e) != 0) {
-        if (e.code == Q_NOT_FOUND && s->call.queued && params_flag(r, "wait")) {
+        if (e.code == Q_NOT_FOUND && s->x.queued && params_flag(r, "wait")) {
             answer_nothing(s); /* everything that was queued before is done: see sql_api.h */
             return;
         }
         e.code = e.code == Q_NOT_FOUND ? Q_INVALID : e.code;
-        call_refuse(&s->call, &e);
+        exchange_refuse(&s->x, &e);
         return;
     }
     if (statements == 0) {
@@ -207,9 +207,9 @@ static void run(struct api *api, struct http_request *r, enum command_op op)
         return;
     }
     if (op != COMMAND_SQL_EXECUTE) {
-        call_set_level(&s->call, read_level(&s->call), true);
+        exchange_set_level(&s->x, read_level(&s->x), true);
     }
-    call_submit(&s->call);
+    exchange_submit(&s->x);
 }
 
 void sql_api_execute(void *ctx, struct http_request *r)

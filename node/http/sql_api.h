@@ -6,9 +6,10 @@
  * timings, associative, blob_array, pretty, raft_index; level=none|weak|linearizable|strong|auto (weak where
  * it says anything else).
  *
- * A queued write (`queue`, with or without `wait`) is answered when it is done, as any other: group commit makes the
- * batches that rqlite's queue is for, and an answer that comes before the write is durable would be a promise that a
- * crash breaks. What remains of the queue is its form: no results, a sequence_number, 408 when `timeout` runs out. */
+ * A queued write (`queue`, with or without `wait`) is answered when it is done, as any other: group commit
+ * makes the batches that rqlite's queue is for, and an answer that comes before the write is durable would be
+ * a promise that a crash breaks. What remains of the queue is its form: no results, a sequence_number, 408
+ * when `timeout` runs out. */
 #ifndef QUORATE_NODE_HTTP_SQL_API_H
 #define QUORATE_NODE_HTTP_SQL_API_H
 

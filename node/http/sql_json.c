@@ -100,7 +100,10 @@ static int unsupported(const json_t *v, struct error *e)
 
 static int hex_digit(char c)
 {
-    return is_digit((uint8_t)c) ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+    return is_digit((uint8_t)c)   ? c - '0'
+           : c >= 'a' && c <= 'f' ? c - 'a' + 10
+           : c >= 'A' && c <= 'F' ? c - 'A' + 10
+                                  : -1;
 }
 
 /* Whether the text is X'...' with an even number of hexadecimal digits; appends their bytes to BLOB. */
@@ -131,7 +134,8 @@ static int read_bytes(const json_t *array, struct buf *blob, struct error *e)
 {
     size_t i;
     json_t *item;
-    json_array_foreach (array, i, item) {
+    json_array_foreach(array, i, item)
+    {
         if (!json_is_integer(item) || json_integer_value(item) < 0 || json_integer_value(item) > 255) {
             return unsupported(item, e);
         }
@@ -192,7 +196,8 @@ static size_t count_parameters(const json_t *statement)
 {
     size_t count = 0, i;
     json_t *v;
-    json_array_foreach (statement, i, v) {
+    json_array_foreach(statement, i, v)
+    {
         count += json_is_object(v) ? json_object_size(v) : 1;
     }
     return count - 1; /* the first is the SQL */
@@ -251,7 +256,8 @@ static int put_statements(struct buf *command, const json_t *root, enum command_
     if (json_array_size(root) == 0) {
         return error_set(e, Q_NOT_FOUND, "no statements");
     }
-    json_array_foreach (root, i, statement) {
+    json_array_foreach(root, i, statement)
+    {
         if (sql_of(statement) == NULL) {
             return error_set(e, Q_INVALID, "invalid request");
         }
@@ -263,7 +269,8 @@ static int put_statements(struct buf *command, const json_t *root, enum command_
     if (count > 0) {
         command_put_sql(command, op, flags, (uint32_t)count);
     }
-    json_array_foreach (root, i, statement) {
+    json_array_foreach(root, i, statement)
+    {
         if (json_string_length(sql_of(statement)) > 0) {
             int rc = put_statement(command, statement, e);
             if (rc != 0) {
@@ -289,9 +296,9 @@ int sql_json_parse(const void *body, size_t n, enum command_op op, unsigned flag
         buf_close(&widened);
         return rc;
     }
-    root = json_loadb(widened.len > 0 ? (const char *)widened.data : body, widened.len > 0 ? widened.len : n,
-                      JSON_REJECT_DUPLICATES | JSON_DISABLE_EOF_CHECK | JSON_DECODE_ANY | JSON_ALLOW_NUL,
-                      &why);
+    root =
+        json_loadb(widened.len > 0 ? (const char *)widened.data : body, widened.len > 0 ? widened.len : n,
+                   JSON_REJECT_DUPLICATES | JSON_DISABLE_EOF_CHECK | JSON_DECODE_ANY | JSON_ALLOW_NUL, &why);
     buf_close(&widened);
     if (root == NULL) {
         return json_error_code(&why) == json_error_out_of_memory

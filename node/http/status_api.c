@@ -15,20 +15,20 @@ enum { STATUS_MAX = 1024 * 1024, METRICS_MAX = 4 * 1024 * 1024 };
 
 static void put_string(struct json *j, const char *key, const char *text)
 {
-    json_key(j, key);
-    json_string(j, text);
+    js_key(j, key);
+    js_string(j, text);
 }
 
 static void put_number(struct json *j, const char *key, uint64_t v)
 {
-    json_key(j, key);
-    json_unsigned(j, v);
+    js_key(j, key);
+    js_unsigned(j, v);
 }
 
 static void put_bool(struct json *j, const char *key, bool v)
 {
-    json_key(j, key);
-    json_bool(j, v);
+    js_key(j, key);
+    js_bool(j, v);
 }
 
 static void put_id(struct json *j, const char *key, uint64_t id)
@@ -66,11 +66,11 @@ static const char *rqlite_state(const char *state)
 
 static void put_members(struct json *j, const struct replica_status *status)
 {
-    json_key(j, "members");
-    json_begin_array(j);
+    js_key(j, "members");
+    js_begin_array(j);
     for (unsigned i = 0; i < status->count; i++) {
         const struct replica_member *m = &status->members[i];
-        json_begin_object(j);
+        js_begin_object(j);
         put_number(j, "id", m->id);
         put_string(j, "address", m->address);
         put_string(j, "api_address", m->api_address);
@@ -79,16 +79,16 @@ static void put_members(struct json *j, const struct replica_status *status)
         put_bool(j, "reachable", m->reachable);
         put_number(j, "match", m->match);
         put_number(j, "last_heard_ms", m->last_heard_ms);
-        json_end_object(j);
+        js_end_object(j);
     }
-    json_end_array(j);
+    js_end_array(j);
 }
 
 /* Our own facts. */
 static void put_quorate(struct json *j, const struct api *api, const struct replica_status *status)
 {
-    json_key(j, "quorate");
-    json_begin_object(j);
+    js_key(j, "quorate");
+    js_begin_object(j);
     put_string(j, "cluster_name", status->cluster_name);
     put_hex(j, "cluster_id", status->cluster_id, sizeof status->cluster_id);
     put_number(j, "id", status->id);
@@ -98,12 +98,12 @@ static void put_quorate(struct json *j, const struct api *api, const struct repl
     put_number(j, "leader", status->leader);
     put_bool(j, "ready", status->ready);
     put_bool(j, "fenced", status->fenced);
-    json_key(j, "log");
-    json_begin_object(j);
+    js_key(j, "log");
+    js_begin_object(j);
     put_number(j, "first", status->log_first);
     put_number(j, "last", status->log_last);
     put_number(j, "durable", status->log_durable);
-    json_end_object(j);
+    js_end_object(j);
     put_number(j, "commit", status->commit);
     put_number(j, "applied", status->applied);
     put_hex(j, "digest", status->digest, sizeof status->digest);
@@ -111,39 +111,39 @@ static void put_quorate(struct json *j, const struct api *api, const struct repl
     put_number(j, "last_leader_contact_ms", status->last_leader_contact_ms);
     put_number(j, "term_changes", status->term_changes);
     put_number(j, "leader_changes", status->leader_changes);
-    put_number(j, "uptime_ms", env_now_ms(api->env) - api->started_ms);
+    put_number(j, "uptime_ms", env_now_ms(api->config.env) - api->started_ms);
     put_members(j, status);
-    json_end_object(j);
+    js_end_object(j);
 }
 
 static void put_store(struct json *j, const struct replica_status *status)
 {
     const struct replica_member *own = api_member(status, status->id);
 
-    json_key(j, "store");
-    json_begin_object(j);
+    js_key(j, "store");
+    js_begin_object(j);
     put_string(j, "addr", raft_address(status, status->id));
     put_number(j, "db_applied_index", status->applied);
     put_number(j, "fsm_index", status->applied);
-    json_key(j, "leader");
-    json_begin_object(j);
+    js_key(j, "leader");
+    js_begin_object(j);
     put_string(j, "addr", raft_address(status, status->leader));
     put_id(j, "node_id", status->leader);
-    json_end_object(j);
+    js_end_object(j);
     put_id(j, "node_id", status->id);
-    json_key(j, "nodes");
-    json_begin_array(j);
+    js_key(j, "nodes");
+    js_begin_array(j);
     for (unsigned i = 0; i < status->count; i++) {
         const struct replica_member *m = &status->members[i];
-        json_begin_object(j);
+        js_begin_object(j);
         put_id(j, "id", m->id);
         put_string(j, "addr", m->address);
         put_string(j, "suffrage", m->voter ? "Voter" : "Nonvoter");
-        json_end_object(j);
+        js_end_object(j);
     }
-    json_end_array(j);
-    json_key(j, "raft");
-    json_begin_object(j);
+    js_end_array(j);
+    js_key(j, "raft");
+    js_begin_object(j);
     put_number(j, "applied_index", status->applied);
     put_number(j, "commit_index", status->commit);
     put_number(j, "last_log_index", status->log_last);
@@ -152,51 +152,51 @@ static void put_store(struct json *j, const struct replica_status *status)
     put_string(j, "state", rqlite_state(status->state));
     put_number(j, "term", status->term);
     put_bool(j, "voter", own != NULL && own->voter);
-    json_end_object(j);
+    js_end_object(j);
     put_bool(j, "ready", status->ready);
-    json_end_object(j);
+    js_end_object(j);
 }
 
 static void put_status(struct json *j, const struct api *api, const struct replica_status *status)
 {
-    json_begin_object(j);
-    json_key(j, "build");
-    json_begin_object(j);
+    js_begin_object(j);
+    js_key(j, "build");
+    js_begin_object(j);
     put_string(j, "version", API_VERSION);
-    json_end_object(j);
-    json_key(j, "cluster");
-    json_begin_object(j);
+    js_end_object(j);
+    js_key(j, "cluster");
+    js_begin_object(j);
     put_string(j, "addr", raft_address(status, status->id));
-    put_string(j, "api_addr", api->api_address);
-    json_end_object(j);
-    json_key(j, "http");
-    json_begin_object(j);
-    put_string(j, "bind_addr", api->api_address);
-    json_key(j, "queue");
-    json_begin_object(j);
-    json_key(j, "_default");
-    json_begin_object(j);
-    json_key(j, "sequence_number");
-    json_integer(j, api->sequence_number);
-    json_end_object(j);
-    json_end_object(j);
-    json_end_object(j);
-    json_key(j, "node");
-    json_begin_object(j);
-    json_key(j, "uptime_s");
-    json_real(j, (double)(env_now_ms(api->env) - api->started_ms) / 1000);
-    json_end_object(j);
-    json_key(j, "os");
-    json_begin_object(j);
+    put_string(j, "api_addr", api->address);
+    js_end_object(j);
+    js_key(j, "http");
+    js_begin_object(j);
+    put_string(j, "bind_addr", api->address);
+    js_key(j, "queue");
+    js_begin_object(j);
+    js_key(j, "_default");
+    js_begin_object(j);
+    js_key(j, "sequence_number");
+    js_integer(j, api->sequence_number);
+    js_end_object(j);
+    js_end_object(j);
+    js_end_object(j);
+    js_key(j, "node");
+    js_begin_object(j);
+    js_key(j, "uptime_s");
+    js_real(j, (double)(env_now_ms(api->config.env) - api->started_ms) / 1000);
+    js_end_object(j);
+    js_key(j, "os");
+    js_begin_object(j);
     put_number(j, "pid", (uint64_t)getpid());
-    json_end_object(j);
+    js_end_object(j);
     put_quorate(j, api, status);
-    json_key(j, "runtime");
-    json_begin_object(j);
+    js_key(j, "runtime");
+    js_begin_object(j);
     put_string(j, "compiler", __VERSION__);
-    json_end_object(j);
+    js_end_object(j);
     put_store(j, status);
-    json_end_object(j);
+    js_end_object(j);
 }
 
 /* The part of the document in BODY that the dotted KEY names, in its place. */
@@ -227,9 +227,9 @@ void status_api_status(void *ctx, struct http_request *r)
     struct buf body;
     struct json j;
 
-    replica_status(api->replica, &status);
+    replica_status(api->config.replica, &status);
     buf_init(&body, STATUS_MAX);
-    json_init(&j, &body, pretty);
+    js_init(&j, &body, pretty);
     put_status(&j, api, &status);
     if (key != NULL && *key != '\0' && body.failed == Q_OK) {
         select_key(&body, key, pretty);
@@ -243,7 +243,7 @@ void status_api_metrics(void *ctx, struct http_request *r)
     struct buf body;
 
     buf_init(&body, METRICS_MAX);
-    metrics_render(api->metrics, &body);
+    metrics_render(api->config.metrics, &body);
     http_respond(r, 200, "text/plain; version=0.0.4; charset=utf-8", &body);
 }
 
