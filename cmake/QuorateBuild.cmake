@@ -43,11 +43,14 @@ pkg_check_modules(CMOCKA REQUIRED IMPORTED_TARGET cmocka>=1.1.5)
 # A static library quorate_NAME of this folder. Headers are included as "NAME/header.h", and only from folders that
 # are linked: the include path of a target holds one link to its own folder and nothing else, so an upward include
 # does not compile. LINKS are folders and libraries that the folder's own headers need; PRIVATE only its sources.
-function(quorate_folder name)
+# A NAME with a slash is a folder in a folder: node/http becomes quorate_node_http, and does not see node.
+function(quorate_folder path)
     cmake_parse_arguments(arg "" "" "SOURCES;LINKS;PRIVATE" ${ARGN})
+    string(REPLACE "/" "_" name ${path})
     set(headers ${CMAKE_BINARY_DIR}/headers/${name})
-    file(MAKE_DIRECTORY ${headers})
-    file(CREATE_LINK ${CMAKE_CURRENT_SOURCE_DIR} ${headers}/${name} SYMBOLIC)
+    cmake_path(GET path PARENT_PATH parent)
+    file(MAKE_DIRECTORY ${headers}/${parent})
+    file(CREATE_LINK ${CMAKE_CURRENT_SOURCE_DIR} ${headers}/${path} SYMBOLIC)
     add_library(quorate_${name} STATIC ${arg_SOURCES})
     target_include_directories(quorate_${name} PUBLIC ${headers})
     target_compile_definitions(quorate_${name} PRIVATE _GNU_SOURCE)

@@ -4,8 +4,6 @@
 #define QUORATE_NODE_HTTP_HTTP_H
 
 #include "base/buf.h"
-#include "base/list.h"
-#include "base/metrics.h"
 
 enum http_method {
     HTTP_METHOD_GET,
@@ -34,17 +32,23 @@ const char *http_param_bytes(const struct http_request *r, const char *name, siz
 /* The value of a header, by any case of NAME; NULL if it is not there. */
 const char *http_header(const struct http_request *r, const char *name);
 const uint8_t *http_body(const struct http_request *r, size_t *ret_len);
+/* What is wrong with the raw query, in the words that rqlite's clients know ("invalid semicolon separator in
+ * query", "invalid URL escape ..."); NULL if nothing is. The parameters that are sound can be read all the
+ * same. */
+const char *http_query_error(const struct http_request *r);
 /* The remote address, for log lines. */
 const char *http_peer(const struct http_request *r);
 
 /* Decodes %XX in N bytes of a path segment; TO needs N bytes. False on a malformed escape. */
 bool http_decode_segment(const char *from, size_t n, char *to, size_t *ret_len);
 
-/* Adds a header to the answer. Name and value are copied; a value with control characters is refused by
- * assert (they come from us). */
+/* Sets a header of the answer, in place of an earlier one of that name. Name and value are copied; a value
+ * with control characters is refused by assert (they come from us). */
 void http_set_header(struct http_request *r, const char *name, const char *value);
-/* Answers, exactly once; R is gone when it returns. The bytes of BODY are taken (the buffer is left empty).
- * TYPE NULL: no Content-Type. May be called inside the handler or later, on the loop. */
+bool http_header_is_set(const struct http_request *r, const char *name);
+/* Answers, exactly once; R is gone when it returns. The bytes of BODY are taken (the buffer is left empty);
+ * NULL is an empty one; one that failed (buf_check) becomes a 500. TYPE NULL: no Content-Type. May be called
+ * inside the handler or later, on the loop. */
 void http_respond(struct http_request *r, int status, const char *type, struct buf *body);
 /* A text/plain answer: TEXT and a newline. */
 void http_respond_text(struct http_request *r, int status, const char *text);

@@ -11,6 +11,7 @@
 #include <uv.h>
 
 #include "base/error.h"
+#include "base/metrics.h"
 #include "node/http/http.h"
 
 struct http_server;
@@ -21,12 +22,15 @@ struct http_server_config {
     const struct http_route *routes; /* kept; the first that fits wins; none: 404 */
     unsigned route_count;
     void *ctx; /* for the handlers */
-    /* Called with each request before its handler, to set headers that every answer carries (also 404 and the
-     * like). May be NULL. */
+    /* Called with each whole request before its route is sought, to refuse what no route may see. True: it
+     * has answered. May be NULL. */
+    bool (*gate)(void *ctx, struct http_request *r);
+    /* Called once with each answer before it is sent, to set headers that every answer carries (also 404 and
+     * the like). May be NULL. */
     void (*prepare)(void *ctx, struct http_request *r);
     unsigned connections_max; /* more wait in the listen queue */
     unsigned pipeline_max;    /* requests of one connection that may be under way; then reading stops */
-    size_t head_max;          /* bytes of request line and headers: 431 (414 for the line) */
+    size_t head_max;          /* bytes of request line and headers: 431 (414 for the line); up to 64 KiB */
     size_t body_max;          /* 413, before memory is taken where Content-Length tells */
     size_t output_max;
     uint64_t head_ms, body_ms; /* from the first byte to the whole head; from there to the whole body: 408 */
@@ -40,7 +44,8 @@ int http_server_port(const struct http_server *s);
 /* Stops accepting; connections close after the answers that are under way, or after GRACE_MS. CLOSED comes
  * once, then the object is freed. */
 void http_server_close(struct http_server *s, uint64_t grace_ms, void (*closed)(void *ctx));
-/* Counters by status class, connections, bytes, latency histogram. */
+/* Counters by status class, connections, bytes, latency histogram. They live in S: METRICS must not be
+ * rendered once S is closed. */
 void http_server_metrics(struct http_server *s, struct metrics *metrics);
 
 #endif

@@ -1,0 +1,98 @@
+#include "node/http/ready_api.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "node/http/exchange.h"
+#include "node/http/params.h"
+#include "storage/command.h"
+
+#define READY_NODE "[+]node ok"
+#define READY_ALL  READY_NODE "\n[+]leader ok\n[+]store ok"
+
+enum { READY_MAGIC = 0x52445931 };
+
+/* A client that waits for this node to catch up: a linearizable read learns the index, then we wait until it
+ * is applied here, wherever the read itself ran. */
+struct ready_wait {
+    OBJECT_MAGIC;
+    struct http_request *http;
+    struct replica_wait wait;
+};
+
+static void on_reached(struct replica_wait *wait, const struct error *failed)
+{
+    struct ready_wait *w = CAST(struct ready_wait, CONTAINER_OF(wait, struct ready_wait, wait), READY_MAGIC);
+    if (failed != NULL) {
+        http_respond_text(w->http, 503, READY_ALL "\n[+]sync timeout");
+    } else {
+        http_respond_text(w->http, 200, READY_ALL "\n[+]sync ok");
+    }
+    w->magic = 0;
+    free(w);
+}
+
+static int render(struct exchange *x, const uint8_t *result, size_t n, struct error *e)
+{
+    (void)x;
+    (void)result;
+    (void)n;
+    (void)e;
+    return 0; /* only the index matters */
+}
+
+static void finish(struct exchange *x, const struct replica_answer *answer)
+{
+    struct ready_wait *w = calloc(1, sizeof *w);
+
+    if (w == NULL) {
+        http_respond_text(x->http, 503, "out of memory");
+        return;
+    }
+    w->magic = READY_MAGIC;
+    w->http = x->http;
+    w->wait.index = answer->index;
+    w->wait.deadline_ms =
+        x->started_us / 1000 + params_duration_ms(x->http, "timeout", x->api->config.request_timeout_ms);
+    w->wait.reached = on_reached;
+    replica_wait(x->api->config.replica, &w->wait);
+}
+
+static void sync(struct api *api, struct http_request *r)
+{
+    static const char ns[] = "quorate", key[] = "readyz"; /* whether it exists does not matter */
+    struct exchange *x = exchange_new(sizeof *x, api, r, EXCHANGE_SQL);
+
+    if (x != NULL) {
+        command_put_kv_get(&x->command, cursor_of(ns, strlen(ns)), cursor_of(key, strlen(key)));
+        exchange_set_level(x, READ_LINEARIZABLE, false);
+        x->render = render;
+        x->finish = finish;
+        exchange_submit(x);
+    }
+}
+
+void ready_api_readyz(void *ctx, struct http_request *r)
+{
+    struct api *api = ctx;
+    struct replica_status status;
+    const struct replica_member *leader;
+
+    if (params_flag(r, "noleader")) {
+        http_respond_text(r, 200, READY_NODE);
+        return;
+    }
+    replica_status(api->config.replica, &status);
+    leader = api_member(&status, status.leader);
+    if (leader == NULL) {
+        http_respond_text(r, 503, READY_NODE "\n[+]leader does not exist");
+    } else if (!leader->reachable) {
+        http_respond_text(r, 503, READY_NODE "\n[+]leader not contactable: not connected");
+    } else if (!status.ready || status.fenced) {
+        http_respond_text(r, 503, READY_NODE "\n[+]leader ok\n[+]store not ready");
+    } else if (params_flag(r, "sync")) {
+        sync(api, r);
+    } else {
+        http_respond_text(r, 200, READY_ALL);
+    }
+}

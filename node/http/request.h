@@ -1,0 +1,72 @@
+/* request: the inside of struct http_request: what arrived, and the answer that will leave. For this folder's
+ * connection and answer; handlers see it through http.h alone. It does not know routes or sockets' life. */
+#ifndef QUORATE_NODE_HTTP_REQUEST_H
+#define QUORATE_NODE_HTTP_REQUEST_H
+
+#include <uv.h>
+
+#include "base/list.h"
+#include "node/http/http.h"
+
+enum {
+    HTTP_REQUEST_MAGIC = 0x48525131,
+    HTTP_REQUEST_HEADERS_MAX = 100,
+    HTTP_REQUEST_PEER_MAX = 64,
+    HTTP_REQUEST_ANSWER_HEAD_MAX = 16 * 1024, /* bytes of an answer's status line and headers */
+};
+
+struct connection;
+struct line;
+
+/* RECEIVING -> UNDER_WAY (whole, with its handler) -> ANSWERED (waits for those before it) -> SENDING. */
+enum http_request_state { HTTP_RECEIVING, HTTP_UNDER_WAY, HTTP_ANSWERED, HTTP_SENDING };
+
+struct http_request {
+    OBJECT_MAGIC;
+    enum http_request_state state;
+    struct list link;              /* in its connection, in order of arrival */
+    struct connection *connection; /* NULL once that is gone */
+    char peer[HTTP_REQUEST_PEER_MAX];
+    uint64_t whole_ns; /* uv_hrtime() when it was whole */
+
+    /* Filled while it arrives. */
+    enum http_method method;
+    struct buf target;  /* as sent; terminated by http_request_finish_head() */
+    struct buf headers; /* name 0 value 0, over and over */
+    unsigned header_count;
+    bool in_value, in_trailer;
+    size_t trailer_bytes;
+    struct buf body;
+    bool expects, continued; /* 100-continue is asked for; was sent */
+    bool http_1_0;
+
+    /* Filled by http_request_finish_head(). */
+    const char *path, *query; /* in target */
+    struct buf params;        /* query.h */
+    char query_error[64];
+
+    /* The answer. */
+    bool close; /* the connection ends with it */
+    int status;
+    struct buf answer_headers; /* "Name: value\r\n", over and over */
+    struct buf answer_head, answer_body;
+    struct line *line; /* while it is being written */
+    uv_write_t write;
+};
+
+/* HEAD_MAX and BODY_MAX as in struct http_server_config. NULL: out of memory. */
+struct http_request *http_request_new(struct connection *connection, const char *peer, size_t head_max,
+                                      size_t body_max);
+/* NULL is fine. It must not be in a list. */
+void http_request_free(struct http_request *r);
+
+/* Pieces of the head, as the parser finds them. They return 0, or the status that refuses the request. */
+int http_request_add_target(struct http_request *r, const char *p, size_t n);
+int http_request_add_field(struct http_request *r, const char *p, size_t n);
+int http_request_add_value(struct http_request *r, const char *p, size_t n);
+/* The head is whole: checks what RFC 9112 wants checked beyond the grammar, splits the target. 0, or a status
+ * and why (static). */
+int http_request_finish_head(struct http_request *r, const char *method, unsigned major, unsigned minor,
+                             const char **ret_why);
+
+#endif
