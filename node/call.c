@@ -1,0 +1,156 @@
+#include "node/call.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+struct call {
+    struct door_visit visit;
+    struct quorate *node;
+    pthread_mutex_t lock;
+    pthread_cond_t over;
+    bool done;
+    struct error error;
+};
+
+static void call_init(struct call *call, struct quorate *node, void (*enter)(struct door_visit *))
+{
+    *call = (struct call){.visit.enter = enter, .node = node};
+    pthread_mutex_init(&call->lock, NULL);
+    pthread_cond_init(&call->over, NULL);
+}
+
+/* The last touch of the loop: the caller's stack is gone after it. */
+static void call_end(struct call *call)
+{
+    pthread_mutex_lock(&call->lock);
+    call->done = true;
+    pthread_cond_signal(&call->over);
+    pthread_mutex_unlock(&call->lock);
+}
+
+static int call_wait(struct call *call, struct error *e)
+{
+    if (!node_visit(call->node, &call->visit)) {
+        error_set(&call->error, Q_CLOSED, "this node is stopping");
+    } else {
+        pthread_mutex_lock(&call->lock);
+        while (!call->done) {
+            pthread_cond_wait(&call->over, &call->lock);
+        }
+        pthread_mutex_unlock(&call->lock);
+    }
+    pthread_mutex_destroy(&call->lock);
+    pthread_cond_destroy(&call->over);
+    return call->error.code == Q_OK ? 0 : error_set(e, call->error.code, "%s", call->error.text);
+}
+
+/* Commands. */
+
+struct command_call {
+    struct call call;
+    struct replica_request request;
+    struct call_result result;
+};
+
+static void command_done(struct replica_request *request, const struct replica_answer *answer)
+{
+    struct command_call *c = CONTAINER_OF(request, struct command_call, request);
+
+    c->call.error = answer->error;
+    c->result.index = answer->index;
+    if (answer->error.code == Q_OK) {
+        c->result.bytes = malloc(answer->len ? answer->len : 1);
+        if (c->result.bytes == NULL) {
+            error_set(&c->call.error, Q_NOMEM, "out of memory for the result; the command was done");
+        } else {
+            memcpy(c->result.bytes, answer->result, answer->len);
+            c->result.len = answer->len;
+        }
+    }
+    call_end(&c->call);
+}
+
+static void command_enter(struct door_visit *visit)
+{
+    struct command_call *c = CONTAINER_OF(visit, struct command_call, call.visit);
+    replica_submit(node_replica(c->call.node), &c->request);
+}
+
+int call_run(struct quorate *node, const struct buf *command, enum read_level level,
+             struct call_result *ret_result, struct error *e)
+{
+    struct command_call c = {
+        .request = {.command = command->data,
+                    .len = command->len,
+                    .level = level,
+                    .timeout_ms = node_request_timeout_ms(node),
+                    .sql_timeout_ms = node_request_timeout_ms(node),
+                    .done = command_done},
+    };
+    int rv = buf_check(command, "the command", e);
+
+    if (rv != 0) {
+        return rv;
+    }
+    call_init(&c.call, node, command_enter);
+    rv = call_wait(&c.call, e);
+    if (rv == 0) {
+        *ret_result = c.result;
+    }
+    return rv;
+}
+
+/* Readiness: asked again on every entry that is applied, and by the replica's tick. */
+
+struct ready_call {
+    struct call call;
+    uint64_t deadline_ms;
+    struct replica_wait wait;
+};
+
+static uint64_t monotonic_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+static void look(struct ready_call *c);
+
+static void on_progress(struct replica_wait *wait, const struct error *failed)
+{
+    (void)failed; /* by its own short deadline */
+    look(CONTAINER_OF(wait, struct ready_call, wait));
+}
+
+static void look(struct ready_call *c)
+{
+    struct replica_status status;
+
+    replica_status(node_replica(c->call.node), &status);
+    if (!status.ready && monotonic_ms() < c->deadline_ms) {
+        c->wait =
+            (struct replica_wait){.index = status.applied + 1, .deadline_ms = 0, .reached = on_progress};
+        replica_wait(node_replica(c->call.node), &c->wait);
+        return;
+    }
+    if (!status.ready) {
+        error_set(&c->call.error, Q_TIMEOUT, "this node is not ready: %s",
+                  status.leader ? "it has not caught up with the leader" : "no leader is known");
+    }
+    call_end(&c->call);
+}
+
+static void ready_enter(struct door_visit *visit)
+{
+    look(CONTAINER_OF(visit, struct ready_call, call.visit));
+}
+
+int call_wait_ready(struct quorate *node, uint64_t timeout_ms, struct error *e)
+{
+    struct ready_call c = {.deadline_ms = monotonic_ms() + timeout_ms};
+    call_init(&c.call, node, ready_enter);
+    return call_wait(&c.call, e);
+}

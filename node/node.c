@@ -1,0 +1,283 @@
+#include "node/node.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/object.h"
+#include "node/env_uv.h"
+#include "node/http/api.h"
+#include "node/http/server.h"
+#include "node/quorate.h"
+#include "node/settings.h"
+
+enum {
+    NODE_MAGIC = 0x51c0de08,
+    HTTP_GRACE_MS = 1000,
+    HTTP_HEAD_MAX = 64 * 1024,
+    HTTP_PIPELINE_MAX = 64,
+    HTTP_HEAD_MS = 10000,
+    HTTP_BODY_MS = 60000,
+    HTTP_WRITE_MS = 30000,
+};
+
+struct quorate {
+    OBJECT_MAGIC;
+    struct options options;
+    struct settings settings;
+    uv_loop_t loop;
+    uv_thread_t thread;
+    struct env_uv *env;
+    struct replica *replica;
+    struct http_server *http;
+    struct api *api;
+    struct metrics metrics;
+    struct door door;
+    struct door_visit stop;
+    int http_port;
+};
+
+static struct quorate *node_of(void *ctx)
+{
+    return CAST(struct quorate, ctx, NODE_MAGIC);
+}
+
+static void write_line(uint64_t id, const char *line)
+{
+    struct timespec now;
+    struct tm tm;
+    char date[32];
+
+    clock_gettime(CLOCK_REALTIME, &now);
+    gmtime_r(&now.tv_sec, &tm);
+    strftime(date, sizeof date, "%Y-%m-%dT%H:%M:%S", &tm);
+    fprintf(stderr, "%s.%03ldZ node=%" PRIu64 " %s\n", date, now.tv_nsec / 1000000, id, line);
+}
+
+static void on_log(void *ctx, const char *line)
+{
+    write_line(node_of(ctx)->settings.replica.id, line);
+}
+
+/* A node that cannot write must not answer anything any more, and nobody knows what its disk holds: the
+ * process ends here and starts again from what is durable. */
+static void on_fatal(void *ctx, const struct error *why)
+{
+    char line[ERROR_TEXT_MAX + 64];
+    snprintf(line, sizeof line, "fatal error=\"%s\"", why->text);
+    write_line(node_of(ctx)->settings.replica.id, line);
+    _exit(EXIT_FAILURE);
+}
+
+static int open_http(struct quorate *node, struct error *e)
+{
+    const struct options *o = &node->options;
+    struct http_server_config config = {
+        .loop = &node->loop,
+        .address = options_text(o, OPTION_http),
+        .ctx = node->api,
+        .prepare = api_prepare,
+        .connections_max = (unsigned)options_number(o, OPTION_connections_max),
+        .pipeline_max = HTTP_PIPELINE_MAX,
+        .head_max = HTTP_HEAD_MAX,
+        .body_max = (size_t)options_number(o, OPTION_request_max),
+        .output_max = (size_t)options_number(o, OPTION_result_max) * 2,
+        .head_ms = HTTP_HEAD_MS,
+        .body_ms = HTTP_BODY_MS,
+        .idle_ms = (uint64_t)options_number(o, OPTION_idle),
+        .write_ms = HTTP_WRITE_MS,
+    };
+    int rv;
+
+    config.routes = api_routes(&config.route_count);
+    rv = http_server_open(&config, &node->http, e);
+    if (rv == 0) {
+        node->http_port = http_server_port(node->http);
+        http_server_metrics(node->http, &node->metrics);
+    }
+    return rv;
+}
+
+static int open_replica(struct quorate *node, struct error *e)
+{
+    struct replica_config config = node->settings.replica;
+    char api[PEERS_ADDRESS_MAX + 1];
+    const char *advertise = options_text(&node->options, OPTION_http_advertise);
+
+    if (advertise[0] != 0 || options_text(&node->options, OPTION_http)[0] == 0) {
+        snprintf(api, sizeof api, "%s", advertise);
+    } else {
+        snprintf(api, sizeof api, "http://%s", options_text(&node->options, OPTION_http));
+    }
+    config.env = env_uv_env(node->env);
+    config.api_address = api;
+    config.log = on_log;
+    config.fatal = on_fatal;
+    config.ctx = node;
+    return replica_open(&config, &node->replica, e);
+}
+
+/* Ending, on the loop: the doors first, then the replica, then the world. */
+
+static void on_env_closed(void *ctx)
+{
+    door_close(&node_of(ctx)->door);
+}
+
+static void on_replica_stopped(void *ctx)
+{
+    struct quorate *node = node_of(ctx);
+    api_free(node->api);
+    replica_free(node->replica);
+    env_uv_close(node->env, on_env_closed, node);
+}
+
+static void on_http_closed(void *ctx)
+{
+    struct quorate *node = node_of(api_owner(ctx));
+    node->http = NULL;
+    replica_stop(node->replica, on_replica_stopped);
+}
+
+static void on_stop(struct door_visit *visit)
+{
+    struct quorate *node = CONTAINER_OF(visit, struct quorate, stop);
+    if (node->http != NULL) {
+        http_server_close(node->http, HTTP_GRACE_MS, on_http_closed);
+    } else {
+        replica_stop(node->replica, on_replica_stopped);
+    }
+}
+
+static void run_loop(void *arg)
+{
+    struct quorate *node = node_of(arg);
+    uv_run(&node->loop, UV_RUN_DEFAULT);
+}
+
+static int make_parts(struct quorate *node, struct error *e)
+{
+    struct env_uv_config config = {
+        .loop = &node->loop,
+        .readers = (unsigned)options_number(&node->options, OPTION_readers),
+        .no_io_uring = options_number(&node->options, OPTION_io_uring) == 0,
+    };
+    int rv = env_uv_new(&config, &node->env, e);
+
+    if (rv == 0) {
+        rv = open_replica(node, e);
+    }
+    if (rv == 0) {
+        struct api_config api = {
+            .replica = node->replica,
+            .env = env_uv_env(node->env),
+            .metrics = &node->metrics,
+            .request_timeout_ms = node_request_timeout_ms(node),
+            .ctx = node,
+        };
+        rv = api_new(&api, &node->api, e);
+    }
+    if (rv == 0) {
+        rv = replica_start(node->replica, e);
+    }
+    if (rv == 0) {
+        replica_metrics(node->replica, &node->metrics);
+    }
+    if (rv == 0 && options_text(&node->options, OPTION_http)[0] != 0) {
+        rv = open_http(node, e);
+    }
+    return rv;
+}
+
+static void node_free(struct quorate *node)
+{
+    door_destroy(&node->door);
+    uv_loop_close(&node->loop);
+    explicit_bzero(&node->settings, sizeof node->settings);
+    options_close(&node->options);
+    node->magic = 0;
+    free(node);
+}
+
+/* What was opened before a part failed is closed as at a stop, on this thread. */
+static void undo(struct quorate *node)
+{
+    if (node->env == NULL) {
+        door_close(&node->door);
+    } else if (node->replica == NULL) {
+        env_uv_close(node->env, on_env_closed, node);
+    } else {
+        on_stop(&node->stop);
+    }
+    uv_run(&node->loop, UV_RUN_DEFAULT);
+    node_free(node);
+}
+
+int node_start(const struct options *options, struct quorate **ret_node, struct error *e)
+{
+    struct quorate *node = calloc(1, sizeof *node);
+    int rv;
+
+    if (node == NULL) {
+        return error_set(e, Q_NOMEM, "out of memory for a node");
+    }
+    node->magic = NODE_MAGIC;
+    node->stop.enter = on_stop;
+    metrics_init(&node->metrics);
+    rv = options_copy(options, &node->options, e);
+    if (rv == 0) {
+        rv = settings_make(&node->options, &node->settings, e);
+    }
+    if (rv == 0 && uv_loop_init(&node->loop) != 0) {
+        rv = error_set(e, Q_NOMEM, "the event loop cannot be made");
+    }
+    if (rv != 0) {
+        options_close(&node->options);
+        free(node);
+        return rv;
+    }
+    rv = door_open(&node->door, &node->loop, e);
+    if (rv == 0) {
+        rv = make_parts(node, e);
+    }
+    if (rv == 0 && uv_thread_create(&node->thread, run_loop, node) != 0) {
+        rv = error_set(e, Q_NOMEM, "the loop's thread cannot be started");
+    }
+    if (rv != 0) {
+        undo(node);
+        return rv;
+    }
+    *ret_node = node;
+    return 0;
+}
+
+void node_stop(struct quorate *node)
+{
+    node_visit(node, &node->stop);
+    uv_thread_join(&node->thread);
+    node_free(node);
+}
+
+int node_http_port(const struct quorate *node)
+{
+    return node->http_port;
+}
+
+uint64_t node_request_timeout_ms(const struct quorate *node)
+{
+    return (uint64_t)options_number(&node->options, OPTION_request_timeout);
+}
+
+bool node_visit(struct quorate *node, struct door_visit *visit)
+{
+    return door_push(&node->door, visit);
+}
+
+struct replica *node_replica(struct quorate *node)
+{
+    return node->replica;
+}

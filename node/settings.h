@@ -1,0 +1,21 @@
+/* settings: what the options mean together: the list of members and the secret taken apart, addresses filled
+ * in, and what does not fit together refused. It does not start anything. */
+#ifndef QUORATE_NODE_SETTINGS_H
+#define QUORATE_NODE_SETTINGS_H
+
+#include "cluster/replica.h"
+#include "node/options.h"
+
+struct settings {
+    struct peers_member members[PEERS_MAX];
+    uint8_t secret[PEERS_SECRET_MAX];
+    struct replica_config
+        replica; /* strings borrow from the options and from here; env and callbacks are not set */
+};
+
+/* Errors: Q_INVALID (a required option is missing, a member or address is malformed, heartbeat-interval is
+ * not well below election-timeout, ...), Q_IO and Q_NOT_FOUND (the secret's file), Q_DENIED (others may read
+ * it). */
+int settings_make(const struct options *o, struct settings *ret_settings, struct error *e);
+
+#endif
