@@ -333,7 +333,7 @@ static int on_refused(struct handshake *h, struct cursor in, struct buf *out, st
 int handshake_receive(struct handshake *h, const struct frame *f, struct buf *out, struct error *e)
 {
     struct cursor in = cursor_of(f->body, f->len);
-    int rc;
+    int rc = 0;
 
     assert(h->state == HANDSHAKE_GOING);
     if ((f->flags & FRAME_CONTROL) == 0 || (f->type != h->expected && f->type != HANDSHAKE_REFUSED)) {
@@ -350,7 +350,6 @@ int handshake_receive(struct handshake *h, const struct frame *f, struct buf *ou
             return malformed(h, HANDSHAKE_WELCOME, out, e);
         }
         h->state = HANDSHAKE_DONE;
-        rc = 0;
         break;
     case HANDSHAKE_REFUSED: return on_refused(h, in, out, e);
     case HANDSHAKE_TYPES: assert(false); return (int)Q_INVALID;

@@ -60,7 +60,7 @@ struct peers_config {
      * cause. */
     void (*refused)(void *ctx, const char *who, const struct error *why);
     void *ctx;
-    /* None of them is called inside a function of this header. They may call any of them. */
+    /* None of these is called inside a function of this header. They may send, ask and close. */
 };
 
 /* Listens and starts dialling. Errors: Q_INVALID (secret too short or too long, id not a member, ...), Q_IO
