@@ -80,6 +80,7 @@ static int open_http(struct quorate *node, struct error *e)
         .loop = &node->loop,
         .address = options_text(o, OPTION_http),
         .ctx = node->api,
+        .gate = api_gate,
         .prepare = api_prepare,
         .connections_max = (unsigned)options_number(o, OPTION_connections_max),
         .pipeline_max = HTTP_PIPELINE_MAX,
@@ -177,6 +178,7 @@ static int make_parts(struct quorate *node, struct error *e)
             .env = env_uv_env(node->env),
             .metrics = &node->metrics,
             .request_timeout_ms = node_request_timeout_ms(node),
+            .command_max = (uint64_t)options_number(&node->options, OPTION_request_max),
             .ctx = node,
         };
         rv = api_new(&api, &node->api, e);

@@ -225,6 +225,13 @@ uint64_t log_term(const struct log *l, uint64_t index)
     return log_table_term(&l->table, index);
 }
 
+enum log_entry_type log_type(const struct log *l, uint64_t index)
+{
+    const struct log_slot *slot = log_table_at(&l->table, index);
+    assert(slot != NULL);
+    return slot->type;
+}
+
 uint64_t log_bytes_from(const struct log *l, uint64_t index)
 {
     return log_table_bytes_from(&l->table, index);
