@@ -99,20 +99,14 @@ static void put_real(struct buf *b, double real)
     }
 }
 
-void digest_row_value(struct digest_row *row, const struct digest_column *column, sqlite3_value *value)
+void digest_row_value(struct digest_row *row, sqlite3_value *value)
 {
     struct buf *b = &row->bytes;
     int type = sqlite3_value_type(value);
     const void *bytes;
 
     switch (type) {
-    case SQLITE_INTEGER:
-        if (column->real) {
-            put_real(b, sqlite3_value_double(value));
-        } else {
-            put_number(b, SQLITE_INTEGER, (uint64_t)sqlite3_value_int64(value));
-        }
-        break;
+    case SQLITE_INTEGER: put_number(b, SQLITE_INTEGER, (uint64_t)sqlite3_value_int64(value)); break;
     case SQLITE_FLOAT: put_real(b, sqlite3_value_double(value)); break;
     case SQLITE_TEXT: /* the pointer first: asking for it may convert the value, and so change its length */
         bytes = sqlite3_value_text(value);
@@ -129,20 +123,6 @@ void digest_row_value(struct digest_row *row, const struct digest_column *column
 digest_sum digest_row_end(const struct digest_row *row, const struct digest_table *t)
 {
     return sum_of(XXH3_128bits_withSeed(row->bytes.data, row->bytes.len, t->seed));
-}
-
-/* SQLite's rule (datatype3, section 3.1): the first of these words in the declared type decides. */
-static bool real_affinity(const char *declared)
-{
-    static const char *const before[] = {"INT", "CHAR", "CLOB", "TEXT", "BLOB"};
-
-    for (size_t i = 0; i < sizeof before / sizeof before[0]; i++) {
-        if (strcasestr(declared, before[i]) != NULL) {
-            return false;
-        }
-    }
-    return strcasestr(declared, "REAL") != NULL || strcasestr(declared, "FLOA") != NULL ||
-           strcasestr(declared, "DOUB") != NULL;
 }
 
 static bool is_column(sqlite3_stmt *names, const char *name)
@@ -182,7 +162,6 @@ static int read_columns(struct digest_table *t, sqlite3 *db, sqlite3_stmt *info,
 
     while ((rc = sqlite3_step(info)) == SQLITE_ROW) {
         const char *name = (const char *)sqlite3_column_text(info, 1);
-        const char *declared = (const char *)sqlite3_column_text(info, 2);
         int hidden = sqlite3_column_int(info, 6);
         struct digest_column *grown = realloc(t->column, (size_t)(t->columns + 1) * sizeof *grown);
 
@@ -193,7 +172,6 @@ static int read_columns(struct digest_table *t, sqlite3 *db, sqlite3_stmt *info,
         t->column = grown;
         t->column[t->columns++] = (struct digest_column){
             .stored = hidden != COLUMN_VIRTUAL,
-            .real = declared != NULL && real_affinity(declared),
             .has_default = hidden != COLUMN_STORED && sqlite3_column_type(info, 4) != SQLITE_NULL,
             .key = sqlite3_column_int(info, 5),
         };
@@ -314,7 +292,7 @@ static int hash_row(struct digest_table *t, sqlite3_stmt *statement, struct dige
     digest_row_begin(row, t, sqlite3_column_int64(statement, 0));
     for (int i = 0; i < t->columns; i++) {
         if (t->column[i].stored) {
-            digest_row_value(row, &t->column[i], sqlite3_column_value(statement, value++));
+            digest_row_value(row, sqlite3_column_value(statement, value++));
         }
     }
     rc = buf_check(&row->bytes, "a row to hash", e);
