@@ -1,0 +1,131 @@
+#include "storage/checkpoint.h"
+
+#include <stdlib.h>
+
+#include "base/object.h"
+#include "storage/sql_error.h"
+#include "storage/state.h"
+#include "storage/statement.h"
+
+enum { CHECKPOINT_MAGIC = 0x51434b50 };
+
+struct checkpoint {
+    OBJECT_MAGIC;
+    sqlite3 *db;
+    sqlite3_stmt *index;
+    struct gate *writing;
+};
+
+int checkpoint_new(const struct connection_place *place, struct gate *writing, struct checkpoint **ret_checkpoint,
+                   struct error *e)
+{
+    struct checkpoint *c = calloc(1, sizeof *c);
+
+    if (c == NULL) {
+        return error_set(e, Q_NOMEM, "out of memory");
+    }
+    c->magic = CHECKPOINT_MAGIC;
+    c->writing = writing;
+    if (connection_open(place, CONNECTION_CHECKPOINT, &c->db, e) ||
+        statement_new(c->db, STATE_INDEX_SQL, &c->index, e)) {
+        checkpoint_free(c);
+        return (int)e->code;
+    }
+    *ret_checkpoint = c;
+    return 0;
+}
+
+void checkpoint_free(struct checkpoint *c)
+{
+    if (c != NULL) {
+        sqlite3_finalize(c->index);
+        sqlite3_close(c->db);
+        c->magic = 0;
+        free(c);
+    }
+}
+
+static int read_index(struct checkpoint *c, uint64_t *ret_index, struct error *e)
+{
+    int rc = sqlite3_step(c->index);
+    uint64_t index = rc == SQLITE_ROW ? (uint64_t)sqlite3_column_int64(c->index, 0) : 0;
+
+    statement_end(c->index);
+    if (rc == SQLITE_ROW) {
+        *ret_index = index;
+        return 0;
+    }
+    return rc == SQLITE_DONE ? error_set(e, Q_CORRUPT, "quorate_state has no index")
+                             : sql_error(c->db, rc, "reading the applied index", e);
+}
+
+/* One checkpoint; BUSY is none of its errors: then some pages, or the start of a new WAL, are left to do. */
+static int copy(struct checkpoint *c, int mode, int *ret_pages, int *ret_copied, struct error *e)
+{
+    int rc = sqlite3_wal_checkpoint_v2(c->db, "main", mode, ret_pages, ret_copied);
+
+    return rc == SQLITE_OK || (rc & 0xff) == SQLITE_BUSY ? 0 : sql_error(c->db, rc, "checkpoint", e);
+}
+
+/* Syncs a file that this connection has open: SQLITE_FCNTL_FILE_POINTER the database, _JOURNAL_POINTER the WAL. */
+static int sync_file(struct checkpoint *c, int which, struct error *e)
+{
+    sqlite3_file *file = NULL;
+    int rc = sqlite3_file_control(c->db, "main", which, &file);
+
+    if (rc == SQLITE_OK && file != NULL && file->pMethods != NULL) {
+        rc = file->pMethods->xSync(file, SQLITE_SYNC_NORMAL);
+    }
+    return rc == SQLITE_OK ? 0 : sql_error(NULL, rc, "checkpoint: sync", e);
+}
+
+/* With the writer kept out. */
+static int finish(struct checkpoint *c, uint64_t *ret_index, struct error *e)
+{
+    int pages, copied, patience_ms = CHECKPOINT_PATIENCE_MS;
+
+    if (read_index(c, ret_index, e) || copy(c, SQLITE_CHECKPOINT_PASSIVE, &pages, &copied, e)) {
+        return (int)e->code;
+    }
+    if (pages > CHECKPOINT_LARGE_PAGES) {
+        patience_ms = CHECKPOINT_LARGE_PATIENCE_MS;
+    }
+    sqlite3_busy_timeout(c->db, patience_ms);
+    int rc = copy(c, SQLITE_CHECKPOINT_RESTART, &pages, &copied, e);
+    sqlite3_busy_timeout(c->db, CONNECTION_BUSY_MS);
+    if (rc == 0 && copied < pages) {
+        /* A reader of an old snapshot keeps pages from being copied. The WAL holds them, so that must last. */
+        rc = sync_file(c, SQLITE_FCNTL_JOURNAL_POINTER, e);
+    }
+    return rc;
+}
+
+int checkpoint_run(struct checkpoint *c, uint64_t *ret_index, struct error *e)
+{
+    int pages = 0, copied = 0, left, before = INT32_MAX;
+    uint64_t index;
+
+    for (int i = 0; i < CHECKPOINT_STEPS_MAX; i++) {
+        int last = pages;
+
+        if (copy(c, SQLITE_CHECKPOINT_PASSIVE, &pages, &copied, e)) {
+            return (int)e->code;
+        }
+        left = pages - last;
+        if (left <= CHECKPOINT_REMAINDER_PAGES || left >= before) {
+            break;
+        }
+        before = left;
+    }
+    /* A passive step that was overtaken by the writer has synced no page yet: not to do it while the writer waits. */
+    if (sync_file(c, SQLITE_FCNTL_FILE_POINTER, e)) {
+        return (int)e->code;
+    }
+    gate_alone(c->writing);
+    int rc = finish(c, &index, e);
+    gate_leave(c->writing);
+    if (rc == 0) {
+        *ret_index = index;
+    }
+    return rc;
+}

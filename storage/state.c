@@ -1,0 +1,198 @@
+#include "storage/state.h"
+
+#include <string.h>
+
+#include "storage/build.h"
+#include "storage/sql_error.h"
+#include "storage/statement.h"
+
+enum { BUILD_TEXT_MAX = 16 * 1024 };
+
+static const char schema[] = "BEGIN IMMEDIATE;"
+                             "CREATE TABLE quorate_state (key TEXT PRIMARY KEY, value) WITHOUT ROWID;"
+                             "CREATE TABLE quorate_kv (ns TEXT, key BLOB, version INTEGER NOT NULL,"
+                             " value BLOB NOT NULL, PRIMARY KEY (ns, key)) WITHOUT ROWID;"
+                             "CREATE TABLE quorate_kv_floor (ns TEXT PRIMARY KEY, version INTEGER NOT NULL)"
+                             " WITHOUT ROWID;"
+                             "INSERT INTO quorate_state VALUES"
+                             " ('format', 1), ('index', 0), ('term', 0), ('time_ms', 0), ('digest', NULL),"
+                             " ('sqlite', NULL);"
+                             "COMMIT";
+
+static int count(sqlite3 *db, const char *sql, int64_t *ret_count, struct error *e)
+{
+    sqlite3_stmt *statement;
+
+    if (statement_new(db, sql, &statement, e)) {
+        return (int)e->code;
+    }
+    int rc = sqlite3_step(statement);
+    int64_t n = sqlite3_column_int64(statement, 0);
+    sqlite3_finalize(statement);
+    if (rc != SQLITE_ROW) {
+        return sql_error(db, rc, sql, e);
+    }
+    *ret_count = n;
+    return 0;
+}
+
+static int create(sqlite3 *db, struct error *e)
+{
+    int64_t tables;
+
+    if (count(db, "SELECT count(*) FROM sqlite_schema", &tables, e)) {
+        return (int)e->code;
+    }
+    if (tables > 0) {
+        return error_set(e, Q_MISMATCH, "it has tables, but not those of a store");
+    }
+    if (statement_once(db, schema, e)) {
+        if (sqlite3_get_autocommit(db) == 0) {
+            statement_once(db, "ROLLBACK", NULL);
+        }
+        return (int)e->code;
+    }
+    return 0;
+}
+
+/* What quorate_state says. */
+struct facts {
+    unsigned seen; /* one bit a known key */
+    int64_t format;
+    struct state state;
+    struct buf digest, build;
+};
+
+enum { SEEN_FORMAT = 1, SEEN_INDEX = 2, SEEN_TERM = 4, SEEN_TIME = 8 };
+
+static void read_fact(sqlite3_stmt *row, struct facts *f)
+{
+    const char *key = (const char *)sqlite3_column_text(row, 0);
+    int64_t integer = sqlite3_column_int64(row, 1);
+    const void *bytes = sqlite3_column_blob(row, 1);
+    size_t n = (size_t)sqlite3_column_bytes(row, 1);
+
+    if (key == NULL) {
+        return;
+    }
+    if (strcmp(key, "format") == 0) {
+        f->format = integer;
+        f->seen |= SEEN_FORMAT;
+    } else if (strcmp(key, "index") == 0) {
+        f->state.index = (uint64_t)integer;
+        f->seen |= SEEN_INDEX;
+    } else if (strcmp(key, "term") == 0) {
+        f->state.term = (uint64_t)integer;
+        f->seen |= SEEN_TERM;
+    } else if (strcmp(key, "time_ms") == 0) {
+        f->state.time_ms = (uint64_t)integer;
+        f->seen |= SEEN_TIME;
+    } else if (strcmp(key, "digest") == 0) {
+        buf_put_bytes(&f->digest, bytes, n);
+    } else if (strcmp(key, "sqlite") == 0) {
+        buf_put_bytes(&f->build, bytes, n);
+    }
+}
+
+static int read_facts(sqlite3 *db, struct facts *f, struct error *e)
+{
+    sqlite3_stmt *rows;
+    int rc;
+
+    if (statement_new(db, "SELECT key, value FROM quorate_state", &rows, e)) {
+        return (int)e->code;
+    }
+    while ((rc = sqlite3_step(rows)) == SQLITE_ROW) {
+        read_fact(rows, f);
+    }
+    sqlite3_finalize(rows);
+    if (rc != SQLITE_DONE) {
+        return sql_error(db, rc, "reading quorate_state", e);
+    }
+    if (buf_check(&f->digest, "the saved digest", e) || buf_check(&f->build, "the recorded SQLite", e)) {
+        return (int)e->code;
+    }
+    if ((f->seen & SEEN_FORMAT) && f->format > STATE_FORMAT) {
+        return error_set(e, Q_MISMATCH, "its format is %lld, this version knows up to %d", (long long)f->format,
+                         STATE_FORMAT);
+    }
+    if (f->seen != (SEEN_FORMAT | SEEN_INDEX | SEEN_TERM | SEEN_TIME)) {
+        return error_set(e, Q_CORRUPT, "quorate_state is not complete");
+    }
+    return 0;
+}
+
+static int save_fact(sqlite3_stmt *save, const char *key, struct error *e)
+{
+    int rc = sqlite3_bind_text(save, 1, key, -1, SQLITE_STATIC);
+
+    rc = rc == SQLITE_OK ? statement_run(save) : rc;
+    return rc == SQLITE_OK ? 0 : sql_error(sqlite3_db_handle(save), rc, "writing quorate_state", e);
+}
+
+static int check_build(sqlite3 *db, bool adopt, const struct buf *recorded, struct error *e)
+{
+    struct buf mine;
+    sqlite3_stmt *save = NULL;
+
+    buf_init(&mine, BUILD_TEXT_MAX);
+    build_put(&mine);
+    int rc = buf_check(&mine, "the text about SQLite", e);
+    if (rc == 0 && recorded->len > 0 && !adopt) {
+        rc = build_compare(cursor_of(recorded->data, recorded->len), cursor_of(mine.data, mine.len), e);
+        goto out;
+    }
+    rc = rc == 0 ? statement_new(db, STATE_SAVE_SQL, &save, e) : rc;
+    if (rc == 0) {
+        sqlite3_bind_text64(save, 2, (const char *)mine.data, mine.len, SQLITE_STATIC, SQLITE_UTF8);
+        rc = save_fact(save, "sqlite", e);
+    }
+out:
+    sqlite3_finalize(save);
+    buf_close(&mine);
+    return rc;
+}
+
+int state_open(sqlite3 *db, bool adopt, struct state *ret_state, struct buf *ret_digest, struct error *e)
+{
+    struct facts facts = {0};
+    int64_t mine;
+    int rc = count(db, "SELECT count(*) FROM sqlite_schema WHERE name = 'quorate_state'", &mine, e);
+
+    buf_init(&facts.digest, SIZE_MAX);
+    buf_init(&facts.build, BUILD_TEXT_MAX);
+    if (rc == 0 && mine == 0) {
+        rc = create(db, e);
+    }
+    rc = rc == 0 ? read_facts(db, &facts, e) : rc;
+    rc = rc == 0 ? check_build(db, adopt, &facts.build, e) : rc;
+    if (rc == 0) {
+        buf_put_bytes(ret_digest, facts.digest.data, facts.digest.len);
+        rc = buf_check(ret_digest, "the saved digest", e);
+    }
+    if (rc == 0) {
+        *ret_state = facts.state;
+    }
+    buf_close(&facts.digest);
+    buf_close(&facts.build);
+    return rc;
+}
+
+int state_save(sqlite3_stmt *save, const struct state *state, const struct buf *digest, struct error *e)
+{
+    const struct {
+        const char *key;
+        uint64_t value;
+    } numbers[] = {{"index", state->index}, {"term", state->term}, {"time_ms", state->time_ms}};
+
+    for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
+        sqlite3_bind_int64(save, 2, (int64_t)numbers[i].value);
+        if (save_fact(save, numbers[i].key, e)) {
+            return (int)e->code;
+        }
+    }
+    struct cursor bytes = cursor_of(digest->data, digest->len);
+    int rc = statement_bind_blob(save, 2, &bytes);
+    return rc == SQLITE_OK ? save_fact(save, "digest", e)
+                           : sql_error(sqlite3_db_handle(save), rc, "writing quorate_state", e);
+}
