@@ -4,8 +4,15 @@
 #include <string.h>
 
 static const char *const matters[] = {
-    "CASE_SENSITIVE_LIKE", "DEFAULT_FOREIGN_KEYS", "DEFAULT_RECURSIVE_TRIGGERS", "DQS", "ENABLE_", "LIKE_", "MAX_",
-    "OMIT_",               "SOUNDEX",
+    "CASE_SENSITIVE_LIKE",
+    "DEFAULT_FOREIGN_KEYS",
+    "DEFAULT_RECURSIVE_TRIGGERS",
+    "DQS",
+    "ENABLE_",
+    "LIKE_",
+    "MAX_",
+    "OMIT_",
+    "SOUNDEX",
 };
 
 void build_put(struct buf *b)
@@ -61,9 +68,10 @@ int build_compare(struct cursor recorded, struct cursor mine, struct error *e)
     struct cursor adds = missing(mine, recorded);
 
     if (cursor_left(&lacks) > 0) {
-        return error_set(e, Q_MISMATCH,
-                         "the database was written by another SQLite: %.*s, which this one (%s) is or has not",
-                         (int)cursor_left(&lacks), (const char *)lacks.p, sqlite3_libversion());
+        return error_set(
+            e, Q_MISMATCH,
+            "the database was written by another SQLite: %.*s, which this one (%s) is or has not",
+            (int)cursor_left(&lacks), (const char *)lacks.p, sqlite3_libversion());
     }
     if (cursor_left(&adds) > 0) {
         return error_set(e, Q_MISMATCH,

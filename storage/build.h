@@ -1,9 +1,9 @@
-/* build: which SQLite this is, as far as it decides what rows a statement gives. It does not know where the answer is
- * recorded.
+/* build: which SQLite this is, as far as it decides what rows a statement gives. It does not know where the
+ * answer is recorded.
  *
- * Format: words separated by single blanks: the version without its last part ("3.40"), then those compile-time
- * options that add or take away functions, modules and syntax, or set limits, in SQLite's order. Two builds with equal
- * text give equal results; patch releases are trusted to. */
+ * Format: words separated by single blanks: the version without its last part ("3.40"), then those
+ * compile-time options that add or take away functions, modules and syntax, or set limits, in SQLite's order.
+ * Two builds with equal text give equal results; patch releases are trusted to. */
 #ifndef QUORATE_STORAGE_BUILD_H
 #define QUORATE_STORAGE_BUILD_H
 

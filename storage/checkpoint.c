@@ -16,8 +16,8 @@ struct checkpoint {
     struct gate *writing;
 };
 
-int checkpoint_new(const struct connection_place *place, struct gate *writing, struct checkpoint **ret_checkpoint,
-                   struct error *e)
+int checkpoint_new(const struct connection_place *place, struct gate *writing,
+                   struct checkpoint **ret_checkpoint, struct error *e)
 {
     struct checkpoint *c = calloc(1, sizeof *c);
 
@@ -67,7 +67,8 @@ static int copy(struct checkpoint *c, int mode, int *ret_pages, int *ret_copied,
     return rc == SQLITE_OK || (rc & 0xff) == SQLITE_BUSY ? 0 : sql_error(c->db, rc, "checkpoint", e);
 }
 
-/* Syncs a file that this connection has open: SQLITE_FCNTL_FILE_POINTER the database, _JOURNAL_POINTER the WAL. */
+/* Syncs a file that this connection has open: SQLITE_FCNTL_FILE_POINTER the database, _JOURNAL_POINTER the
+ * WAL. */
 static int sync_file(struct checkpoint *c, int which, struct error *e)
 {
     sqlite3_file *file = NULL;
@@ -94,7 +95,8 @@ static int finish(struct checkpoint *c, uint64_t *ret_index, struct error *e)
     int rc = copy(c, SQLITE_CHECKPOINT_RESTART, &pages, &copied, e);
     sqlite3_busy_timeout(c->db, CONNECTION_BUSY_MS);
     if (rc == 0 && copied < pages) {
-        /* A reader of an old snapshot keeps pages from being copied. The WAL holds them, so that must last. */
+        /* A reader of an old snapshot keeps pages from being copied. The WAL holds them, so that must last.
+         */
         rc = sync_file(c, SQLITE_FCNTL_JOURNAL_POINTER, e);
     }
     return rc;
@@ -117,7 +119,8 @@ int checkpoint_run(struct checkpoint *c, uint64_t *ret_index, struct error *e)
         }
         before = left;
     }
-    /* A passive step that was overtaken by the writer has synced no page yet: not to do it while the writer waits. */
+    /* A passive step that was overtaken by the writer has synced no page yet: not to do it while the writer
+     * waits. */
     if (sync_file(c, SQLITE_FCNTL_FILE_POINTER, e)) {
         return (int)e->code;
     }

@@ -1,12 +1,15 @@
-/* checkpoint: copies the WAL back into the database file, on a connection of its own, and says up to which applied
- * index the database is durable. It does not know entries.
+/* checkpoint: copies the WAL back into the database file, on a connection of its own, and says up to which
+ * applied index the database is durable. It does not know entries.
  *
- * With synchronous=NORMAL nothing is durable until a checkpoint: it syncs the WAL, copies its pages into the file and
- * syncs that. Passive steps copy without stopping anyone, and as the writer goes on meanwhile, each leaves a
- * remainder. When the remainder is small, the writer is kept out by a gate for the rest: the last pages, their sync,
- * and the start of a new WAL, which else would grow for ever under a writer that never rests. */
+ * With synchronous=NORMAL nothing is durable until a checkpoint: it syncs the WAL, copies its pages into the
+ * file and syncs that. Passive steps copy without stopping anyone, and as the writer goes on meanwhile, each
+ * leaves a remainder. When the remainder is small, the writer is kept out by a gate for the rest: the last
+ * pages, their sync, and the start of a new WAL, which else would grow for ever under a writer that never
+ * rests. */
 #ifndef QUORATE_STORAGE_CHECKPOINT_H
 #define QUORATE_STORAGE_CHECKPOINT_H
+
+#include <stdint.h>
 
 #include "storage/connection.h"
 #include "storage/gate.h"
@@ -22,8 +25,8 @@ enum {
 };
 
 /* WRITING is kept: who writes shares it while writing. Errors: SQLite's; Q_NOMEM. */
-int checkpoint_new(const struct connection_place *place, struct gate *writing, struct checkpoint **ret_checkpoint,
-                   struct error *e);
+int checkpoint_new(const struct connection_place *place, struct gate *writing,
+                   struct checkpoint **ret_checkpoint, struct error *e);
 /* NULL is fine. */
 void checkpoint_free(struct checkpoint *c);
 

@@ -105,7 +105,8 @@ static int check_namespace(const struct cursor *ns, struct error *e)
     size_t n = cursor_left(ns);
 
     if (n == 0 || n > KV_NAMESPACE_MAX) {
-        return error_set(e, Q_INVALID, "a namespace has 1 to %d bytes, this one has %zu", KV_NAMESPACE_MAX, n);
+        return error_set(e, Q_INVALID, "a namespace has 1 to %d bytes, this one has %zu", KV_NAMESPACE_MAX,
+                         n);
     }
     for (size_t i = 0; i < n; i++) {
         uint8_t byte = ns->p[i];
@@ -123,7 +124,8 @@ static int check_key(const char *what, const struct cursor *key, size_t least, s
     size_t n = cursor_left(key);
 
     if (n < least || n > KV_KEY_MAX) {
-        return error_set(e, Q_INVALID, "a %s has %zu to %d bytes, this one has %zu", what, least, KV_KEY_MAX, n);
+        return error_set(e, Q_INVALID, "a %s has %zu to %d bytes, this one has %zu", what, least, KV_KEY_MAX,
+                         n);
     }
     return 0;
 }

@@ -1,5 +1,6 @@
-/* command: what a client asks of the database, as bytes: one SQL request or one KV operation. It travels in log
- * entries and between nodes. It does not know how it is executed (sql.c, kv.c) nor how commands are batched (batch.h).
+/* command: what a client asks of the database, as bytes: one SQL request or one KV operation. It travels in
+ * log entries and between nodes. It does not know how it is executed (sql.c, kv.c) nor how commands are
+ * batched (batch.h).
  *
  * Format, version 1, little-endian:
  *     u8  version         1; a reader refuses any other with Q_MISMATCH
@@ -80,9 +81,9 @@ struct kv_command {
 struct command {
     enum command_op op;
     unsigned flags;
-    uint32_t statements;      /* SQL: how many; walk them with command_statement() */
-    struct cursor statement;  /* SQL: the first of them */
-    struct kv_command kv;     /* KV ops */
+    uint32_t statements;     /* SQL: how many; walk them with command_statement() */
+    struct cursor statement; /* SQL: the first of them */
+    struct kv_command kv;    /* KV ops */
 };
 
 /* One SQL statement of a command: its text (not terminated) and its parameters. */
@@ -92,13 +93,13 @@ struct command_sql {
     struct cursor parameter; /* the first of them; walk with command_parameter() */
 };
 
-/* Whether the op may run on a reader, without the log. COMMAND_SQL_REQUEST says false: what its statements are is
- * known only to SQLite (see store_is_read_only()). */
+/* Whether the op may run on a reader, without the log. COMMAND_SQL_REQUEST says false: what its statements
+ * are is known only to SQLite (see store_is_read_only()). */
 bool command_reads(enum command_op op);
 
-/* Checks everything that the format says, walking all statements and parameters, so that what follows cannot fail.
- * Errors: Q_MISMATCH unknown version, op or flag; Q_CORRUPT bytes that end early, follow, or break a bound; Q_INVALID
- * a namespace, key or limit out of its bounds (the text names it and the limit). */
+/* Checks everything that the format says, walking all statements and parameters, so that what follows cannot
+ * fail. Errors: Q_MISMATCH unknown version, op or flag; Q_CORRUPT bytes that end early, follow, or break a
+ * bound; Q_INVALID a namespace, key or limit out of its bounds (the text names it and the limit). */
 int command_decode(const void *p, size_t n, struct command *ret_command, struct error *e);
 /* The next statement / parameter; moves the cursor on. Only on what command_decode() accepted. */
 struct command_sql command_statement(struct cursor *statement);

@@ -6,12 +6,13 @@
 #include "storage/sql_error.h"
 #include "storage/statement.h"
 
-/* Page size and encoding count only for a database that is being made. The size of pages must be the same everywhere,
- * as what is shipped between nodes are pages. */
+/* Page size and encoding count only for a database that is being made. The size of pages must be the same
+ * everywhere, as what is shipped between nodes are pages. */
 static const char write_settings[] = "PRAGMA page_size = 4096; PRAGMA encoding = 'UTF-8';"
                                      "PRAGMA cell_size_check = ON; PRAGMA cache_size = -32000;"
                                      "PRAGMA recursive_triggers = OFF";
-static const char read_settings[] = "PRAGMA cell_size_check = ON; PRAGMA cache_size = -8000; PRAGMA query_only = ON";
+static const char read_settings[] =
+    "PRAGMA cell_size_check = ON; PRAGMA cache_size = -8000; PRAGMA query_only = ON";
 
 /* A checkpoint of its own would stop the writer for as long as it lasts. */
 static int use_wal(sqlite3 *db, struct error *e)
@@ -48,7 +49,8 @@ static int lift_memory_limit(sqlite3 *db, struct error *e)
     return rc == SQLITE_OK ? 0 : sql_error(db, rc, "lifting the limit of memory", e);
 }
 
-static int configure(sqlite3 *db, const struct connection_place *place, enum connection_use use, struct error *e)
+static int configure(sqlite3 *db, const struct connection_place *place, enum connection_use use,
+                     struct error *e)
 {
     switch (use) {
     case CONNECTION_WRITE:
@@ -63,7 +65,8 @@ static int configure(sqlite3 *db, const struct connection_place *place, enum con
     return 0;
 }
 
-int connection_open(const struct connection_place *place, enum connection_use use, sqlite3 **ret_db, struct error *e)
+int connection_open(const struct connection_place *place, enum connection_use use, sqlite3 **ret_db,
+                    struct error *e)
 {
     int flags = use == CONNECTION_READ ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE;
     sqlite3 *db = NULL;
@@ -71,7 +74,8 @@ int connection_open(const struct connection_place *place, enum connection_use us
     if (use == CONNECTION_WRITE) {
         flags |= SQLITE_OPEN_CREATE;
     }
-    int rc = sqlite3_open_v2(place->name, &db, flags | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, place->vfs);
+    int rc =
+        sqlite3_open_v2(place->name, &db, flags | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, place->vfs);
     if (rc != SQLITE_OK) {
         rc = sql_error(db, rc, place->name, e);
     } else {

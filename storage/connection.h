@@ -1,5 +1,5 @@
-/* connection: opens SQLite connections to one store's database, in a file or in memory, each set up for its use. It
- * does not know what they are used for. */
+/* connection: opens SQLite connections to one store's database, in a file or in memory, each set up for its
+ * use. It does not know what they are used for. */
 #ifndef QUORATE_STORAGE_CONNECTION_H
 #define QUORATE_STORAGE_CONNECTION_H
 
@@ -30,6 +30,7 @@ enum {
 };
 
 /* One thread may use it at a time. sqlite3_close() it. Errors: SQLite's (sql_error.h). */
-int connection_open(const struct connection_place *place, enum connection_use use, sqlite3 **ret_db, struct error *e);
+int connection_open(const struct connection_place *place, enum connection_use use, sqlite3 **ret_db,
+                    struct error *e);
 
 #endif

@@ -1,5 +1,5 @@
-/* gate: lets many through at once, or one alone, who is not kept waiting by those who come after him. It does not know
- * what is behind it. */
+/* gate: lets many through at once, or one alone, who is not kept waiting by those who come after him. It does
+ * not know what is behind it. */
 #ifndef QUORATE_STORAGE_GATE_H
 #define QUORATE_STORAGE_GATE_H
 

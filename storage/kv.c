@@ -16,8 +16,9 @@ static const char floor_of_sql[] = "SELECT version FROM quorate_kv_floor WHERE n
 static const char insert_sql[] = "INSERT INTO quorate_kv (ns, key, version, value) VALUES (?1, ?2, ?3, ?4)";
 static const char update_sql[] = "UPDATE quorate_kv SET version = ?3, value = ?4 WHERE ns = ?1 AND key = ?2";
 static const char remove_sql[] = "DELETE FROM quorate_kv WHERE ns = ?1 AND key = ?2";
-static const char raise_floor_sql[] = "INSERT INTO quorate_kv_floor (ns, version) VALUES (?1, ?2)"
-                                      " ON CONFLICT (ns) DO UPDATE SET version = max(version, excluded.version)";
+static const char raise_floor_sql[] =
+    "INSERT INTO quorate_kv_floor (ns, version) VALUES (?1, ?2)"
+    " ON CONFLICT (ns) DO UPDATE SET version = max(version, excluded.version)";
 
 int kv_init(struct kv *kv, sqlite3 *db, bool writes, struct error *e)
 {
@@ -26,12 +27,11 @@ int kv_init(struct kv *kv, sqlite3 *db, bool writes, struct error *e)
     if (statement_new(db, get_sql, &kv->get, e) || statement_new(db, list_sql, &kv->list, e)) {
         goto failed;
     }
-    if (writes && (statement_new(db, version_of_sql, &kv->version_of, e) ||
-                   statement_new(db, floor_of_sql, &kv->floor_of, e) ||
-                   statement_new(db, insert_sql, &kv->insert, e) ||
-                   statement_new(db, update_sql, &kv->update, e) ||
-                   statement_new(db, remove_sql, &kv->remove, e) ||
-                   statement_new(db, raise_floor_sql, &kv->raise_floor, e))) {
+    if (writes &&
+        (statement_new(db, version_of_sql, &kv->version_of, e) ||
+         statement_new(db, floor_of_sql, &kv->floor_of, e) || statement_new(db, insert_sql, &kv->insert, e) ||
+         statement_new(db, update_sql, &kv->update, e) || statement_new(db, remove_sql, &kv->remove, e) ||
+         statement_new(db, raise_floor_sql, &kv->raise_floor, e))) {
         goto failed;
     }
     return 0;
@@ -185,8 +185,9 @@ static int get_key(struct kv *kv, const struct kv_command *c, struct buf *result
     return rc == SQLITE_OK ? 0 : failed(kv, rc, result, e);
 }
 
-/* Keys that begin with a prefix are those from FROM on and below TO, in memcmp's order. Both have room for a byte more
- * than the longest key, so that there is always a smallest string above a key and one above all keys. */
+/* Keys that begin with a prefix are those from FROM on and below TO, in memcmp's order. Both have room for a
+ * byte more than the longest key, so that there is always a smallest string above a key and one above all
+ * keys. */
 struct range {
     uint8_t from[KV_KEY_MAX + 1], to[KV_KEY_MAX + 1];
     size_t from_len, to_len;

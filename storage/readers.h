@@ -1,8 +1,9 @@
-/* readers: the pool of read-only connections. A command runs on one of them, on one snapshot of the database. They do
- * not know the writer.
+/* readers: the pool of read-only connections. A command runs on one of them, on one snapshot of the database.
+ * They do not know the writer.
  *
- * The snapshot is held by the statement that reads the applied index: it stays open, at its one row, until the command
- * has run, and SQLite's other statements share the snapshot of the first. So the index is that of the answer. */
+ * The snapshot is held by the statement that reads the applied index: it stays open, at its one row, until
+ * the command has run, and SQLite's other statements share the snapshot of the first. So the index is that of
+ * the answer. */
 #ifndef QUORATE_STORAGE_READERS_H
 #define QUORATE_STORAGE_READERS_H
 

@@ -1,5 +1,5 @@
-/* result: what a command answered, as bytes. Every replica makes the same bytes for the same entry, but for the
- * elapsed times, which tell how long this node took. It does not know HTTP or JSON.
+/* result: what a command answered, as bytes. Every replica makes the same bytes for the same entry, but for
+ * the elapsed times, which tell how long this node took. It does not know HTTP or JSON.
  *
  * Format, version 1, little-endian:
  *     u8  version         1; a reader refuses any other with Q_MISMATCH
@@ -49,7 +49,8 @@ void result_put_error(struct buf *b, const struct error *why);
 void result_put_write(struct buf *b, uint64_t elapsed_ns, int64_t last_insert_id, uint64_t rows_affected);
 void result_put_statement_error(struct buf *b, uint64_t elapsed_ns, const char *text);
 void result_put_empty(struct buf *b, uint64_t elapsed_ns);
-/* ROWS has its elapsed time known only at the end: remember where result_put_rows() began and patch it there. */
+/* ROWS has its elapsed time known only at the end: remember where result_put_rows() began and patch it there.
+ */
 size_t result_put_rows(struct buf *b, uint32_t columns);
 void result_set_elapsed(struct buf *b, size_t at, uint64_t elapsed_ns);
 

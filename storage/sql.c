@@ -12,7 +12,7 @@
 
 enum {
     PROGRESS_STEPS = 1000, /* of SQLite's virtual machine between two looks at the clock */
-    FAILED = -1,           /* beside 0 and error codes: the client's statement failed, and why is in run.why */
+    FAILED = -1, /* beside 0 and error codes: the client's statement failed, and why is in run.why */
 };
 
 /* One command that is being run. */
@@ -353,14 +353,15 @@ static int run_item(struct run *run, const struct command_sql *text, uint64_t ti
     return rc == FAILED ? transaction_undo(t, e) : transaction_release(t, e);
 }
 
-static void put_refusal(struct run *run, size_t at, const char *format)
+/* The command fails as a whole. */
+static void put_refusal(struct run *run, size_t at, const char *suffix)
 {
-    struct error why = {.code = Q_SQL};
+    struct error why;
 
+    error_set(&why, Q_SQL, "%s%s", run->why, suffix);
     if (run->result->failed == Q_OK) {
         run->result->len = at;
     }
-    snprintf(why.text, sizeof why.text, format, run->why);
     result_put_error(run->result, &why);
 }
 
@@ -385,7 +386,7 @@ static int run_items(struct run *run, const struct command *command, uint64_t ti
         }
         if (t != NULL && transaction_lost(t)) {
             if (savepoints) {
-                put_refusal(run, at, "%s: this rolled back the whole request");
+                put_refusal(run, at, ": this rolled back the whole request");
             }
             return 0;
         }
@@ -400,7 +401,7 @@ static int run_items(struct run *run, const struct command *command, uint64_t ti
             return rc;
         }
         if (rc == FAILED) {
-            put_refusal(run, at, "%s");
+            put_refusal(run, at, "");
             failed_one = true;
         }
     }

@@ -15,8 +15,8 @@ struct sql_bind {
 
 struct sql_bind sql_bind_of(const struct command_sql *sql);
 
-/* Binds STATEMENT, the next one of the string. The bytes stay borrowed from the command. Returns SQLite's code;
- * SQLITE_RANGE: too few were given, and ret_wanted says how many the statement has. */
+/* Binds STATEMENT, the next one of the string. The bytes stay borrowed from the command. Returns SQLite's
+ * code; SQLITE_RANGE: too few were given, and ret_wanted says how many the statement has. */
 int sql_bind(struct sql_bind *b, sqlite3_stmt *statement, int *ret_wanted);
 
 #endif

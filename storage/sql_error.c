@@ -4,8 +4,8 @@
 
 static enum error_code code_of(int rc)
 {
-    /* FTS5 and R-tree find contradictions that a client put there (an external content table, 'integrity-check'): the
-     * same on every node, and what one node's disk did shows in the digest. */
+    /* FTS5 and R-tree find contradictions that a client put there (an external content table,
+     * 'integrity-check'): the same on every node, and what one node's disk did shows in the digest. */
     if (rc == SQLITE_CORRUPT_VTAB) {
         return Q_SQL;
     }

@@ -113,8 +113,8 @@ static int read_facts(sqlite3 *db, struct facts *f, struct error *e)
         return (int)e->code;
     }
     if ((f->seen & SEEN_FORMAT) && f->format > STATE_FORMAT) {
-        return error_set(e, Q_MISMATCH, "its format is %lld, this version knows up to %d", (long long)f->format,
-                         STATE_FORMAT);
+        return error_set(e, Q_MISMATCH, "its format is %lld, this version knows up to %d",
+                         (long long)f->format, STATE_FORMAT);
     }
     if (f->seen != (SEEN_FORMAT | SEEN_INDEX | SEEN_TERM | SEEN_TIME)) {
         return error_set(e, Q_CORRUPT, "quorate_state is not complete");

@@ -1,5 +1,5 @@
-/* state: the store's own tables, and the few facts about the database that live inside it, so that they are always as
- * old as its content. It does not know entries.
+/* state: the store's own tables, and the few facts about the database that live inside it, so that they are
+ * always as old as its content. It does not know entries.
  *
  * Format, version 1. The schema is made before entry 1 and is the same on every node:
  *     quorate_state (key, value): one row a fact
@@ -24,16 +24,17 @@ struct state {
     uint64_t index, term, time_ms;
 };
 
-/* Makes the tables, in one transaction, if DB is empty; checks format and SQLite otherwise. ADOPT: records this SQLite
- * whatever was recorded. ret_digest gets the saved digest, if any (appended).
- * Errors: Q_MISMATCH a newer format, tables that are not a store's, another SQLite; Q_CORRUPT; SQLite's. */
+/* Makes the tables, in one transaction, if DB is empty; checks format and SQLite otherwise. ADOPT: records
+ * this SQLite whatever was recorded. ret_digest gets the saved digest, if any (appended). Errors: Q_MISMATCH
+ * a newer format, tables that are not a store's, another SQLite; Q_CORRUPT; SQLite's. */
 int state_open(sqlite3 *db, bool adopt, struct state *ret_state, struct buf *ret_digest, struct error *e);
 
 #define STATE_INDEX_SQL "SELECT value FROM quorate_state WHERE key = 'index'"
 /* For state_save(): ?1 the key, ?2 the value. */
 #define STATE_SAVE_SQL "UPDATE quorate_state SET value = ?2 WHERE key = ?1"
 
-/* Writes index, term, time and digest through SAVE, a statement of STATE_SAVE_SQL, in the open transaction. */
+/* Writes index, term, time and digest through SAVE, a statement of STATE_SAVE_SQL, in the open transaction.
+ */
 int state_save(sqlite3_stmt *save, const struct state *state, const struct buf *digest, struct error *e);
 
 #endif

@@ -51,5 +51,6 @@ int statement_bind_blob(sqlite3_stmt *statement, int at, const struct cursor *by
 
 int statement_bind_text(sqlite3_stmt *statement, int at, const struct cursor *bytes)
 {
-    return sqlite3_bind_text64(statement, at, not_null(bytes), cursor_left(bytes), SQLITE_STATIC, SQLITE_UTF8);
+    return sqlite3_bind_text64(statement, at, not_null(bytes), cursor_left(bytes), SQLITE_STATIC,
+                               SQLITE_UTF8);
 }

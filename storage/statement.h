@@ -9,8 +9,8 @@
 
 /* Compiles SQL for DB; sqlite3_finalize() it before DB is closed. Errors: SQLite's (sql_error.h). */
 int statement_new(sqlite3 *db, const char *sql, sqlite3_stmt **ret_statement, struct error *e);
-/* Runs a bound statement to its end, dropping rows, and makes it ready for the next time, without bindings: what was
- * bound may then be freed. Returns SQLite's code, SQLITE_OK on success. */
+/* Runs a bound statement to its end, dropping rows, and makes it ready for the next time, without bindings:
+ * what was bound may then be freed. Returns SQLite's code, SQLITE_OK on success. */
 int statement_run(sqlite3_stmt *statement);
 /* Ends a statement that was stepped by hand, as statement_run() does. */
 void statement_end(sqlite3_stmt *statement);

@@ -2,6 +2,7 @@
 
 #include <assert.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -22,7 +23,7 @@ enum {
 
 struct store {
     OBJECT_MAGIC;
-    char *path, *vfs;   /* NULL as in the configuration */
+    char *path, *vfs;     /* NULL as in the configuration */
     char memory_name[40]; /* of a database in memory */
     struct connection_place place;
     uint64_t result_max;
@@ -79,7 +80,8 @@ static int out_of_memory(struct error *e)
 static int check_config(const struct store_config *config, struct error *e)
 {
     if (config->readers < 1 || config->readers > STORE_READERS_MAX) {
-        return error_set(e, Q_INVALID, "a store has 1 to %d readers, not %u", STORE_READERS_MAX, config->readers);
+        return error_set(e, Q_INVALID, "a store has 1 to %d readers, not %u", STORE_READERS_MAX,
+                         config->readers);
     }
     if (config->result_max < STORE_RESULT_MIN || config->result_max > UINT32_MAX) {
         return error_set(e, Q_INVALID, "the limit of a result is %d to %u bytes, not %llu", STORE_RESULT_MIN,
@@ -132,7 +134,8 @@ static int open_writer(struct store *s, const struct store_config *config, struc
     }
     place.vfs = determinism_vfs(s->determinism);
     if (connection_open(&place, CONNECTION_WRITE, &s->db, e) ||
-        statement_once(s->db, config->foreign_keys ? "PRAGMA foreign_keys = ON" : "PRAGMA foreign_keys = OFF", e) ||
+        statement_once(s->db, config->foreign_keys ? "PRAGMA foreign_keys = ON" : "PRAGMA foreign_keys = OFF",
+                       e) ||
         determinism_attach(s->determinism, s->db, e)) {
         return (int)e->code;
     }
@@ -218,15 +221,15 @@ void store_close(struct store *s)
 
 /* An entry that is being applied. */
 struct entry {
-    struct batch batch;   /* commands 0: an entry that carries none */
+    struct batch batch;    /* commands 0: an entry that carries none */
     struct cursor refused; /* what is left of s->refused in this attempt */
     uint64_t time_ms;
     struct buf *results;
 };
 
-/* A command that rolled back the whole transaction is remembered: u32 position, blob result. The entry starts again
- * without it, and it gets this result. So its neighbours are not lost, and every replica does the same. Each attempt
- * finds at most one more, behind all those before it. */
+/* A command that rolled back the whole transaction is remembered: u32 position, blob result. The entry starts
+ * again without it, and it gets this result. So its neighbours are not lost, and every replica does the same.
+ * Each attempt finds at most one more, behind all those before it. */
 static void refuse(struct store *s, uint32_t position)
 {
     buf_put_u32(&s->refused, position);
@@ -299,7 +302,8 @@ static int save_state(struct store *s, const struct state *state, struct error *
 }
 
 /* One attempt at the whole entry. ret_done: it is committed; else the transaction was lost on the way. */
-static int attempt(struct store *s, struct entry *entry, const struct state *state, bool *ret_done, struct error *e)
+static int attempt(struct store *s, struct entry *entry, const struct state *state, bool *ret_done,
+                   struct error *e)
 {
     struct cursor commands = entry->batch.command;
 
@@ -371,7 +375,8 @@ int store_apply(struct store *s, uint64_t index, uint64_t term, const void *p, s
             return error_wrap(e, "entry %llu", (unsigned long long)index);
         }
         if (entry.batch.index != index || entry.batch.term != term) {
-            return error_set(e, Q_CORRUPT, "entry %llu of term %llu holds the batch of entry %llu of term %llu",
+            return error_set(e, Q_CORRUPT,
+                             "entry %llu of term %llu holds the batch of entry %llu of term %llu",
                              (unsigned long long)index, (unsigned long long)term,
                              (unsigned long long)entry.batch.index, (unsigned long long)entry.batch.term);
         }

@@ -1,13 +1,14 @@
 /* store: the deterministic state machine: a log entry in, results out, kept in one SQLite database.
  * It does not know sockets, raft, or the wall clock; time and randomness come with each entry.
  *
- * One writer applies entries in index order, each as one transaction in which every command has a savepoint of its
- * own; the applied index and the content digest are in the same transaction. Readers are separate read-only
- * connections. The tables it keeps for itself are named quorate_*: clients may read them but not write them.
+ * One writer applies entries in index order, each as one transaction in which every command has a savepoint
+ * of its own; the applied index and the content digest are in the same transaction. Readers are separate
+ * read-only connections. The tables it keeps for itself are named quorate_*: clients may read them but not
+ * write them.
  *
- * Threads: store_apply() and store_verify() on the apply lane, one at a time; store_read() and store_is_read_only() on
- * any lane where waiting for a free reader does no harm, many at a time; store_checkpoint() on the worker lane; the
- * getters anywhere. */
+ * Threads: store_apply() and store_verify() on the apply lane, one at a time; store_read() and
+ * store_is_read_only() on any lane where waiting for a free reader does no harm, many at a time;
+ * store_checkpoint() on the worker lane; the getters anywhere. */
 #ifndef QUORATE_STORAGE_STORE_H
 #define QUORATE_STORAGE_STORE_H
 
@@ -24,17 +25,18 @@ struct store_config {
     const char *path;    /* of the database file; NULL: in memory only (setting storage=memory, tests) */
     const char *vfs;     /* name of a registered SQLite VFS to build on; NULL for SQLite's default */
     unsigned readers;    /* reader connections, 1 to STORE_READERS_MAX */
-    uint64_t result_max; /* bytes of one result, from STORE_RESULT_MIN; a larger one becomes a Q_TOO_BIG error result */
+    uint64_t result_max; /* bytes of one result, from STORE_RESULT_MIN; a larger one becomes a Q_TOO_BIG error
+                            result */
     bool foreign_keys;   /* enforce them (rqlite's -fk) */
     bool adopt_sqlite;   /* record this SQLite where another is recorded, instead of Q_MISMATCH: an upgrade */
-    uint64_t (*elapsed_ns)(void *ctx); /* a monotonic clock, any thread, for timings and for the timeouts of readers;
-                                          NULL: all timings are 0 and nothing times out */
+    uint64_t (*elapsed_ns)(void *ctx); /* a monotonic clock, any thread, for timings and for the timeouts of
+                                          readers; NULL: all timings are 0 and nothing times out */
     void *ctx;
 };
 
 /* Opens or creates; restores applied index and digest; recovers SQLite's own journal. Blocking.
- * Errors: Q_CORRUPT, Q_MISMATCH (a newer format, a database that is not a store's, or another SQLite than the one that
- * is recorded and matters), Q_INVALID (the configuration), Q_IO, Q_NO_SPACE, Q_NOMEM. */
+ * Errors: Q_CORRUPT, Q_MISMATCH (a newer format, a database that is not a store's, or another SQLite than the
+ * one that is recorded and matters), Q_INVALID (the configuration), Q_IO, Q_NO_SPACE, Q_NOMEM. */
 int store_open(const struct store_config *config, struct store **ret_store, struct error *e);
 /* Nothing may be running. Copies the WAL back, so that the next start finds one file. NULL is fine. */
 void store_close(struct store *s);
@@ -46,35 +48,37 @@ struct store_position {
 };
 void store_position(struct store *s, struct store_position *ret_position);
 
-/* Applies entry INDEX of TERM; INDEX must be the applied index + 1. P and N are its payload: a batch (batch.h), or
- * NULL and 0 for an entry that carries no commands (barrier, configuration). For each command, one blob
- * (buf_put_blob) is appended to RESULTS, in order: its result. What a client did wrong is a result, the same on
- * every replica; an error return means this node's disk, memory or database failed: the caller stops the process, and
- * after a restart the entry is applied again. Q_CORRUPT: the batch contradicts index or term or does not decode;
- * Q_MISMATCH: it, or one of its commands, is of a newer version than this. RESULTS is then as it was. Its maximum must
- * have room for all the results of a batch; to pass it is an error return, not a result. */
+/* Applies entry INDEX of TERM; INDEX must be the applied index + 1. P and N are its payload: a batch
+ * (batch.h), or NULL and 0 for an entry that carries no commands (barrier, configuration). For each command,
+ * one blob (buf_put_blob) is appended to RESULTS, in order: its result. What a client did wrong is a result,
+ * the same on every replica; an error return means this node's disk, memory or database failed: the caller
+ * stops the process, and after a restart the entry is applied again. Q_CORRUPT: the batch contradicts index
+ * or term or does not decode; Q_MISMATCH: it, or one of its commands, is of a newer version than this.
+ * RESULTS is then as it was. Its maximum must have room for all the results of a batch; to pass it is an
+ * error return, not a result. */
 int store_apply(struct store *s, uint64_t index, uint64_t term, const void *p, size_t n, struct buf *results,
                 struct error *e);
 
-/* Runs a command that only reads, on a reader connection that sees at least what is applied now; appends its result
- * (not a blob: just the result). Waits for a free reader. A command that would write gets an error item or result.
- * TIMEOUT_MS stops each statement that runs longer (error item "query timeout"), 0 for none.
+/* Runs a command that only reads, on a reader connection that sees at least what is applied now; appends its
+ * result (not a blob: just the result). Waits for a free reader. A command that would write gets an error
+ * item or result. TIMEOUT_MS stops each statement that runs longer (error item "query timeout"), 0 for none.
  * ret_index: the applied index that the answer reflects. Errors are this node's: disk, memory, database. */
 int store_read(struct store *s, const struct command *command, uint64_t timeout_ms, struct buf *result,
                uint64_t *ret_index, struct error *e);
 
-/* Whether every statement of an SQL command only reads, as SQLite's compiler sees it. A statement that does not
- * compile counts as reading: it will give the same error on a reader. */
+/* Whether every statement of an SQL command only reads, as SQLite's compiler sees it. A statement that does
+ * not compile counts as reading: it will give the same error on a reader. */
 bool store_is_read_only(struct store *s, const struct command *command);
 
-/* Makes the database durable up to some applied index at or above the one at the call, by copying the WAL back in
- * steps that do not block the writer for long; ret_index says which. Unless a reader keeps an old snapshot all the
- * while, the database file alone, without its WAL, then holds that index, and the WAL starts anew. Worker lane.
- * In-memory stores say their applied index without doing anything. Any error: the caller stops the process, because
- * a failed fsync must not be tried again. */
+/* Makes the database durable up to some applied index at or above the one at the call, by copying the WAL
+ * back in steps that do not block the writer for long; ret_index says which. Unless a reader keeps an old
+ * snapshot all the while, the database file alone, without its WAL, then holds that index, and the WAL starts
+ * anew. Worker lane. In-memory stores say their applied index without doing anything. Any error: the caller
+ * stops the process, because a failed fsync must not be tried again. */
 int store_checkpoint(struct store *s, uint64_t *ret_index, struct error *e);
 
-/* Recomputes the digest from a full scan; Q_CORRUPT if it differs from the one that is kept, naming the table. */
+/* Recomputes the digest from a full scan; Q_CORRUPT if it differs from the one that is kept, naming the
+ * table. */
 int store_verify(struct store *s, struct error *e);
 
 #endif

@@ -1,11 +1,11 @@
-/* transaction: the writer's transaction and the savepoints in it, kept in step with the digest. It does not know what
- * is written.
+/* transaction: the writer's transaction and the savepoints in it, kept in step with the digest. It does not
+ * know what is written.
  *
  *     begin ── save ── save ── release / undo ── release / undo ── commit
  *       └───────┴───────┴── abandon, from anywhere
  *
- * A client's statement can end the whole transaction behind our back: ON CONFLICT ROLLBACK, RAISE(ROLLBACK), or a
- * statement that was stopped halfway. It is then lost: only abandon is left. */
+ * A client's statement can end the whole transaction behind our back: ON CONFLICT ROLLBACK, RAISE(ROLLBACK),
+ * or a statement that was stopped halfway. It is then lost: only abandon is left. */
 #ifndef QUORATE_STORAGE_TRANSACTION_H
 #define QUORATE_STORAGE_TRANSACTION_H
 
@@ -18,7 +18,8 @@ struct transaction {
     sqlite3 *db;
     struct digest *digest;
     sqlite3_stmt *begin, *commit, *rollback;
-    sqlite3_stmt *save[TRANSACTION_SAVEPOINTS], *release[TRANSACTION_SAVEPOINTS], *undo[TRANSACTION_SAVEPOINTS];
+    sqlite3_stmt *save[TRANSACTION_SAVEPOINTS], *release[TRANSACTION_SAVEPOINTS],
+        *undo[TRANSACTION_SAVEPOINTS];
     unsigned depth; /* 0 none, 1 begun, 2 and more: savepoints */
 };
 

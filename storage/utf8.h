@@ -1,5 +1,5 @@
-/* utf8: whether bytes are well-formed UTF-8 (Unicode 15, table 3-7: no overlong forms, no surrogates, nothing above
- * U+10FFFF). It does not know what the text says. */
+/* utf8: whether bytes are well-formed UTF-8 (Unicode 15, table 3-7: no overlong forms, no surrogates, nothing
+ * above U+10FFFF). It does not know what the text says. */
 #ifndef QUORATE_STORAGE_UTF8_H
 #define QUORATE_STORAGE_UTF8_H
 
