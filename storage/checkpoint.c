@@ -105,7 +105,7 @@ static int finish(struct checkpoint *c, uint64_t *ret_index, struct error *e)
 int checkpoint_run(struct checkpoint *c, uint64_t *ret_index, struct error *e)
 {
     int pages = 0, copied = 0, left, before = INT32_MAX;
-    uint64_t index;
+    uint64_t index = 0;
 
     for (int i = 0; i < CHECKPOINT_STEPS_MAX; i++) {
         int last = pages;

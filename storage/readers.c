@@ -136,7 +136,7 @@ int readers_run(struct readers *r, const struct command *command, uint64_t timeo
                 uint64_t *ret_index, struct error *e)
 {
     struct buf answer;
-    uint64_t index;
+    uint64_t index = 0;
 
     buf_init(&answer, r->result_max);
     struct reader *reader = take(r);

@@ -376,7 +376,7 @@ static int run_items(struct run *run, const struct command *command, uint64_t ti
 
     for (uint32_t i = 0; i < command->statements && run->result->failed == Q_OK; i++) {
         struct command_sql text = command_statement(&statement);
-        bool item_failed;
+        bool item_failed = false;
 
         if (cursor_left(&text.sql) == 0) {
             continue;

@@ -176,7 +176,7 @@ static int open_others(struct store *s, const struct store_config *config, struc
 int store_open(const struct store_config *config, struct store **ret_store, struct error *e)
 {
     struct error mine;
-    struct store *s;
+    struct store *s = NULL;
 
     e = e != NULL ? e : &mine;
     if (check_config(config, e) || make(config, &s, e)) {

@@ -2,6 +2,7 @@ quorate_test(storage_digest_test LABEL unit SOURCES storage/digest_test.c LINKS 
 quorate_test(storage_digest_random_test LABEL unit SOURCES storage/digest_random_test.c LINKS quorate_storage)
 quorate_test(storage_determinism_test LABEL unit SOURCES storage/determinism_test.c LINKS quorate_storage Threads::Threads m)
 add_library(storage_kit STATIC storage/kit.c)
+add_library(storage_kit STATIC storage/faulty_vfs.c storage/kit.c)
 target_include_directories(storage_kit PUBLIC ${CMAKE_SOURCE_DIR})
 target_compile_definitions(storage_kit PRIVATE _GNU_SOURCE)
 target_link_libraries(storage_kit PUBLIC quorate_storage PkgConfig::CMOCKA PRIVATE quorate_warnings)

@@ -244,7 +244,8 @@ static void a_list_has_a_limit_within_bounds(void **state)
     const struct {
         uint32_t limit;
         int rc;
-    } cases[] = {{0, Q_INVALID}, {1, 0}, {KV_LIST_MAX, 0}, {KV_LIST_MAX + 1, Q_INVALID}, {UINT32_MAX, Q_INVALID}};
+    } cases[] = {
+        {0, Q_INVALID}, {1, 0}, {KV_LIST_MAX, 0}, {KV_LIST_MAX + 1, Q_INVALID}, {UINT32_MAX, Q_INVALID}};
     struct buf b;
     struct command command;
     struct error e;

@@ -1,0 +1,70 @@
+#include "tests/unit/storage/faulty_vfs.h"
+
+#include <sqlite3.h>
+#include <stdatomic.h>
+#include <stddef.h>
+
+/* Files are those of the VFS below; only two of their methods are replaced, which databases and WALs have in
+ * common. */
+static sqlite3_vfs vfs, *under;
+static sqlite3_io_methods database_methods, wal_methods;
+static int (*original_write)(sqlite3_file *, const void *, int, sqlite3_int64);
+static int (*original_sync)(sqlite3_file *, int);
+static atomic_int write_rc, sync_rc;
+
+static int faulty_write(sqlite3_file *f, const void *p, int n, sqlite3_int64 offset)
+{
+    int rc = write_rc;
+
+    return rc != SQLITE_OK ? rc : original_write(f, p, n, offset);
+}
+
+static int faulty_sync(sqlite3_file *f, int flags)
+{
+    int rc = sync_rc;
+
+    return rc != SQLITE_OK ? rc : original_sync(f, flags);
+}
+
+static int faulty_open(sqlite3_vfs *v, const char *name, sqlite3_file *f, int flags, int *ret_flags)
+{
+    int rc = under->xOpen(under, name, f, flags, ret_flags);
+
+    (void)v;
+    if (rc == SQLITE_OK && (flags & (SQLITE_OPEN_MAIN_DB | SQLITE_OPEN_WAL))) {
+        sqlite3_io_methods *mine = (flags & SQLITE_OPEN_WAL) ? &wal_methods : &database_methods;
+
+        original_write = f->pMethods->xWrite;
+        original_sync = f->pMethods->xSync;
+        *mine = *f->pMethods;
+        mine->xWrite = faulty_write;
+        mine->xSync = faulty_sync;
+        f->pMethods = mine;
+    }
+    return rc;
+}
+
+void faulty_vfs_register(void)
+{
+    under = sqlite3_vfs_find(NULL);
+    vfs = *under;
+    vfs.pNext = NULL;
+    vfs.zName = FAULTY_VFS;
+    vfs.xOpen = faulty_open;
+    sqlite3_vfs_register(&vfs, 0);
+}
+
+void faulty_vfs_unregister(void)
+{
+    sqlite3_vfs_unregister(&vfs);
+}
+
+void faulty_vfs_fail_writes(int rc)
+{
+    write_rc = rc;
+}
+
+void faulty_vfs_fail_syncs(int rc)
+{
+    sync_rc = rc;
+}
