@@ -10,3 +10,8 @@ quorate_test(storage_store_test LABEL unit SOURCES storage/store_test.c LINKS st
 quorate_test(storage_command_test LABEL unit SOURCES storage/command_test.c LINKS quorate_storage)
 quorate_test(storage_batch_test LABEL unit SOURCES storage/batch_test.c LINKS quorate_storage)
 quorate_test(storage_result_test LABEL unit SOURCES storage/result_test.c LINKS quorate_storage)
+quorate_test(storage_sql_test LABEL unit SOURCES storage/sql_test.c LINKS storage_kit)
+quorate_test(storage_kv_test LABEL unit SOURCES storage/kv_test.c LINKS storage_kit)
+quorate_test(storage_readers_test LABEL unit SOURCES storage/readers_test.c LINKS storage_kit)
+quorate_test(storage_checkpoint_test LABEL unit SOURCES storage/checkpoint_test.c LINKS storage_kit)
+quorate_test(storage_build_test LABEL unit SOURCES storage/build_test.c LINKS quorate_storage)
