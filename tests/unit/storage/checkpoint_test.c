@@ -148,6 +148,16 @@ static void *write_on(void *arg)
     return NULL;
 }
 
+static void wait_for_entries(struct kit *k, uint64_t n)
+{
+    struct store_position position;
+
+    kit_position(k, &position);
+    for (uint64_t last = position.index + n; position.index < last; kit_position(k, &position)) {
+        sched_yield();
+    }
+}
+
 static void checkpoints_keep_up_with_a_writer_that_never_rests(void **state)
 {
     (void)state;
@@ -159,16 +169,15 @@ static void checkpoints_keep_up_with_a_writer_that_never_rests(void **state)
     put_some(&k, 1);
     assert_int_equal(pthread_create(&thread, NULL, write_on, &writer), 0);
 
-    for (unsigned i = 0; i < 20; i++) {
+    for (unsigned i = 0; i < 12; i++) {
         struct store_position before;
 
         kit_position(&k, &before);
         uint64_t index = checkpoint(&k);
         kit_position(&k, &position);
         assert_true(index >= before.index && index <= position.index);
-        while (position.index < index + 20) {
-            kit_position(&k, &position);
-        }
+        assert_int_equal(index_on_disk(&k, false), index);
+        wait_for_entries(&k, 20);
     }
 
     writer.stop = true;
@@ -178,6 +187,63 @@ static void checkpoints_keep_up_with_a_writer_that_never_rests(void **state)
     assert_true((uint64_t)wal_bytes(&k) < position.index * 4096 * 5);
     assert_int_equal(checkpoint(&k), position.index);
     assert_int_equal(index_on_disk(&k, false), position.index);
+    kit_close(&k);
+}
+
+/* Readers of which there is always one in the middle of its query. */
+static void *read_on(void *arg)
+{
+    struct writer *w = arg;
+    struct command command;
+    struct buf b, result;
+    struct error e;
+    uint64_t index;
+    static const char sql[] =
+        "WITH RECURSIVE c (x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c WHERE x < 1000)"
+        " SELECT count(*) FROM c";
+
+    buf_init(&b, SIZE_MAX);
+    buf_init(&result, SIZE_MAX);
+    command_put_sql(&b, COMMAND_SQL_QUERY, 0, 1);
+    command_put_statement(&b, sql, strlen(sql), 0);
+    int rc = command_decode(b.data, b.len, &command, &e);
+    while (rc == 0 && !w->stop) {
+        rc = store_read(w->k->s, &command, 0, &result, &index, &e);
+        buf_clear(&result);
+    }
+    buf_close(&b);
+    buf_close(&result);
+    return NULL;
+}
+
+static void checkpoints_start_the_wal_anew_under_readers_that_never_rest(void **state)
+{
+    (void)state;
+    struct kit k;
+    struct writer others = {.k = &k};
+    struct store_position position;
+    pthread_t threads[5];
+    kit_open_file(&k);
+    k.config.readers = 4;
+    kit_reopen(&k);
+    put_some(&k, 1);
+    for (size_t i = 0; i < 5; i++) {
+        assert_int_equal(pthread_create(&threads[i], NULL, i == 0 ? write_on : read_on, &others), 0);
+    }
+
+    off_t largest = 0;
+    for (unsigned i = 0; i < 12; i++) {
+        wait_for_entries(&k, 20);
+        checkpoint(&k);
+        largest = wal_bytes(&k) > largest ? wal_bytes(&k) : largest;
+    }
+
+    others.stop = true;
+    for (size_t i = 0; i < 5; i++) {
+        pthread_join(threads[i], NULL);
+    }
+    kit_position(&k, &position);
+    assert_true((uint64_t)largest < position.index * 4096 * 4);
     kit_close(&k);
 }
 
@@ -292,6 +358,7 @@ int main(void)
         cmocka_unit_test(nothing_is_copied_without_a_checkpoint),
         cmocka_unit_test(the_wal_starts_anew_after_a_checkpoint),
         cmocka_unit_test(checkpoints_keep_up_with_a_writer_that_never_rests),
+        cmocka_unit_test(checkpoints_start_the_wal_anew_under_readers_that_never_rest),
         cmocka_unit_test(a_reader_of_an_old_snapshot_does_not_hinder_durability),
         cmocka_unit_test(a_sync_that_fails_is_an_error),
         cmocka_unit_test(a_full_disk_is_an_error),

@@ -49,11 +49,17 @@ static void a_timeout_does_not_outlive_its_statement(void **state)
     uint64_t clock = 0, index;
     struct kit k;
     struct buf b;
+    char key[20];
     kit_open_memory(&k);
     k.config.elapsed_ns = ticks;
     k.config.ctx = &clock;
     k.config.readers = 1;
     kit_reopen(&k);
+    for (unsigned i = 0; i < 500; i++) {
+        snprintf(key, sizeof key, "%03u", i);
+        kit_add_put(&k, "ns", key, "x", KV_ALWAYS, 0);
+    }
+    kit_apply(&k);
     buf_init(&b, SIZE_MAX);
     put_query(&b, 0, endless, NULL);
     kit_read(&k, &b, 50, &index);
@@ -63,6 +69,12 @@ static void a_timeout_does_not_outlive_its_statement(void **state)
               " SELECT count(*) AS n FROM c",
               NULL);
     assert_string_equal(kit_read(&k, &b, 0, &index), "rows n | 100000");
+    put_query(&b, 0, "SELECT 1 AS n", NULL);
+    kit_read(&k, &b, 50, &index);
+    clock += 1000000000;
+    buf_clear(&b);
+    command_put_kv_list(&b, kit_cursor("ns"), kit_cursor(""), NULL, 1000, false);
+    assert_int_equal(strncmp(kit_read(&k, &b, 0, &index), "list 000 v1, 001 v1", 19), 0);
     buf_close(&b);
     kit_close(&k);
 }
