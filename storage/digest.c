@@ -316,9 +316,8 @@ void digest_save(const struct digest *d, struct buf *out)
 
 int digest_savepoint(struct digest *d, struct error *e)
 {
-    int rc = digest_rows_settle(&d->rows, e);
-
-    return rc == Q_OK ? digest_tables_savepoint(&d->tables, e) : rc;
+    assert(d->rows.pending == NULL); /* the statement before was followed, or rolled back */
+    return digest_tables_savepoint(&d->tables, e);
 }
 
 void digest_release(struct digest *d)
@@ -358,7 +357,6 @@ int digest_follow(struct digest *d, struct error *e)
         return error_set(e, d->failed.code, "%s", d->failed.text);
     }
     if (d->refused) {
-        d->refused = false;
         return error_set(e, Q_INVALID,
                          "the rowid 9223372036854775807 is not allowed: after it SQLite chooses rowids "
                          "at random");

@@ -51,11 +51,8 @@ static int hash_shown(struct digest_rows *r, const struct digest_table *t, preup
         if (rc != SQLITE_OK) {
             return sql_error(NULL, rc, "preupdate hook", e);
         }
-        digest_row_value(&r->row, column, value);
-        if (t->rowid != NULL ||
-            column->key == 0) { /* the key's columns are stored first where there is no rowid */
-            ambiguous = sqlite3_value_type(value) == SQLITE_NULL && (ambiguous || column->has_default);
-        }
+        digest_row_value(&r->row, value);
+        ambiguous = sqlite3_value_type(value) == SQLITE_NULL && (ambiguous || column->has_default);
     }
     rc = buf_check(&r->row.bytes, "a row to hash", e);
     if (rc == Q_OK) {

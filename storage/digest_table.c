@@ -46,21 +46,43 @@ void digest_row_begin(struct digest_row *row, const struct digest_table *t, sqli
     buf_put_u64(&row->bytes, t->rowid != NULL ? (uint64_t)rowid : 0);
 }
 
-static void put_bytes(struct buf *b, int type, const void *p, size_t n)
+/* One reservation a value: this runs for every value that is written. */
+static void put_number(struct buf *b, int type, uint64_t number)
 {
-    if (p == NULL && n > 0) {
+    uint8_t *p = buf_reserve(b, 1 + sizeof number);
+
+    if (p != NULL) {
+        p[0] = (uint8_t)type;
+        put_le64(p + 1, number);
+        b->len += 1 + sizeof number;
+    }
+}
+
+static void put_bytes(struct buf *b, int type, const void *bytes, size_t n)
+{
+    XXH128_hash_t h;
+    uint8_t *p;
+
+    if (bytes == NULL && n > 0) {
         b->failed = Q_NOMEM; /* SQLite could not convert or expand it */
         return;
     }
-    if (n <= LONG_VALUE) {
-        buf_put_u8(b, (uint8_t)type);
-        buf_put_blob(b, p, n);
-    } else {
-        XXH128_hash_t h = XXH3_128bits(p, n);
+    if (n > LONG_VALUE) {
+        h = XXH3_128bits(bytes, n);
         buf_put_u8(b, (uint8_t)(type | LONG_VALUE_BIT));
         buf_put_u32(b, (uint32_t)n);
         buf_put_u64(b, h.low64);
         buf_put_u64(b, h.high64);
+        return;
+    }
+    p = buf_reserve(b, 1 + sizeof(uint32_t) + n);
+    if (p != NULL) {
+        p[0] = (uint8_t)type;
+        put_le32(p + 1, (uint32_t)n);
+        if (n > 0) {
+            memcpy(p + 1 + sizeof(uint32_t), bytes, n);
+        }
+        b->len += 1 + sizeof(uint32_t) + n;
     }
 }
 
@@ -70,40 +92,30 @@ static void put_real(struct buf *b, double real)
 
     /* 2^63 itself does not fit in an int64. */
     if (real >= -0x1p63 && real < 0x1p63 && (double)(int64_t)real == real && !(real == 0 && signbit(real))) {
-        buf_put_u8(b, SQLITE_INTEGER);
-        buf_put_u64(b, (uint64_t)(int64_t)real);
-        return;
+        put_number(b, SQLITE_INTEGER, (uint64_t)(int64_t)real);
+    } else {
+        memcpy(&bits, &real, sizeof bits);
+        put_number(b, SQLITE_FLOAT, bits);
     }
-    memcpy(&bits, &real, sizeof bits);
-    buf_put_u8(b, SQLITE_FLOAT);
-    buf_put_u64(b, bits);
 }
 
-void digest_row_value(struct digest_row *row, const struct digest_column *column, sqlite3_value *value)
+void digest_row_value(struct digest_row *row, sqlite3_value *value)
 {
     struct buf *b = &row->bytes;
     int type = sqlite3_value_type(value);
+    const void *bytes;
 
     switch (type) {
-    case SQLITE_INTEGER:
-        if (column->real) {
-            put_real(b, sqlite3_value_double(value));
-        } else {
-            buf_put_u8(b, SQLITE_INTEGER);
-            buf_put_u64(b, (uint64_t)sqlite3_value_int64(value));
-        }
-        break;
+    case SQLITE_INTEGER: put_number(b, SQLITE_INTEGER, (uint64_t)sqlite3_value_int64(value)); break;
     case SQLITE_FLOAT: put_real(b, sqlite3_value_double(value)); break;
-    case SQLITE_TEXT: {
-        const void *p = sqlite3_value_text(value);
-        put_bytes(b, type, p, (size_t)sqlite3_value_bytes(value));
+    case SQLITE_TEXT: /* the pointer first: asking for it may convert the value, and so change its length */
+        bytes = sqlite3_value_text(value);
+        put_bytes(b, type, bytes, (size_t)sqlite3_value_bytes(value));
         break;
-    }
-    case SQLITE_BLOB: {
-        const void *p = sqlite3_value_blob(value);
-        put_bytes(b, type, p, (size_t)sqlite3_value_bytes(value));
+    case SQLITE_BLOB:
+        bytes = sqlite3_value_blob(value);
+        put_bytes(b, type, bytes, (size_t)sqlite3_value_bytes(value));
         break;
-    }
     case SQLITE_NULL: buf_put_u8(b, SQLITE_NULL); break;
     }
 }
@@ -111,20 +123,6 @@ void digest_row_value(struct digest_row *row, const struct digest_column *column
 digest_sum digest_row_end(const struct digest_row *row, const struct digest_table *t)
 {
     return sum_of(XXH3_128bits_withSeed(row->bytes.data, row->bytes.len, t->seed));
-}
-
-/* SQLite's rule (datatype3, section 3.1): the first of these words in the declared type decides. */
-static bool real_affinity(const char *declared)
-{
-    static const char *const before[] = {"INT", "CHAR", "CLOB", "TEXT", "BLOB"};
-
-    for (size_t i = 0; i < sizeof before / sizeof before[0]; i++) {
-        if (strcasestr(declared, before[i]) != NULL) {
-            return false;
-        }
-    }
-    return strcasestr(declared, "REAL") != NULL || strcasestr(declared, "FLOA") != NULL ||
-           strcasestr(declared, "DOUB") != NULL;
 }
 
 static bool is_column(sqlite3_stmt *names, const char *name)
@@ -164,7 +162,6 @@ static int read_columns(struct digest_table *t, sqlite3 *db, sqlite3_stmt *info,
 
     while ((rc = sqlite3_step(info)) == SQLITE_ROW) {
         const char *name = (const char *)sqlite3_column_text(info, 1);
-        const char *declared = (const char *)sqlite3_column_text(info, 2);
         int hidden = sqlite3_column_int(info, 6);
         struct digest_column *grown = realloc(t->column, (size_t)(t->columns + 1) * sizeof *grown);
 
@@ -175,7 +172,6 @@ static int read_columns(struct digest_table *t, sqlite3 *db, sqlite3_stmt *info,
         t->column = grown;
         t->column[t->columns++] = (struct digest_column){
             .stored = hidden != COLUMN_VIRTUAL,
-            .real = declared != NULL && real_affinity(declared),
             .has_default = hidden != COLUMN_STORED && sqlite3_column_type(info, 4) != SQLITE_NULL,
             .key = sqlite3_column_int(info, 5),
         };
@@ -296,7 +292,7 @@ static int hash_row(struct digest_table *t, sqlite3_stmt *statement, struct dige
     digest_row_begin(row, t, sqlite3_column_int64(statement, 0));
     for (int i = 0; i < t->columns; i++) {
         if (t->column[i].stored) {
-            digest_row_value(row, &t->column[i], sqlite3_column_value(statement, value++));
+            digest_row_value(row, sqlite3_column_value(statement, value++));
         }
     }
     rc = buf_check(&row->bytes, "a row to hash", e);

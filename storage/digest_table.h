@@ -20,7 +20,6 @@ typedef unsigned __int128 digest_sum;
 
 struct digest_column {
     bool stored;      /* not a virtual generated column */
-    bool real;        /* REAL affinity: an integer in it reads back as a real */
     bool has_default; /* a row from before ALTER TABLE ADD COLUMN may lack it */
     int key;          /* place in the primary key, from 1; 0 if not in it */
 };
@@ -79,7 +78,7 @@ int digest_table_by_key(struct digest_table *t, sqlite3 *db, sqlite3_stmt **ret_
 /* A row, value by value: begin, each stored column in order, end. Failures are those of row->bytes
  * (buf_check). */
 void digest_row_begin(struct digest_row *row, const struct digest_table *t, sqlite3_int64 rowid);
-void digest_row_value(struct digest_row *row, const struct digest_column *column, sqlite3_value *value);
+void digest_row_value(struct digest_row *row, sqlite3_value *value);
 digest_sum digest_row_end(const struct digest_row *row, const struct digest_table *t);
 
 #endif

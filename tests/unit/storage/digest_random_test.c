@@ -5,7 +5,7 @@
 #include "storage/digest.h"
 #include "tests/unit/storage/hashed.h"
 
-enum { SEEDS = 12, STATEMENTS = 600, CHECK_EVERY = 20 };
+enum { SEEDS = 6, STATEMENTS = 600, CHECK_EVERY = 20 };
 
 static const char *const schema[] = {
     "CREATE TABLE plain(a, b TEXT, c REAL)",

@@ -149,6 +149,14 @@ static void records_copied_short_from_a_twin_are_read_back(void **state)
         "DELETE FROM w");
 }
 
+static void keys_that_differ_only_in_case_are_told_apart(void **state)
+{
+    RUN(state,
+        "CREATE TABLE w(a TEXT COLLATE NOCASE, b, c DEFAULT 5, PRIMARY KEY(a COLLATE BINARY)) WITHOUT ROWID",
+        "INSERT INTO w VALUES('A', 1, NULL), ('a', 2, NULL), ('B', 3, NULL), ('b', 4, NULL)",
+        "DELETE FROM w WHERE b = 2", "UPDATE w SET b = 5 WHERE b = 4", "DELETE FROM w WHERE b = 1");
+}
+
 static void null_and_the_default_are_told_apart(void **state)
 {
     uint8_t null[DIGEST_BYTES], set[DIGEST_BYTES];
@@ -410,6 +418,26 @@ static void nested_savepoints_come_back_to_what_they_were(void **state)
     hashed_check(h, "RELEASE a");
 }
 
+static void a_savepoint_can_be_rolled_back_to_again_and_again(void **state)
+{
+    struct hashed *h = *state;
+    struct error e;
+
+    RUN(state, "CREATE TABLE t(a)", "INSERT INTO t VALUES(1)");
+    sqlite3_exec(h->db, "SAVEPOINT a", NULL, NULL, NULL);
+    assert_int_equal(digest_savepoint(h->digest, &e), Q_OK);
+    for (int i = 0; i < 3; i++) {
+        sqlite3_exec(h->db, "INSERT INTO t VALUES(2)", NULL, NULL, NULL);
+        assert_int_equal(digest_follow(h->digest, &e), Q_OK);
+        hashed_check(h, "INSERT");
+        sqlite3_exec(h->db, "ROLLBACK TO a", NULL, NULL, NULL);
+        digest_rollback(h->digest);
+        hashed_check(h, "ROLLBACK TO a");
+    }
+    sqlite3_exec(h->db, "RELEASE a", NULL, NULL, NULL);
+    digest_release(h->digest);
+}
+
 static void a_schema_version_that_comes_again_after_a_rollback_is_not_mistaken(void **state)
 {
     struct hashed *h = *state;
@@ -549,6 +577,7 @@ int main(void)
         TEST(a_table_dropped_and_made_again_starts_empty),
         TEST(rows_older_than_a_column_are_known_by_its_default),
         TEST(records_copied_short_from_a_twin_are_read_back),
+        TEST(keys_that_differ_only_in_case_are_told_apart),
         TEST(null_and_the_default_are_told_apart),
         TEST(whole_reals_and_integers_do_not_diverge),
         TEST(values_of_other_types_give_other_digests),
@@ -564,6 +593,7 @@ int main(void)
         TEST(a_virtual_column_is_no_content),
         TEST(columns_named_rowid_hide_nothing_from_the_digest),
         TEST(nested_savepoints_come_back_to_what_they_were),
+        TEST(a_savepoint_can_be_rolled_back_to_again_and_again),
         TEST(a_schema_version_that_comes_again_after_a_rollback_is_not_mistaken),
         TEST(the_stores_state_and_statistics_are_no_content),
         TEST(saved_sums_take_the_place_of_a_scan),

@@ -313,6 +313,11 @@ static void a_statement_that_rolls_back_everything_loses_no_neighbour(void **sta
     assert_string_equal(kit_result(&k, 4), "write 2/1");
     assert_string_equal(kit_query(&k, "SELECT id FROM t"), "rows id:INTEGER | 1 | 2");
     assert_string_equal(kit_query(&k, "SELECT key FROM quorate_kv"), "rows key:BLOB | x'6b6579'");
+
+    kit_add_sql(&k, EXECUTE, 0, "INSERT INTO t VALUES (3)", NULL);
+    kit_add_sql(&k, EXECUTE, 0, "INSERT INTO t VALUES (4)", NULL);
+    kit_apply(&k);
+    assert_string_equal(kit_result(&k, 1), "write 4/1");
     assert_int_equal(store_verify(k.s, NULL), 0);
     kit_close(&k);
 }
