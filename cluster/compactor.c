@@ -13,8 +13,7 @@ struct compactor {
     bool busy, failed;
     uint64_t durable;    /* what the database is known to hold durably */
     uint64_t floor;      /* when the checkpoint was started */
-    uint64_t last_bytes; /* log bytes at the last attempt, so that a floor that does not move costs no
-                            checkpoints */
+    uint64_t last_bytes; /* of log at the last attempt: a floor that does not move costs no checkpoints */
     struct error error;
     void (*finished)(void *ctx);
     void *finished_ctx;
@@ -37,7 +36,7 @@ static void compact(struct compactor *c)
         consensus_compact(c->config.consensus, index, &e) == 0) {
         c->config.done(c->config.ctx, index, NULL);
     }
-    c->last_bytes = consensus_bytes_since_compaction(c->config.consensus);
+    c->last_bytes = consensus_log_bytes(c->config.consensus);
 }
 
 static void start(struct compactor *c)
@@ -86,10 +85,11 @@ void compactor_free(struct compactor *c)
 
 void compactor_poll(struct compactor *c, uint64_t applied, uint64_t floor)
 {
-    uint64_t bytes = consensus_bytes_since_compaction(c->config.consensus);
+    uint64_t bytes = consensus_log_bytes(c->config.consensus);
     uint64_t more = bytes > c->last_bytes ? bytes - c->last_bytes : 0;
+    bool due = more >= c->config.log_bytes || store_wal_bytes(c->config.store) >= c->config.wal_bytes;
 
-    if (!c->busy && c->finished == NULL && more >= c->config.bytes && applied > 0) {
+    if (!c->busy && c->finished == NULL && due && applied > 0) {
         c->floor = floor;
         start(c);
     }

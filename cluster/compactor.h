@@ -1,6 +1,6 @@
-/* compactor: drops the log that the database has made superfluous: when enough of it has come since the last
- * time, the database is made durable on the worker lane, and entries that it holds and that every member has
- * are let go. Nothing is copied. It does not know snapshots.
+/* compactor: keeps what a start has to read small: the database's WAL and the log. When the WAL has grown, or
+ * the log has since the last time, the database is made durable on the worker lane; then log entries that it
+ * holds and that every member has are let go. Nothing is copied. It does not know snapshots.
  *
  * Threads: loop only; the checkpoint runs on the worker lane. */
 #ifndef QUORATE_CLUSTER_COMPACTOR_H
@@ -15,7 +15,9 @@ struct compactor_config {
     struct env *env;
     struct consensus *consensus;
     struct store *store;
-    uint64_t bytes; /* of log since the last compaction that start one; UINT64_MAX: never */
+    uint64_t
+        log_bytes; /* growth of the segments in use since the last time that starts one; UINT64_MAX: never */
+    uint64_t wal_bytes; /* of WAL that start a checkpoint; UINT64_MAX: never */
     /* After each compaction; FAILED: the disk failed and the process must stop. */
     void (*done)(void *ctx, uint64_t index, const struct error *failed);
     void *ctx;

@@ -8,8 +8,9 @@
 #include "cluster/replica_impl.h"
 
 enum {
-    BACKLOG_MAX = 64,    /* entries committed but not yet applied, beyond which commands wait */
-    ANSWER_EXTRA = 1024, /* of a forwarded answer besides its result */
+    BACKLOG_MAX = 64,             /* entries committed but not yet applied, beyond which commands wait */
+    WAL_BYTES = 16 * 1024 * 1024, /* read again at a start in about 30 ms */
+    ANSWER_EXTRA = 1024,          /* of a forwarded answer besides its result */
 };
 
 static int copy_config(struct replica *r, const struct replica_config *config, struct error *e)
@@ -158,7 +159,8 @@ static int make_parts(struct replica *r, struct error *e)
         .consensus = r->consensus,
         .store = r->store,
         /* A database in memory is rebuilt from the log: nothing of it may go. */
-        .bytes = r->config.in_memory ? UINT64_MAX : r->config.compact_bytes,
+        .log_bytes = r->config.in_memory ? UINT64_MAX : r->config.compact_bytes,
+        .wal_bytes = WAL_BYTES,
         .done = replica_on_compacted,
         .ctx = r,
     };

@@ -99,7 +99,7 @@ static int assign(struct options *o, enum option option, const char *value, enum
     const struct option_row *row = &rows[option];
     int64_t number = 0;
     char *copy;
-    int rv;
+    int rv = 0;
 
     switch (row->kind) {
     case OPTION_TEXT: rv = check_text(row, value, e); break;

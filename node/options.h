@@ -53,7 +53,7 @@ enum option_kind { OPTION_TEXT, OPTION_NUMBER, OPTION_SIZE, OPTION_TIME, OPTION_
     X(segment_bytes, "segment-bytes", OPTION_SIZE, "16M", 65536, INT64_C(1) << 30, "size of a log segment")  \
     X(cache_bytes, "log-cache-bytes", OPTION_SIZE, "32M", 65536, INT64_C(1) << 34,                           \
       "log entries kept in memory")                                                                          \
-    X(compact_bytes, "compact-bytes", OPTION_SIZE, "64M", 65536, INT64_C(1) << 40,                           \
+    X(compact_bytes, "compact-bytes", OPTION_SIZE, "32M", 65536, INT64_C(1) << 40,                           \
       "log that starts a compaction")                                                                        \
     X(io_uring, "io-uring", OPTION_FLAG, "true", 0, 1, "use io_uring for log writes where the kernel has it")
 

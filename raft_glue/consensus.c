@@ -423,9 +423,11 @@ int consensus_entry(struct consensus *c, uint64_t index, struct log_entry *ret_e
     return log_get(c->log, index, ret_entry, e);
 }
 
-uint64_t consensus_bytes_since_compaction(const struct consensus *c)
+uint64_t consensus_log_bytes(const struct consensus *c)
 {
-    return log_bytes_from(c->log, log_first(c->log));
+    struct log_stats stats;
+    log_stats(c->log, &stats);
+    return stats.segments * c->config.segment_bytes;
 }
 
 void consensus_metrics(struct consensus *c, struct metrics *metrics)

@@ -79,8 +79,8 @@ const struct meta_state *consensus_meta(const struct consensus *c);
 /* An entry that the log holds. The bytes are borrowed until the next call. Errors: Q_NOT_FOUND, Q_CORRUPT,
  * Q_IO. */
 int consensus_entry(struct consensus *c, uint64_t index, struct log_entry *ret_entry, struct error *e);
-/* The bytes of entries behind the last compaction. */
-uint64_t consensus_bytes_since_compaction(const struct consensus *c);
+/* Bytes of the segments in use: what a start has to read. */
+uint64_t consensus_log_bytes(const struct consensus *c);
 /* The database is durable at INDEX, an applicable one, and every member has it durable in its log: entries up
  * to it are dropped. Q_BUSY (nothing done): the configuration is newer than INDEX. */
 int consensus_compact(struct consensus *c, uint64_t index, struct error *e);

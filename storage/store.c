@@ -2,6 +2,7 @@
 
 #include <assert.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,6 +19,7 @@
 
 enum {
     STORE_MAGIC = 0x51535452,
+    PAGE_BYTES = 4096,               /* SQLite's own choice for a new database */
     RESULT_KEPT_BYTES = 1024 * 1024, /* memory of one result that is kept for the next */
 };
 
@@ -47,6 +49,7 @@ struct store {
 
     pthread_mutex_t position_lock;
     struct store_position position;
+    _Atomic uint64_t wal_bytes;
 };
 
 static bool in_memory(const struct store *s)
@@ -124,6 +127,20 @@ static int make(const struct store_config *config, struct store **ret_store, str
     return 0;
 }
 
+static int on_commit(void *ctx, sqlite3 *db, const char *schema, int pages)
+{
+    struct store *s = CAST(struct store, ctx, STORE_MAGIC);
+    (void)db;
+    (void)schema;
+    atomic_store(&s->wal_bytes, (uint64_t)pages * PAGE_BYTES);
+    return SQLITE_OK;
+}
+
+uint64_t store_wal_bytes(const struct store *s)
+{
+    return atomic_load(&s->wal_bytes);
+}
+
 /* The hook of the digest comes before the first statement that is kept: SQLite compiles for it. */
 static int open_writer(struct store *s, const struct store_config *config, struct error *e)
 {
@@ -140,6 +157,7 @@ static int open_writer(struct store *s, const struct store_config *config, struc
         return (int)e->code;
     }
     determinism_trust(s->determinism, true);
+    sqlite3_wal_hook(s->db, on_commit, s);
     if (state_open(s->db, config->adopt_sqlite, &s->state, &s->sums, e) ||
         digest_new(s->db, s->sums.len > 0 ? s->sums.data : NULL, s->sums.len, &s->digest, e) ||
         transaction_init(&s->transaction, s->db, s->digest, e) || kv_init(&s->executor.kv, s->db, true, e) ||

@@ -77,6 +77,9 @@ bool store_is_read_only(struct store *s, const struct command *command);
  * stops the process, because a failed fsync must not be tried again. */
 int store_checkpoint(struct store *s, uint64_t *ret_index, struct error *e);
 
+/* Bytes of the WAL that a start would have to read, as of the last commit; 0 in memory. Any lane. */
+uint64_t store_wal_bytes(const struct store *s);
+
 /* Recomputes the digest from a full scan; Q_CORRUPT if it differs from the one that is kept, naming the
  * table. */
 int store_verify(struct store *s, struct error *e);
