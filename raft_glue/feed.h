@@ -54,7 +54,8 @@ void feeds_close(struct feeds *f);
 /* Nothing is owed to anybody: this node does not lead (any more). */
 void feeds_reset(struct feeds *f);
 
-/* Nothing is owed to ID: it gets a snapshot instead. */
+/* Nothing is owed to ID: it gets a snapshot instead, or it rejected what it was sent and the core starts over
+ * from where it thinks fit. */
 void feeds_forget(struct feeds *f, uint64_t id);
 
 /* The core wants this AppendEntries sent (its entries are not filled in). Sends what the window lets through;

@@ -303,6 +303,44 @@ static void a_feed_that_compaction_overtook_ends_in_a_snapshot(void **state)
     close_pair(&leader, &follower);
 }
 
+/* The core jumps to where its snapshot ends, which happens to be where the feed ends, too. */
+static void a_feed_that_still_owes_does_not_hide_the_need_for_a_snapshot(void **state)
+{
+    (void)state;
+    struct server s;
+    server_init(&s, 1);
+    s.config.message_bytes = 1;
+    server_bootstrap(&s, 3);
+    server_start(&s);
+    server_win(&s, 3);
+    for (int i = 0; i < 10; i++) {
+        server_submit(&s, "a");
+    }
+    server_write_all(&s);
+    uint64_t last = memlog_last(&s.log);
+    struct raft_message ack = append_result(2, 2, 0, last);
+    server_hear(&s, &ack);
+    server_timeout(&s);
+    server_hear(&s, &ack);
+    server_timeout(&s);
+    server_hear(&s, &ack);
+    server_compact(&s, last, last - 1);
+    server_forget_sent(&s);
+
+    for (int i = 0; i < 5 && server_sent(&s, RAFT_INSTALL_SNAPSHOT, 3) == 0; i++) {
+        server_timeout(&s);
+        server_hear(&s, &ack);
+        if (server_sent(&s, RAFT_APPEND_ENTRIES, 3) > 0) {
+            uint64_t prev = server_last_sent(&s, RAFT_APPEND_ENTRIES, 3)->append_entries.prev_log_index;
+            struct raft_message reject = append_result(3, 2, prev, 0);
+            server_hear(&s, &reject);
+        }
+    }
+
+    assert_int_equal(server_sent(&s, RAFT_INSTALL_SNAPSHOT, 3), 1);
+    server_close(&s);
+}
+
 static void a_damaged_entry_is_not_sent_and_stops_nobody(void **state)
 {
     (void)state;
@@ -335,6 +373,7 @@ int main(void)
         cmocka_unit_test(a_follower_with_a_full_window_still_gets_heartbeats),
         cmocka_unit_test(a_silent_follower_is_not_flooded),
         cmocka_unit_test(a_feed_that_compaction_overtook_ends_in_a_snapshot),
+        cmocka_unit_test(a_feed_that_still_owes_does_not_hide_the_need_for_a_snapshot),
         cmocka_unit_test(a_damaged_entry_is_not_sent_and_stops_nobody),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
