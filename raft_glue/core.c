@@ -216,10 +216,11 @@ int core_conclude(struct core *c, uint64_t index)
     return rv;
 }
 
-static bool configuration_due(const struct core *c, uint64_t up_to)
+static bool configuration_due(struct core *c)
 {
     uint64_t index = c->raft.configuration_uncommitted_index;
-    return index != 0 && index <= up_to && !install_running(&c->install);
+    return index != 0 && !install_running(&c->install) &&
+           guard_cfgearly(&c->guards, index, c->raft.commit_index, c->durable);
 }
 
 static void tell_applicable(struct core *c)
@@ -246,7 +247,7 @@ int core_settle(struct core *c)
         c->barrier_due = false;
         rv = submit(c, RAFT_BARRIER, NULL, 0);
     }
-    if (rv == 0 && configuration_due(c, guard_cfgearly(&c->guards, c->raft.commit_index, c->durable))) {
+    if (rv == 0 && configuration_due(c)) {
         rv = core_conclude(c, c->raft.configuration_uncommitted_index);
     }
     tell_applicable(c);
