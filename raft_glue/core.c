@@ -94,7 +94,6 @@ static void send_install_snapshot(struct core *c, struct raft_message message)
 {
     struct raft_install_snapshot *is = &message.install_snapshot;
 
-    feeds_forget(&c->feeds, message.server_id);
     is->last_index = c->snapshot.index;
     is->last_term = c->snapshot.term;
     is->conf = c->snapshot.configuration;

@@ -134,7 +134,7 @@ static bool needs_snapshot(struct core *c, const struct raft_install_snapshot *i
 
 int inbox_deliver_snapshot(struct core *c)
 {
-    if (!install_due(&c->install, c->raft.current_term) || c->raft.state == RAFT_LEADER) {
+    if (!install_due(&c->install, c->raft.current_term)) {
         return 0;
     }
     if (!needs_snapshot(c, &c->install.held.install_snapshot)) {

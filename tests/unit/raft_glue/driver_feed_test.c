@@ -219,6 +219,22 @@ static void a_full_window_holds_entries_back_until_an_acknowledgement(void **sta
     server_close(&s);
 }
 
+static void an_acknowledgement_past_the_end_of_the_log_counts_to_its_end(void **state)
+{
+    (void)state;
+    struct server s;
+    open_leader(&s, 1 << 16);
+
+    struct raft_message ack = append_result(2, 2, 0, 1000);
+    server_hear(&s, &ack);
+    server_submit(&s, "a");
+
+    const struct raft_append_entries *ae = &server_last_sent(&s, RAFT_APPEND_ENTRIES, 2)->append_entries;
+    assert_int_equal(ae->prev_log_index, 8);
+    assert_int_equal(ae->n_entries, 1);
+    server_close(&s);
+}
+
 static void a_follower_with_a_full_window_still_gets_heartbeats(void **state)
 {
     (void)state;
@@ -375,6 +391,7 @@ int main(void)
         cmocka_unit_test(a_message_holds_no_more_entries_than_a_reader_takes),
         cmocka_unit_test(an_entry_larger_than_a_message_travels_alone),
         cmocka_unit_test(a_full_window_holds_entries_back_until_an_acknowledgement),
+        cmocka_unit_test(an_acknowledgement_past_the_end_of_the_log_counts_to_its_end),
         cmocka_unit_test(a_follower_with_a_full_window_still_gets_heartbeats),
         cmocka_unit_test(a_silent_follower_is_not_flooded),
         cmocka_unit_test(a_feed_that_compaction_overtook_ends_in_a_snapshot),
