@@ -3,8 +3,8 @@
  * at length. Guards decide and rewrite messages. They do not send, store, or call the core.
  *
  * A guard that is switched off (only tests do that) answers as if it were not there. A guard counts a hit
- * each time it makes a difference. Three of them touch public fields of struct raft, which driver.h allows by
- * insisting on this one version. */
+ * each time it makes a difference. They read public fields of struct raft, and guard_vote_*() write some,
+ * which is fine as long as driver.h insists on this one version. */
 #ifndef QUORATE_RAFT_GLUE_GUARDS_H
 #define QUORATE_RAFT_GLUE_GUARDS_H
 
