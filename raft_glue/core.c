@@ -94,7 +94,6 @@ static void send_install_snapshot(struct core *c, struct raft_message message)
 {
     struct raft_install_snapshot *is = &message.install_snapshot;
 
-    feeds_forget(&c->feeds, message.server_id);
     is->last_index = c->snapshot.index;
     is->last_term = c->snapshot.term;
     is->conf = c->snapshot.configuration;
@@ -216,10 +215,11 @@ int core_conclude(struct core *c, uint64_t index)
     return rv;
 }
 
-static bool configuration_due(const struct core *c, uint64_t up_to)
+static bool configuration_due(struct core *c)
 {
     uint64_t index = c->raft.configuration_uncommitted_index;
-    return index != 0 && index <= up_to && !install_running(&c->install);
+    return index != 0 && !install_running(&c->install) &&
+           guard_cfgearly(&c->guards, index, c->raft.commit_index, c->durable);
 }
 
 static void tell_applicable(struct core *c)
@@ -246,7 +246,7 @@ int core_settle(struct core *c)
         c->barrier_due = false;
         rv = submit(c, RAFT_BARRIER, NULL, 0);
     }
-    if (rv == 0 && configuration_due(c, guard_cfgearly(&c->guards, c->raft.commit_index, c->durable))) {
+    if (rv == 0 && configuration_due(c)) {
         rv = core_conclude(c, c->raft.configuration_uncommitted_index);
     }
     tell_applicable(c);

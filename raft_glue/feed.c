@@ -29,7 +29,6 @@ void feeds_close(struct feeds *f)
 void feeds_reset(struct feeds *f)
 {
     memset(f->feed, 0, sizeof f->feed);
-    f->answering = 0;
 }
 
 static struct feed *feed_find(struct feeds *f, uint64_t id)
@@ -42,8 +41,16 @@ static struct feed *feed_find(struct feeds *f, uint64_t id)
     return NULL;
 }
 
+static void feed_restart(struct feed *feed, uint64_t next)
+{
+    feed->next = next;
+    feed->end = next - 1;
+    feed->in_flight = 0;
+    feed->window = 1;
+}
+
 /* There are as many places as members, so one is free or belongs to a server that was removed. */
-static struct feed *feed_add(struct feeds *f, uint64_t id)
+static struct feed *feed_add(struct feeds *f, uint64_t id, uint64_t next)
 {
     struct feed *feed = feed_find(f, 0);
 
@@ -54,27 +61,13 @@ static struct feed *feed_add(struct feeds *f, uint64_t id)
     }
     assert(feed != NULL);
     *feed = (struct feed){.id = id};
+    feed_restart(feed, next);
     return feed;
-}
-
-static void feed_restart(struct feed *feed, uint64_t next)
-{
-    feed->next = next;
-    feed->end = next - 1;
-    feed->in_flight = 0;
-    feed->window = 1;
 }
 
 static bool feed_owes(const struct feed *feed)
 {
     return feed->next <= feed->end;
-}
-
-/* Whether a message that begins with FIRST goes on where the last one ended, as the core does while it trusts
- * the follower to follow. */
-static bool feed_continues(const struct feeds *f, const struct feed *feed, uint64_t first)
-{
-    return feed->next != 0 && (first == feed->end + 1 || (first <= feed->end && f->answering == feed->id));
 }
 
 static struct raft_message feed_message(const struct feeds *f, const struct feed *feed,
@@ -214,17 +207,13 @@ void feeds_append(struct feeds *f, uint64_t now_ms, uint64_t durable, const stru
 {
     const struct raft_append_entries *ae = &message->append_entries;
     struct feed *feed = feed_find(f, message->server_id);
-    uint64_t end = ae->prev_log_index + ae->n_entries;
 
     if (feed == NULL) {
-        feed = feed_add(f, message->server_id);
-    }
-    if (!feed_continues(f, feed, ae->prev_log_index + 1)) {
+        feed = feed_add(f, message->server_id, ae->prev_log_index + 1);
+    } else if (feed->end != ae->prev_log_index) {
         feed_restart(feed, ae->prev_log_index + 1);
     }
-    if (end > feed->end) {
-        feed->end = end;
-    }
+    feed->end = ae->prev_log_index + ae->n_entries;
     if (feed_send(f, feed, now_ms, durable) > 0) {
         return;
     }
@@ -239,7 +228,6 @@ void feeds_acked(struct feeds *f, uint64_t from, uint64_t index)
     uint64_t last = f->config.io->last(f->config.ctx);
     unsigned done = 0;
 
-    f->answering = from;
     if (index > last) {
         index = last; /* the tail of a longer log from an earlier term */
     }
@@ -263,7 +251,6 @@ void feeds_acked(struct feeds *f, uint64_t from, uint64_t index)
 
 void feeds_continue(struct feeds *f, uint64_t now_ms, uint64_t durable)
 {
-    f->answering = 0;
     for (unsigned i = 0; i < MESSAGE_SERVERS_MAX; i++) {
         if (f->feed[i].id != 0) {
             feed_send(f, &f->feed[i], now_ms, durable);

@@ -45,7 +45,6 @@ struct feeds {
     struct feed feed[MESSAGE_SERVERS_MAX];
     struct raft_entry *entries; /* of the message that is being made */
     struct buf payloads;        /* of all its entries but the last */
-    uint64_t answering;         /* a follower whose success result is being handled, or 0 */
 };
 
 /* Errors: Q_NOMEM. A zeroed struct may be closed. */
@@ -54,17 +53,16 @@ void feeds_close(struct feeds *f);
 /* Nothing is owed to anybody: this node does not lead (any more). */
 void feeds_reset(struct feeds *f);
 
-/* Nothing is owed to ID: it gets a snapshot instead. */
+/* ID rejected what it was sent: nothing is owed, and the core starts over from where it thinks fit. */
 void feeds_forget(struct feeds *f, uint64_t id);
 
 /* The core wants this AppendEntries sent (its entries are not filled in). Sends what the window lets through;
  * an empty message if that is nothing and the follower might think us dead. Entries above DURABLE may go,
  * configurations excepted. */
 void feeds_append(struct feeds *f, uint64_t now_ms, uint64_t durable, const struct raft_message *message);
-/* Follower FROM acknowledged everything up to INDEX. Call before the core hears of it: what the core names
- * while it handles that result repeats what is on its way and is no sign of loss. */
+/* Follower FROM acknowledged everything up to INDEX: makes room for more. */
 void feeds_acked(struct feeds *f, uint64_t from, uint64_t index);
-/* The result has been handled, or more became durable: sends what may go now. */
+/* Something was acknowledged or became durable: sends what may go now. */
 void feeds_continue(struct feeds *f, uint64_t now_ms, uint64_t durable);
 
 #endif

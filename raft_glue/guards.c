@@ -95,10 +95,12 @@ bool guard_dupsnap(struct guards *g, bool installing)
     return acts(g, GUARD_DUPSNAP, installing);
 }
 
-uint64_t guard_cfgearly(struct guards *g, uint64_t commit, uint64_t durable)
+bool guard_cfgearly(struct guards *g, uint64_t index, uint64_t commit, uint64_t durable)
 {
-    uint64_t late = commit < durable ? commit : durable;
-    return acts(g, GUARD_CFGEARLY, commit > durable) ? commit : on(g, GUARD_CFGEARLY) ? commit : late;
+    if (index > commit) {
+        return false;
+    }
+    return index <= durable || acts(g, GUARD_CFGEARLY, true);
 }
 
 bool guard_cfgearly_followed(struct guards *g, uint64_t index, uint64_t prev)

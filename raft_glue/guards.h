@@ -3,8 +3,8 @@
  * at length. Guards decide and rewrite messages. They do not send, store, or call the core.
  *
  * A guard that is switched off (only tests do that) answers as if it were not there. A guard counts a hit
- * each time it makes a difference. Three of them touch public fields of struct raft, which driver.h allows by
- * insisting on this one version. */
+ * each time it makes a difference. They read public fields of struct raft, and guard_vote_*() write some,
+ * which is fine as long as driver.h insists on this one version. */
 #ifndef QUORATE_RAFT_GLUE_GUARDS_H
 #define QUORATE_RAFT_GLUE_GUARDS_H
 
@@ -51,9 +51,9 @@ uint64_t guard_applydur(struct guards *g, uint64_t commit, uint64_t durable);
 /* True: drop InstallSnapshot. The core leaks one that arrives while it installs. */
 bool guard_dupsnap(struct guards *g, bool installing);
 
-/* Up to where configuration entries may be concluded: COMMIT, not only what is durable. A second one that
- * arrives before the first is concluded would hide it for ever. */
-uint64_t guard_cfgearly(struct guards *g, uint64_t commit, uint64_t durable);
+/* True: the configuration entry at INDEX is to be concluded: as soon as it is committed, not only when it is
+ * durable here, too. A second one that arrives before the first is concluded would hide it for ever. */
+bool guard_cfgearly(struct guards *g, uint64_t index, uint64_t commit, uint64_t durable);
 /* True: the configuration entry at INDEX is committed, because one of a higher index follows it behind PREV.
  */
 bool guard_cfgearly_followed(struct guards *g, uint64_t index, uint64_t prev);

@@ -28,8 +28,12 @@ static int receive_append_result(struct core *c, struct raft_message *message)
     int rv;
 
     guard_stalerej(&c->guards, &c->raft, message->server_id, result);
-    if (c->raft.state == RAFT_LEADER && result->term == c->raft.current_term && result->rejected == 0) {
-        feeds_acked(&c->feeds, message->server_id, result->last_log_index);
+    if (c->raft.state == RAFT_LEADER && result->term == c->raft.current_term) {
+        if (result->rejected == 0) {
+            feeds_acked(&c->feeds, message->server_id, result->last_log_index);
+        } else {
+            feeds_forget(&c->feeds, message->server_id);
+        }
     }
     rv = receive(c, message);
     feeds_continue(&c->feeds, c->now_ms, c->durable);
@@ -130,7 +134,7 @@ static bool needs_snapshot(struct core *c, const struct raft_install_snapshot *i
 
 int inbox_deliver_snapshot(struct core *c)
 {
-    if (!install_due(&c->install, c->raft.current_term) || c->raft.state == RAFT_LEADER) {
+    if (!install_due(&c->install, c->raft.current_term)) {
         return 0;
     }
     if (!needs_snapshot(c, &c->install.held.install_snapshot)) {

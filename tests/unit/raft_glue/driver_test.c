@@ -84,6 +84,68 @@ static void entries_of_another_leader_replace_what_was_not_committed(void **stat
     server_close(&s);
 }
 
+static void a_message_in_several_parts_that_does_not_fit_is_rejected_once(void **state)
+{
+    (void)state;
+    struct server s;
+    struct script script;
+    open_follower(&s);
+
+    script_append(&script, 2, 1, 7, 1, 1);
+    script_command(&script, 1, "a");
+    script_configuration(&script, 1, 3, 1);
+    script_command(&script, 1, "b");
+    server_hear(&s, &script.message);
+
+    assert_int_equal(server_sent(&s, RAFT_APPEND_ENTRIES_RESULT, 2), 1);
+    assert_int_equal(server_last_sent(&s, RAFT_APPEND_ENTRIES_RESULT, 2)->append_entries_result.rejected, 7);
+    assert_int_equal(memlog_last(&s.log), 1);
+    script_close(&script);
+    server_close(&s);
+}
+
+static void a_configuration_behind_a_gap_proves_nothing_about_ours(void **state)
+{
+    (void)state;
+    struct server s;
+    struct script ours, other;
+    uint64_t index;
+    open_follower(&s);
+    script_append(&ours, 2, 1, 1, 1, 1);
+    script_configuration(&ours, 1, 3, 1);
+    server_hear(&s, &ours.message);
+
+    script_append(&other, 3, 2, 7, 2, 1);
+    script_configuration(&other, 2, 3, 2);
+    server_hear(&s, &other.message);
+
+    driver_committed_configuration(s.driver, &index);
+    assert_int_equal(index, 1);
+    assert_int_equal(s.configurations, 0);
+    script_close(&ours);
+    script_close(&other);
+    server_close(&s);
+}
+
+static void a_barrier_of_the_core_has_no_payload_in_the_log(void **state)
+{
+    (void)state;
+    struct server s;
+    struct script script;
+    open_follower(&s);
+    script_append(&script, 2, 1, 1, 1, 1);
+    script_command(&script, 1, "not known to be committed");
+    server_hear(&s, &script.message);
+    server_write_all(&s);
+
+    server_win(&s, 3);
+
+    assert_int_equal(memlog_last(&s.log), 3);
+    assert_int_equal(memlog_at(&s.log, 3)->type, LOG_BARRIER);
+    assert_int_equal(memlog_at(&s.log, 3)->len, 0);
+    server_close(&s);
+}
+
 static void role_is_told_when_state_term_or_leader_changes(void **state)
 {
     (void)state;
@@ -356,6 +418,10 @@ static void a_restarted_server_goes_on_where_its_disk_ends(void **state)
     assert_int_equal(driver_vote(s.driver), 1);
     assert_int_equal(driver_commit(s.driver), 7);
     assert_int_equal(driver_applicable(s.driver), 8);
+    struct raft_snapshot_metadata m = s.snapshot;
+    struct error e;
+    m.index = 8; /* in the database, but the core cannot know yet that it is committed */
+    assert_int_equal(driver_compacted(s.driver, s.now_ms, &m, 0, &e), Q_BUSY);
     assert_int_equal(memlog_last(&s.log), 9);
     struct script script;
     script_append(&script, 2, 3, 9, 2, 9);
@@ -429,6 +495,9 @@ int main(void)
         cmocka_unit_test(term_and_vote_are_durable_before_a_vote_leaves),
         cmocka_unit_test(an_acknowledgement_waits_for_the_disk),
         cmocka_unit_test(entries_of_another_leader_replace_what_was_not_committed),
+        cmocka_unit_test(a_message_in_several_parts_that_does_not_fit_is_rejected_once),
+        cmocka_unit_test(a_configuration_behind_a_gap_proves_nothing_about_ours),
+        cmocka_unit_test(a_barrier_of_the_core_has_no_payload_in_the_log),
         cmocka_unit_test(role_is_told_when_state_term_or_leader_changes),
         cmocka_unit_test(a_leader_that_hears_from_no_majority_steps_down),
         cmocka_unit_test(only_a_leader_takes_commands),

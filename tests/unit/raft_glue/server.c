@@ -80,6 +80,8 @@ static void io_send(void *ctx, const struct raft_message *message)
     struct server *s = ctx;
     struct buf b;
 
+    /* Nothing leaves before the term and vote that it rests on are durable. */
+    assert(s->driver == NULL || (s->term == driver_term(s->driver) && s->vote == driver_vote(s->driver)));
     buf_init(&b, MESSAGE_BYTES_MAX);
     message_encode(message, &b);
     assert(b.failed == Q_OK && strcmp(message->server_address, name_of(message->server_id)) == 0);
