@@ -4,3 +4,5 @@ quorate_test(node_http_sql_json_test LABEL unit SOURCES node/http_sql_json_test.
 quorate_test(node_http_result_json_test LABEL unit SOURCES node/http_result_json_test.c LINKS quorate_node_http m)
 set(api_world node/api_world.c node/fake_replica.c node/http_world.c)
 quorate_test(node_http_sql_api_test LABEL unit SOURCES node/http_sql_api_test.c ${api_world} LINKS quorate_node_http)
+quorate_test(node_http_kv_api_test LABEL unit SOURCES node/http_kv_api_test.c ${api_world} LINKS quorate_node_http)
+quorate_test(node_http_status_api_test LABEL unit SOURCES node/http_status_api_test.c ${api_world} LINKS quorate_node_http)
