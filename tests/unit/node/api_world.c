@@ -34,8 +34,9 @@ int api_world_open(void **state)
 int api_world_close(void **state)
 {
     struct api_world *w = *state;
-    world_close(&w->http);
+    world_stop(&w->http);
     api_free(w->api);
+    world_close(&w->http);
     fake_replica_close(&w->replica);
     free(w);
     return 0;

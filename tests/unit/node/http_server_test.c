@@ -266,8 +266,14 @@ static void malformed_requests_are_refused(void **state)
         {400, "GET /echo HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n"},
         {400, "GET echo HTTP/1.1\r\nHost: h\r\n\r\n"},
         {400, "GET * HTTP/1.1\r\nHost: h\r\n\r\n"},
+        {400, "GET /ec\tho HTTP/1.1\r\nHost: h\r\n\r\n"},
+        {400, "GET /echo?a\fb HTTP/1.1\r\nHost: h\r\n\r\n"},
         {505, "GET /echo HTTP/2.0\r\nHost: h\r\n\r\n"},
         {505, "GET /echo\r\n\r\n"},
+        {400, "GET /echo HTTP/1.1\r\nHost: h\r\nConnection: cl\001ose\r\n\r\n"},
+        {400, "GET /echo HTTP/1.1\r\nHost: h\r\nno colon\r\n\r\n"},
+        {400, "GET /echo HTTP/1.1\r\nHost: h\r\nNo-Colon\r\n\r\n"},
+        {400, "GET /echo HTTP/1.1\r\nTransfer-\r\nHost: h\r\n\r\n"},
         {400, "GET /echo HTTP/1.1\r\nHost : h\r\n\r\n"},
         {400, "GET /echo HTTP/1.1\r\nHost: h\r\nX: a\001b\r\n\r\n"},
         {400, "POST /echo HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\nTransfer-Encoding: "
@@ -293,6 +299,47 @@ static void malformed_requests_are_refused(void **state)
         }
     }
     assert_int_equal(f->handled, 0);
+}
+
+/* Sound requests with a few bytes changed, cut, doubled, in pieces of any size: whatever comes of it, the
+ * server goes on. */
+static void no_bytes_break_the_server(void **state)
+{
+    static const char *const sound[] = {
+        "GET /param?p=a%20b&x=1 HTTP/1.1\r\nHost: h\r\nX-Test: y\r\n\r\nGET /echo HTTP/1.1\r\nHost: "
+        "h\r\n\r\n",
+        "POST /echo HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\nExpect: 100-continue\r\n\r\n"
+        "3\r\nabc\r\n0\r\nT: t\r\n\r\nHEAD /echo HTTP/1.0\r\n\r\n",
+        "PUT http://h/echo HTTP/1.1\r\nHost: h\r\nContent-Length: 4\r\nConnection: close\r\n\r\nbody",
+    };
+    static const char odd[] = "\0\r\n :;%?&=\t\x7f\xff/*09aZ,\"";
+    struct fixture *f = *state;
+    uint64_t bits = 1;
+    world_open(&f->world);
+    for (unsigned i = 0; i < 250; i++) {
+        char bytes[600];
+        size_t n = strlen(sound[i % 3]);
+        memcpy(bytes, sound[i % 3], n);
+        for (unsigned k = 0; k < 1 + i % 4; k++) {
+            bits = bits * UINT64_C(6364136223846793005) + 1;
+            bytes[(bits >> 33) % n] = odd[(bits >> 20) % (sizeof odd - 1)];
+        }
+        int fd = world_dial(&f->world);
+        for (size_t at = 0; at < n;) {
+            bits = bits * UINT64_C(6364136223846793005) + 1;
+            size_t part = 1 + (bits >> 40) % n;
+            part = part < n - at ? part : n - at;
+            if (send(fd, bytes + at, part, MSG_NOSIGNAL) < 0) {
+                break;
+            }
+            at += part;
+            world_turn(&f->world);
+        }
+        shutdown(fd, SHUT_WR);
+        world_hear_end(&f->world, fd);
+        close(fd);
+    }
+    assert_int_equal(status_of(world_ask(&f->world, "GET /echo HTTP/1.1\r\n" CLOSE "\r\n")), 200);
 }
 
 static void a_refusal_waits_for_the_answers_before_it(void **state)
@@ -575,9 +622,11 @@ static void a_client_with_too_much_waiting_is_cut_off_at_once(void **state)
     f->world.config.output_max = 6000000;
     world_open(&f->world);
     fd = world_dial(&f->world);
+    char text[2000] = "";
     for (unsigned i = 0; i < 8; i++) {
-        world_say(&f->world, fd, "GET /big?n=4000000 HTTP/1.1\r\nHost: h\r\n\r\n");
+        strncat(text, "GET /big?n=4000000 HTTP/1.1\r\nHost: h\r\n\r\n", sizeof text - strlen(text) - 1);
     }
+    world_say(&f->world, fd, text);
     world_until(&f->world, has_closed, &fd);
     assert_in_range(f->handled, 2, 7);
     close(fd);
@@ -775,6 +824,7 @@ int main(void)
         TEST(a_client_that_expects_100_continue_gets_it_in_turn),
         TEST(an_unknown_expectation_is_refused),
         TEST(malformed_requests_are_refused),
+        TEST(no_bytes_break_the_server),
         TEST(a_refusal_waits_for_the_answers_before_it),
         TEST(a_head_over_its_limit_is_refused),
         TEST(a_chunked_body_over_its_limit_is_refused_and_the_refusal_arrives),

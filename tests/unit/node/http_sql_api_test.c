@@ -287,8 +287,16 @@ static void redirect_leads_to_the_leader(void **state)
     struct reply r = post(w, "/db/execute?redirect&q=a%20b", "[\"SELECT 1\"]");
     expect(&r, 301, "");
     assert_string_equal(reply_header(&r, "Location"), "http://10.0.0.2:4001/db/execute?redirect&q=a%20b");
+    static char target[7000], location[7100];
+    memset(target, 'x', sizeof target - 1);
+    memcpy(target, "/db/execute?redirect&", 21);
+    snprintf(location, sizeof location, "http://10.0.0.2:4001%s", target);
+    r = post(w, target, "[\"SELECT 1\"]");
+    assert_int_equal(r.status, 301);
+    assert_non_null(strstr(r.head, location));
     w->replica.status.leader = 0;
     expect_status(post(w, "/db/execute?redirect", "[\"SELECT 1\"]"), 500, "leader not found\n");
+    expect_status(post(w, "/db/execute", "[\"SELECT 1\"]"), 503, "leader not found\n");
     w->replica.status.leader = 2;
     snprintf(w->replica.status.members[1].api_address, 40, "http://x\r\nSet-Cookie: y");
     expect_status(post(w, "/db/execute?redirect", "[\"SELECT 1\"]"), 500, "leader not found\n");

@@ -137,6 +137,19 @@ static void stepping_down_may_wait_for_the_next_leader(void **state)
     expect_reply(post(w, "/leader?wait", ""), 200, "");
 }
 
+static void a_stepdown_that_waits_ends_with_the_api(void **state)
+{
+    struct api_world *w = *state;
+    uint64_t end = uv_hrtime() + WORLD_WAIT_MS * UINT64_C(1000000);
+    int fd = world_dial(&w->http);
+    world_say(&w->http, fd, "POST /leader?wait HTTP/1.1\r\nHost: h\r\nContent-Length: 0\r\n\r\n");
+    while (list_empty(&w->api->stepdowns)) {
+        assert_true(uv_hrtime() < end);
+        world_turn(&w->http);
+    }
+    close(fd); /* the tear-down frees the api and finds nothing left */
+}
+
 static void metrics_and_health(void **state)
 {
     struct api_world *w = *state;
@@ -174,6 +187,7 @@ int main(void)
         TEST(readyz_sync_waits_until_this_node_has_caught_up),
         TEST(the_leader_is_told_and_steps_down),
         TEST(stepping_down_may_wait_for_the_next_leader),
+        TEST(a_stepdown_that_waits_ends_with_the_api),
         TEST(metrics_and_health),
         TEST(a_client_that_leaves_does_not_disturb),
     };
