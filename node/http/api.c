@@ -61,6 +61,7 @@ int api_new(const struct api_config *config, struct api **ret_api, struct error 
     if (config->reply_max == 0) {
         api->config.reply_max = API_REPLY_MAX;
     }
+    list_init(&api->stepdowns);
     api->started_ms = env_now_ms(config->env);
     replica_status(config->replica, &status);
     own = api_member(&status, status.id);
@@ -74,7 +75,10 @@ int api_new(const struct api_config *config, struct api **ret_api, struct error 
 
 void api_free(struct api *api)
 {
-    free(api);
+    if (api != NULL) {
+        members_api_close(api);
+        free(api);
+    }
 }
 
 void *api_owner(void *api)

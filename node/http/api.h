@@ -37,6 +37,7 @@ struct api {
     char address[PEERS_ADDRESS_MAX + 1];
     uint64_t started_ms;     /* env_now_ms() */
     int64_t sequence_number; /* of the last queued request; 0 before the first */
+    struct list stepdowns;   /* clients of members_api that wait for another leader */
 };
 
 /* The replica must be open. Errors: Q_NOMEM. */

@@ -149,6 +149,7 @@ static bool refuse(struct connection *c, int status, const char *why)
 static bool head_status(struct connection *c, int status)
 {
     return status == 0     ? true
+           : status == 400 ? refuse(c, status, "control characters in a header")
            : status == 414 ? refuse(c, status, "request target too long")
            : status == 431 ? refuse(c, status, "request header too large")
                            : refuse(c, status, "out of memory");

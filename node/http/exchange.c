@@ -170,7 +170,8 @@ void exchange_refuse(struct exchange *x, const struct error *why)
     } else if (why->code == Q_TIMEOUT && x->queued) {
         http_respond_text(x->http, 408, "queue wait timeout");
     } else if (why->code == Q_NOT_LEADER) {
-        http_respond_text(x->http, 500, "leader not found"); /* what rqlite says to `redirect` */
+        /* 500 is what rqlite says to `redirect`. */
+        http_respond_text(x->http, x->request.only_here ? 500 : 503, "leader not found");
     } else {
         http_respond_text(x->http, status_of(why->code), text_of(x, why));
     }

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "storage/utf8.h"
+
 enum { JSON_INDENT = 4 };
 
 void js_init(struct json *j, struct buf *out, bool pretty)
@@ -164,24 +166,11 @@ void js_real(struct json *j, double v)
     }
 }
 
-/* How many of the N bytes at P (at least one) make one UTF-8 character (RFC 3629: no surrogates, shortest
- * form); 0 if the first byte begins none. */
+/* How many of the N bytes at P (at least one) make one UTF-8 character; 0 if the first byte begins none. */
 static size_t character(const uint8_t *p, size_t n)
 {
-    size_t len = p[0] < 0x80 ? 1 : p[0] < 0xc2 ? 0 : p[0] < 0xe0 ? 2 : p[0] < 0xf0 ? 3 : p[0] < 0xf5 ? 4 : 0;
-    if (len == 0 || len > n) {
-        return 0;
-    }
-    for (size_t i = 1; i < len; i++) {
-        if ((p[i] & 0xc0) != 0x80) {
-            return 0;
-        }
-    }
-    if ((p[0] == 0xe0 && p[1] < 0xa0) || (p[0] == 0xed && p[1] > 0x9f) || (p[0] == 0xf0 && p[1] < 0x90) ||
-        (p[0] == 0xf4 && p[1] > 0x8f)) {
-        return 0;
-    }
-    return len;
+    size_t len = p[0] < 0x80 ? 1 : p[0] < 0xe0 ? 2 : p[0] < 0xf0 ? 3 : 4;
+    return len <= n && utf8_valid(p, len) ? len : 0;
 }
 
 static bool is_plain(uint8_t c)

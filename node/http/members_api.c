@@ -12,7 +12,7 @@
 #include "node/http/json.h"
 #include "node/http/params.h"
 
-enum { MEMBERS_MAX = 1024 * 1024, TRANSFER_MAGIC = 0x54524e31, TRANSFER_LOOK_MS = 10 };
+enum { MEMBERS_MAX = 1024 * 1024, STEPDOWN_MAGIC = 0x53544431, STEPDOWN_LOOK_MS = 10 };
 
 static void put_member(struct json *j, const struct replica_member *m)
 {
@@ -79,39 +79,56 @@ void members_api_nodes(void *ctx, struct http_request *r)
 /* ---- stepdown ---- */
 
 /* A client that waits until another member leads. */
-struct transfer {
+struct stepdown {
     OBJECT_MAGIC;
+    struct list link; /* the api's */
     struct api *api;
     struct http_request *http;
     struct env_timer *timer;
     uint64_t deadline_us;
 };
 
+static void end(struct stepdown *t, int status, const char *text)
+{
+    if (text != NULL) {
+        http_respond_text(t->http, status, text);
+    } else {
+        http_respond(t->http, status, NULL, NULL);
+    }
+    list_remove(&t->link);
+    env_timer_free(t->api->config.env, t->timer);
+    t->magic = 0;
+    free(t);
+}
+
 static void on_look(void *owner)
 {
-    struct transfer *t = CAST(struct transfer, owner, TRANSFER_MAGIC);
+    struct stepdown *t = CAST(struct stepdown, owner, STEPDOWN_MAGIC);
     struct env *env = t->api->config.env;
     struct replica_status status;
     uint64_t now = env_now_us(env);
 
     replica_status(t->api->config.replica, &status);
-    if (status.leader == 0 || status.leader == status.id) {
-        if (now < t->deadline_us) {
-            env_timer_start(env, t->timer, now + TRANSFER_LOOK_MS * 1000);
-            return;
-        }
-        http_respond_text(t->http, 503, "timeout: this node still leads, or no other leader is known yet");
+    if (status.leader != 0 && status.leader != status.id) {
+        end(t, 200, NULL);
+    } else if (now < t->deadline_us) {
+        env_timer_start(env, t->timer, now + STEPDOWN_LOOK_MS * 1000);
     } else {
-        http_respond(t->http, 200, NULL, NULL);
+        end(t, 503, "timeout: this node still leads, or no other leader is known yet");
     }
-    env_timer_free(env, t->timer);
-    t->magic = 0;
-    free(t);
+}
+
+void members_api_close(struct api *api)
+{
+    LIST_EACH_SAFE (&api->stepdowns, item) {
+        end(CAST(struct stepdown, CONTAINER_OF(item, struct stepdown, link), STEPDOWN_MAGIC), 503,
+            "the node stops");
+    }
 }
 
 static void wait_for_change(struct api *api, struct http_request *r)
 {
-    struct transfer *t = calloc(1, sizeof *t);
+    struct stepdown *t = calloc(1, sizeof *t);
     struct env_timer *timer = t != NULL ? env_timer_new(api->config.env, on_look, t) : NULL;
     uint64_t now = env_now_us(api->config.env);
 
@@ -120,9 +137,10 @@ static void wait_for_change(struct api *api, struct http_request *r)
         http_respond_text(r, 503, "out of memory; leadership is being handed over all the same");
         return;
     }
-    *t = (struct transfer){.magic = TRANSFER_MAGIC, .api = api, .http = r, .timer = timer};
+    *t = (struct stepdown){.magic = STEPDOWN_MAGIC, .api = api, .http = r, .timer = timer};
+    list_push(&api->stepdowns, &t->link);
     t->deadline_us = now + params_duration_ms(r, "timeout", api->config.request_timeout_ms) * 1000;
-    env_timer_start(api->config.env, timer, now + TRANSFER_LOOK_MS * 1000);
+    env_timer_start(api->config.env, timer, now + STEPDOWN_LOOK_MS * 1000);
 }
 
 /* The member that the body names; 0 if it names none. False: the body is not {"id":"N"}. */

@@ -12,4 +12,8 @@ void members_api_nodes(void *ctx, struct http_request *r);
  * application/json; with `wait`, answers when another member leads. */
 void members_api_leader(void *ctx, struct http_request *r);
 
+struct api;
+/* Ends what waits, with an answer that nobody hears any more. */
+void members_api_close(struct api *api);
+
 #endif

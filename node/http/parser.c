@@ -17,7 +17,9 @@ struct parser {
     library_settings_t settings;
     const struct parser_events *events;
     void *ctx;
+    const char *end; /* of the bytes being fed */
     bool stopped, done;
+    bool named; /* a header's name is whole and its value has not begun */
 };
 
 /* What both libraries take as "an error, stop". */
@@ -38,14 +40,32 @@ static int on_url(library_t *l, const char *at, size_t n)
 static int on_header_field(library_t *l, const char *at, size_t n)
 {
     struct parser *p = l->data;
+    if (p->named) {
+        return STOP;
+    }
+#ifndef QUORATE_LLHTTP
+    /* http-parser takes a line without a colon for a header without a value, and says so only by not calling
+     * on_header_value. A name goes on in the next call only where the bytes ended. */
+    p->named = at + n != p->end;
+#endif
     return answer(p, p->events->field(p->ctx, at, n));
 }
 
 static int on_header_value(library_t *l, const char *at, size_t n)
 {
     struct parser *p = l->data;
+    p->named = false;
     return answer(p, p->events->value(p->ctx, at, n));
 }
+
+#ifdef QUORATE_LLHTTP
+/* An empty value is one, too. */
+static int on_header_field_complete(library_t *l)
+{
+    struct parser *p = l->data;
+    return answer(p, p->events->value(p->ctx, "", 0));
+}
+#endif
 
 static int on_body(library_t *l, const char *at, size_t n)
 {
@@ -57,6 +77,9 @@ static int on_headers_complete(library_t *l)
 {
     struct parser *p = l->data;
     struct parser_head head = {.major = l->http_major, .minor = l->http_minor};
+    if (p->named) {
+        return STOP;
+    }
 #ifdef QUORATE_LLHTTP
     head.method = llhttp_method_name((llhttp_method_t)l->method);
     head.keep_alive = llhttp_should_keep_alive(l) != 0;
@@ -97,6 +120,9 @@ struct parser *parser_new(const struct parser_events *events, void *ctx)
     p->settings.on_url = on_url;
     p->settings.on_header_field = on_header_field;
     p->settings.on_header_value = on_header_value;
+#ifdef QUORATE_LLHTTP
+    p->settings.on_header_field_complete = on_header_field_complete;
+#endif
     p->settings.on_headers_complete = on_headers_complete;
     p->settings.on_body = on_body;
     p->settings.on_message_complete = on_message_complete;
@@ -152,5 +178,6 @@ static enum parser_result feed(struct parser *p, const char *bytes, size_t n, si
 enum parser_result parser_feed(struct parser *p, const uint8_t *bytes, size_t n, size_t *ret_used)
 {
     p->done = false;
+    p->end = (const char *)bytes + n;
     return feed(p, (const char *)bytes, n, ret_used);
 }

@@ -80,10 +80,25 @@ static int add_trailer(struct http_request *r, size_t n)
     return r->trailer_bytes > r->target.max ? 431 : 0;
 }
 
+/* http-parser lets control characters pass in some values; a NUL would also end our own strings. */
+static bool is_clean(const char *p, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        unsigned char c = (unsigned char)p[i];
+        if ((c < ' ' && c != '\t') || c == 0x7f) {
+            return false;
+        }
+    }
+    return true;
+}
+
 int http_request_add_field(struct http_request *r, const char *p, size_t n)
 {
     if (r->in_trailer) {
         return add_trailer(r, n);
+    }
+    if (!is_clean(p, n)) {
+        return 400;
     }
     if (r->in_value) {
         end_value(r);
@@ -97,6 +112,9 @@ int http_request_add_value(struct http_request *r, const char *p, size_t n)
 {
     if (r->in_trailer) {
         return add_trailer(r, n);
+    }
+    if (!is_clean(p, n)) {
+        return 400;
     }
     if (!r->in_value) {
         buf_put_u8(&r->headers, 0);
@@ -233,6 +251,9 @@ int http_request_finish_head(struct http_request *r, const char *method, unsigne
         }
     }
     r->http_1_0 = minor == 0;
+    if (r->headers.len > 0 && r->headers.data[r->headers.len - 1] != 0) {
+        return refuse(400, "a header without a colon", ret_why);
+    }
     if (major != 1) {
         return refuse(505, "HTTP version not supported", ret_why);
     }

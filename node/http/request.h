@@ -12,7 +12,8 @@ enum {
     HTTP_REQUEST_MAGIC = 0x48525131,
     HTTP_REQUEST_HEADERS_MAX = 100,
     HTTP_REQUEST_PEER_MAX = 64,
-    HTTP_REQUEST_ANSWER_HEAD_MAX = 16 * 1024, /* bytes of an answer's status line and headers */
+    HTTP_REQUEST_ANSWER_HEAD_MAX =
+        128 * 1024, /* bytes of an answer's headers; a Location may repeat the target */
 };
 
 struct connection;

@@ -41,9 +41,26 @@ void world_open(struct http_world *w)
     }
 }
 
+static bool closed;
+
 static void on_closed(void *ctx)
 {
     (void)ctx;
+    closed = true;
+}
+
+static bool is_closed(void *arg)
+{
+    (void)arg;
+    return closed;
+}
+
+void world_stop(struct http_world *w)
+{
+    closed = false;
+    http_server_close(w->server, 0, on_closed);
+    w->server = NULL;
+    world_until(w, is_closed, NULL);
 }
 
 static void still_open(uv_handle_t *handle, void *arg)
@@ -56,7 +73,7 @@ void world_close(struct http_world *w)
 {
     uint64_t end = uv_hrtime() / 1000000 + WORLD_WAIT_MS;
     if (w->server != NULL) {
-        http_server_close(w->server, 0, on_closed);
+        world_stop(w);
     }
     while (uv_run(&w->loop, UV_RUN_NOWAIT) != 0) {
         assert_true(uv_hrtime() / 1000000 < end);

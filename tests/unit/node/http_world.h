@@ -11,12 +11,13 @@ struct http_world {
     uv_loop_t loop;
     struct http_server_config config; /* with short deadlines; a test changes it before world_open() */
     struct http_server *server;
-    bool closed;
 };
 
 void world_init(struct http_world *w, const struct http_route *routes, unsigned count, void *ctx);
 void world_open(struct http_world *w);
-/* Closes the server, waits for it, and checks that nothing is left in the loop. */
+/* Closes the server and waits for it. */
+void world_stop(struct http_world *w);
+/* The same, unless it is done, and checks that nothing is left in the loop. */
 void world_close(struct http_world *w);
 /* One turn of the loop; waits up to a millisecond for something to happen. */
 void world_turn(struct http_world *w);

@@ -1,0 +1,249 @@
+#include "tests/unit/node/fake_replica.h"
+
+#include "tests/unit/test.h"
+
+/* ---- env ---- */
+
+struct env_timer {
+    uv_timer_t timer;
+    void (*fire)(void *owner);
+    void *owner;
+};
+
+static uint64_t now_us(struct env *env)
+{
+    (void)env;
+    return uv_hrtime() / 1000;
+}
+
+static uint64_t wall_ms(struct env *env)
+{
+    (void)env;
+    return UINT64_C(1700000000000);
+}
+
+static struct env_timer *timer_new(struct env *env, void (*fire)(void *owner), void *owner)
+{
+    struct replica *r = CONTAINER_OF(env, struct replica, env);
+    struct env_timer *t = calloc(1, sizeof *t);
+    assert_non_null(t);
+    t->fire = fire;
+    t->owner = owner;
+    uv_timer_init(r->loop, &t->timer);
+    return t;
+}
+
+static void on_timer(uv_timer_t *timer)
+{
+    struct env_timer *t = CONTAINER_OF(timer, struct env_timer, timer);
+    t->fire(t->owner);
+}
+
+static void timer_start(struct env_timer *t, uint64_t at_us)
+{
+    uint64_t now = uv_hrtime() / 1000;
+    uv_timer_start(&t->timer, on_timer, at_us > now ? (at_us - now) / 1000 + 1 : 0, 0);
+}
+
+static void on_timer_closed(uv_handle_t *handle)
+{
+    free(CONTAINER_OF((uv_timer_t *)handle, struct env_timer, timer));
+}
+
+static void timer_free(struct env_timer *t)
+{
+    uv_close((uv_handle_t *)&t->timer, on_timer_closed);
+}
+
+static const struct env_ops ops = {.now_us = now_us,
+                                   .wall_ms = wall_ms,
+                                   .timer_new = timer_new,
+                                   .timer_start = timer_start,
+                                   .timer_free = timer_free};
+
+/* ---- life ---- */
+
+static uint64_t elapsed_ns(void *ctx)
+{
+    (void)ctx;
+    return uv_hrtime();
+}
+
+void fake_replica_open(struct replica *r, uv_loop_t *loop)
+{
+    struct store_config config = {.readers = 2, .result_max = 8 * 1024 * 1024, .elapsed_ns = elapsed_ns};
+    struct error e;
+
+    memset(r, 0, sizeof *r);
+    r->env.ops = &ops;
+    r->loop = loop;
+    if (store_open(&config, &r->store, &e) != 0) {
+        fail_msg("%s", e.text);
+    }
+    uv_mutex_init(&r->writing);
+    r->status = (struct replica_status){.id = 1,
+                                        .term = 3,
+                                        .leader = 1,
+                                        .state = "leader",
+                                        .cluster_id = {0xab, 0xcd},
+                                        .cluster_name = "test",
+                                        .incarnation = 5,
+                                        .log_first = 1,
+                                        .commit = 9,
+                                        .ready = true,
+                                        .count = 3};
+    for (unsigned i = 0; i < 3; i++) {
+        struct replica_member *m = &r->status.members[i];
+        *m = (struct replica_member){.id = i + 1, .voter = true, .leader = i == 0, .reachable = i != 2};
+        snprintf(m->address, sizeof m->address, "10.0.0.%u:4002", i + 1);
+        snprintf(m->api_address, sizeof m->api_address, "http://10.0.0.%u:4001", i + 1);
+    }
+    r->status.members[2].last_heard_ms = 1234;
+}
+
+void fake_replica_close(struct replica *r)
+{
+    store_close(r->store);
+    uv_mutex_destroy(&r->writing);
+}
+
+/* ---- requests ---- */
+
+struct job {
+    uv_work_t work;
+    struct replica *replica;
+    struct replica_request *request;
+    struct replica_wait *wait;
+    struct buf result;
+    struct replica_answer answer;
+    bool formatted;
+};
+
+static void apply(struct job *job)
+{
+    struct replica *r = job->replica;
+    struct store_position at;
+    struct batch batch = {.term = 1, .commands = 1, .time_ms = 1700000000000};
+    struct buf entry, results;
+    struct cursor c;
+    struct error e;
+
+    buf_init(&entry, SIZE_MAX);
+    buf_init(&results, SIZE_MAX);
+    uv_mutex_lock(&r->writing);
+    store_position(r->store, &at);
+    batch.index = at.index + 1;
+    batch_put_header(&entry, &batch);
+    buf_put_blob(&entry, job->request->command, job->request->len);
+    if (store_apply(r->store, batch.index, 1, entry.data, entry.len, &results, &e) != 0) {
+        fail_msg("%s", e.text);
+    }
+    uv_mutex_unlock(&r->writing);
+    c = cursor_of(results.data, results.len);
+    c = cursor_blob(&c);
+    buf_put_bytes(&job->result, c.p, cursor_left(&c));
+    buf_close(&results);
+    buf_close(&entry);
+    job->answer.index = batch.index;
+    job->answer.logged = true;
+}
+
+static void on_lane(uv_work_t *work)
+{
+    struct job *job = CONTAINER_OF(work, struct job, work);
+    struct replica_request *request = job->request;
+    struct command command;
+    struct error e;
+    bool reads;
+
+    if (request == NULL || job->answer.error.code != Q_OK) {
+        return;
+    }
+    assert_int_equal(command_decode(request->command, request->len, &command, &e), 0);
+    reads = command_reads(command.op) ||
+            (command.op == COMMAND_SQL_REQUEST && store_is_read_only(job->replica->store, &command));
+    if (!reads || request->level == READ_STRONG) {
+        apply(job);
+        return;
+    }
+    assert_int_equal(store_read(job->replica->store, &command, request->sql_timeout_ms, &job->result,
+                                &job->answer.index, &e),
+                     0);
+    if (request->format != NULL) {
+        request->format(request, job->result.data, job->result.len);
+        job->formatted = true;
+    }
+}
+
+static void on_loop(uv_work_t *work, int status)
+{
+    struct job *job = CONTAINER_OF(work, struct job, work);
+    (void)status;
+    if (job->wait != NULL) {
+        struct error *failed = &job->replica->wait_failed;
+        job->wait->reached(job->wait, failed->code != Q_OK ? failed : NULL);
+    } else {
+        job->replica->formatted += job->formatted;
+        if (!job->formatted && job->answer.error.code == Q_OK) {
+            job->answer.result = job->result.data;
+            job->answer.len = job->result.len;
+        }
+        job->request->done(job->request, &job->answer);
+    }
+    buf_close(&job->result);
+    free(job);
+}
+
+static struct job *new_job(struct replica *r)
+{
+    struct job *job = calloc(1, sizeof *job);
+    assert_non_null(job);
+    job->replica = r;
+    buf_init(&job->result, SIZE_MAX);
+    return job;
+}
+
+void replica_submit(struct replica *r, struct replica_request *request)
+{
+    struct job *job = new_job(r);
+    struct command command;
+    struct error e;
+
+    assert_int_equal(command_decode(request->command, request->len, &command, &e), 0);
+    r->submitted++;
+    r->seen = *request;
+    r->seen_op = command.op;
+    job->request = request;
+    job->answer.error = r->fail;
+    job->answer.served_by = r->served_by != 0 ? r->served_by : r->status.id;
+    uv_queue_work(r->loop, &job->work, on_lane, on_loop);
+}
+
+void replica_status(struct replica *r, struct replica_status *ret_status)
+{
+    struct store_position at;
+    store_position(r->store, &at);
+    *ret_status = r->status;
+    ret_status->applied = ret_status->log_last = ret_status->log_durable = at.index;
+    memcpy(ret_status->digest, at.digest, DIGEST_BYTES);
+}
+
+void replica_wait(struct replica *r, struct replica_wait *wait)
+{
+    struct job *job = new_job(r);
+    r->waited_for = wait->index;
+    job->wait = wait;
+    uv_queue_work(r->loop, &job->work, on_lane, on_loop);
+}
+
+int replica_transfer(struct replica *r, uint64_t to, struct error *e)
+{
+    if (r->transfer_code != Q_OK) {
+        return error_set(e, (enum error_code)r->transfer_code, "the transfer is refused");
+    }
+    r->transferred_to = to;
+    if (r->elsewhere_after_transfer) {
+        r->status.leader = 2;
+    }
+    return 0;
+}

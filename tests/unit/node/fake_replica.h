@@ -1,0 +1,37 @@
+/* fake_replica: what cluster/replica.h promises, by one node that is always right: a real store in memory,
+ * run on libuv's threads as the daemon's lanes would, or an error that the test asks for. Linked in place of
+ * the real one. */
+#ifndef QUORATE_TEST_FAKE_REPLICA_H
+#define QUORATE_TEST_FAKE_REPLICA_H
+
+#include <uv.h>
+
+#include "cluster/replica.h"
+#include "storage/store.h"
+
+struct replica {
+    struct env env; /* clock and timers of the loop */
+    uv_loop_t *loop;
+    struct store *store;
+    uv_mutex_t writing;
+    struct replica_status status; /* what replica_status() says; applied follows the store */
+    /* What the test sets. */
+    struct error fail;  /* the next requests get this error, if its code is not Q_OK */
+    uint64_t served_by; /* 0: this node */
+    int transfer_code;
+    bool elsewhere_after_transfer; /* another member leads once leadership was asked away */
+    struct error wait_failed;
+    /* What the test looks at. */
+    unsigned submitted, formatted;
+    struct replica_request seen; /* the last one's public part; its command is not kept */
+    enum command_op seen_op;
+    uint64_t transferred_to;
+    uint64_t waited_for;
+};
+
+/* Three members, of which this one, number 1, leads. */
+void fake_replica_open(struct replica *r, uv_loop_t *loop);
+/* Nothing may be under way. */
+void fake_replica_close(struct replica *r);
+
+#endif

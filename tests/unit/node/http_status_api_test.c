@@ -1,0 +1,195 @@
+#include <unistd.h>
+
+#include "tests/unit/node/api_world.h"
+#include "tests/unit/test.h"
+
+static void expect_reply(struct reply r, int status, const char *body)
+{
+    expect(&r, status, body);
+}
+
+static void status_has_what_clients_read(void **state)
+{
+    struct api_world *w = *state;
+    struct reply r = get(w, "/status");
+    assert_int_equal(r.status, 200);
+    assert_string_equal(reply_header(&r, "Content-Type"), "application/json; charset=utf-8");
+    expect_reply(get(w, "/status?key=store.leader"), 200, "{\"addr\":\"10.0.0.1:4002\",\"node_id\":\"1\"}");
+    expect_reply(get(w, "/status?key=store.node_id"), 200, "\"1\"");
+    expect_reply(get(w, "/status?key=store.raft.state"), 200, "\"Leader\"");
+    expect_reply(get(w, "/status?key=store.nodes"), 200,
+                 "[{\"id\":\"1\",\"addr\":\"10.0.0.1:4002\",\"suffrage\":\"Voter\"},"
+                 "{\"id\":\"2\",\"addr\":\"10.0.0.2:4002\",\"suffrage\":\"Voter\"},"
+                 "{\"id\":\"3\",\"addr\":\"10.0.0.3:4002\",\"suffrage\":\"Voter\"}]");
+    expect_reply(get(w, "/status?key=build.version"), 200, "\"v9.4.5-quorate\"");
+    w->replica.status.leader = 0;
+    w->replica.status.state = "candidate";
+    expect_reply(get(w, "/status?key=store.leader"), 200, "{\"addr\":\"\",\"node_id\":\"\"}");
+    expect_reply(get(w, "/status?key=store.raft.state"), 200, "\"Candidate\"");
+    expect_reply(get(w, "/status?key=no.such.part"), 200, "{}");
+    expect_reply(get(w, "/status?key=store.node_id.x"), 200, "{}");
+}
+
+static void status_has_our_own_facts(void **state)
+{
+    struct api_world *w = *state;
+    ask(w, "PUT", "/v1/kv/ns/k", "", "v");
+    expect_reply(get(w, "/status?key=quorate.cluster_name"), 200, "\"test\"");
+    expect_reply(get(w, "/status?key=quorate.cluster_id"), 200, "\"abcd0000000000000000000000000000\"");
+    expect_reply(get(w, "/status?key=quorate.log"), 200, "{\"first\":1,\"last\":1,\"durable\":1}");
+    expect_reply(get(w, "/status?key=quorate.applied"), 200, "1");
+    expect_reply(get(w, "/status?key=quorate.term"), 200, "3");
+    expect_reply(get(w, "/status?key=quorate.ready"), 200, "true");
+    struct reply r = get(w, "/status?key=quorate.digest");
+    assert_int_equal(strlen(r.body), 34);
+    assert_non_null(
+        strstr(get(w, "/status?pretty&key=quorate.members").body, "        \"last_heard_ms\": 1234\n"));
+    r = get(w, "/status");
+    assert_string_equal(reply_header(&r, "X-Quorate-Index"), "1");
+}
+
+#define NODE(id, more)                                                                                       \
+    "{\"id\":\"" id "\",\"api_addr\":\"http://10.0.0." id ":4001\",\"addr\":\"10.0.0." id                    \
+    ":4002\",\"version\":\"v9.4.5-quorate\",\"voter\":true," more "}"
+#define NODE_1 NODE("1", "\"reachable\":true,\"leader\":true")
+#define NODE_2 NODE("2", "\"reachable\":true,\"leader\":false")
+#define NODE_3                                                                                               \
+    NODE("3", "\"reachable\":false,\"leader\":false,\"error\":\"not connected, last heard 1234 ms ago\"")
+
+static void nodes_are_keyed_or_listed(void **state)
+{
+    struct api_world *w = *state;
+    expect_reply(get(w, "/nodes"), 200, "{\"1\":" NODE_1 ",\"2\":" NODE_2 ",\"3\":" NODE_3 "}");
+    expect_reply(get(w, "/nodes?ver=2"), 200, "{\"nodes\":[" NODE_1 "," NODE_2 "," NODE_3 "]}");
+    w->replica.status.members[1].voter = false;
+    expect_reply(get(w, "/nodes"), 200, "{\"1\":" NODE_1 ",\"3\":" NODE_3 "}");
+    assert_non_null(strstr(get(w, "/nodes?nonvoters").body, "\"voter\":false"));
+}
+
+static void readyz_says_what_is_missing(void **state)
+{
+    struct api_world *w = *state;
+    struct replica_status *s = &w->replica.status;
+    expect_reply(get(w, "/readyz"), 200, "[+]node ok\n[+]leader ok\n[+]store ok\n");
+    s->ready = false;
+    expect_reply(get(w, "/readyz"), 503, "[+]node ok\n[+]leader ok\n[+]store not ready\n");
+    s->ready = s->fenced = true;
+    expect_reply(get(w, "/readyz"), 503, "[+]node ok\n[+]leader ok\n[+]store not ready\n");
+    s->leader = 3;
+    expect_reply(get(w, "/readyz"), 503, "[+]node ok\n[+]leader not contactable: not connected\n");
+    s->leader = 0;
+    expect_reply(get(w, "/readyz"), 503, "[+]node ok\n[+]leader does not exist\n");
+    expect_reply(get(w, "/readyz?noleader"), 200, "[+]node ok\n");
+    struct reply r = get(w, "/readyz");
+    assert_string_equal(reply_header(&r, "Content-Type"), "text/plain; charset=utf-8");
+}
+
+static void readyz_sync_waits_until_this_node_has_caught_up(void **state)
+{
+    struct api_world *w = *state;
+    ask(w, "PUT", "/v1/kv/ns/k", "", "v");
+    expect_reply(get(w, "/readyz?sync&timeout=2s"), 200,
+                 "[+]node ok\n[+]leader ok\n[+]store ok\n[+]sync ok\n");
+    assert_int_equal(w->replica.seen.level, READ_LINEARIZABLE);
+    assert_int_equal(w->replica.seen.timeout_ms, 2000);
+    assert_int_equal(w->replica.waited_for, 1);
+    error_set(&w->replica.wait_failed, Q_TIMEOUT, "timeout");
+    expect_reply(get(w, "/readyz?sync"), 503, "[+]node ok\n[+]leader ok\n[+]store ok\n[+]sync timeout\n");
+    error_set(&w->replica.fail, Q_NO_LEADER, "no leader");
+    expect_reply(get(w, "/readyz?sync"), 503, "leader not found\n");
+}
+
+static void the_leader_is_told_and_steps_down(void **state)
+{
+    struct api_world *w = *state;
+    expect_reply(get(w, "/leader"), 200, NODE_1);
+    expect_reply(post(w, "/leader", ""), 200, "");
+    assert_int_equal(w->replica.transferred_to, 0);
+    struct reply r = ask(w, "POST", "/leader", "Content-Type: application/json\r\n", "{\"id\":\"2\"}");
+    expect(&r, 200, "");
+    assert_int_equal(w->replica.transferred_to, 2);
+    static const char *const bad[] = {"{\"id\":2}",
+                                      "{\"id\":\"x\"}",
+                                      "{\"id\":\"2x\"}",
+                                      "{\"id\":\"0\"}",
+                                      "{}",
+                                      "[",
+                                      "{\"id\":\"99999999999999999999\"}"};
+    for (unsigned i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        r = ask(w, "POST", "/leader", "Content-Type: application/json\r\n", bad[i]);
+        expect(&r, 400, "invalid request\n");
+    }
+    w->replica.transfer_code = Q_NOT_FOUND;
+    assert_int_equal(post(w, "/leader", "").status, 400);
+    w->replica.transfer_code = Q_NOT_LEADER;
+    expect_reply(post(w, "/leader", ""), 503, "the transfer is refused\n");
+    w->replica.status.leader = 0;
+    expect_reply(get(w, "/leader"), 503, "leader not found\n");
+    expect_reply(get(w, "/leader/x"), 404, "");
+}
+
+static void stepping_down_may_wait_for_the_next_leader(void **state)
+{
+    struct api_world *w = *state;
+    expect_reply(post(w, "/leader?wait&timeout=30ms", ""), 503,
+                 "timeout: this node still leads, or no other leader is known yet\n");
+    w->replica.elsewhere_after_transfer = true;
+    expect_reply(post(w, "/leader?wait", ""), 200, "");
+}
+
+static void a_stepdown_that_waits_ends_with_the_api(void **state)
+{
+    struct api_world *w = *state;
+    uint64_t end = uv_hrtime() + WORLD_WAIT_MS * UINT64_C(1000000);
+    int fd = world_dial(&w->http);
+    world_say(&w->http, fd, "POST /leader?wait HTTP/1.1\r\nHost: h\r\nContent-Length: 0\r\n\r\n");
+    while (list_empty(&w->api->stepdowns)) {
+        assert_true(uv_hrtime() < end);
+        world_turn(&w->http);
+    }
+    close(fd); /* the tear-down frees the api and finds nothing left */
+}
+
+static void metrics_and_health(void **state)
+{
+    struct api_world *w = *state;
+    expect_reply(get(w, "/healthz"), 200, "ok\n");
+    struct reply r = get(w, "/metrics");
+    assert_string_equal(reply_header(&r, "Content-Type"), "text/plain; version=0.0.4; charset=utf-8");
+    assert_non_null(strstr(r.body, "quorate_http_answers_total{class=\"2xx\"} 1\n"));
+}
+
+static void a_client_that_leaves_does_not_disturb(void **state)
+{
+    struct api_world *w = *state;
+    uint64_t end = uv_hrtime() + WORLD_WAIT_MS * UINT64_C(1000000);
+    int fd = world_dial(&w->http);
+    world_say(
+        &w->http, fd,
+        "GET /db/query?q=SELECT+1 HTTP/1.1\r\nHost: h\r\n\r\nPOST /leader?wait&timeout=20ms HTTP/1.1\r\n"
+        "Host: h\r\nContent-Length: 0\r\n\r\n");
+    close(fd);
+    while (w->replica.formatted < 1) {
+        assert_true(uv_hrtime() < end);
+        world_turn(&w->http);
+    }
+    expect_reply(get(w, "/healthz"), 200, "ok\n");
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, api_world_open, api_world_close)
+    const struct CMUnitTest tests[] = {
+        TEST(status_has_what_clients_read),
+        TEST(status_has_our_own_facts),
+        TEST(nodes_are_keyed_or_listed),
+        TEST(readyz_says_what_is_missing),
+        TEST(readyz_sync_waits_until_this_node_has_caught_up),
+        TEST(the_leader_is_told_and_steps_down),
+        TEST(stepping_down_may_wait_for_the_next_leader),
+        TEST(a_stepdown_that_waits_ends_with_the_api),
+        TEST(metrics_and_health),
+        TEST(a_client_that_leaves_does_not_disturb),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
