@@ -195,7 +195,7 @@ static void asked_here(struct consensus_read *read, uint64_t index, const struct
 static void asked_leader(struct forward_call *call, const struct forward_answer *answer)
 {
     struct replica_request *q = CONTAINER_OF(call, struct replica_request, call);
-    if (answer->error.code == Q_NOT_LEADER) {
+    if (answer->error.code == Q_NOT_LEADER || answer->error.code == Q_NO_LEADER) {
         follow_leader(q, call->to);
     } else if (answer->error.code != Q_OK) {
         finish_error(q, &answer->error);
