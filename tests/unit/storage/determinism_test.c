@@ -253,6 +253,8 @@ static const struct refusal refused[] = {
     {"PRAGMA shrink_memory", "PRAGMA shrink_memory"},
     {"PRAGMA no_such_pragma", NULL},
     {"SELECT * FROM sqlite_stmt", "table sqlite_stmt"},
+    {"DELETE FROM sqlite_dbpage", NULL},
+    {"INSERT INTO sqlite_dbpage VALUES(1, x'00')", NULL},
     {"CREATE VIRTUAL TABLE x USING fts4(a)", "module fts4"},
     {"CREATE VIRTUAL TABLE x USING dbstat", "module dbstat"},
     {"CREATE TABLE quorate_mine(a)", "quorate_mine is reserved"},

@@ -312,21 +312,37 @@ static void fts5_and_rtree_are_followed_through_their_shadow_tables(void **state
         "DROP TABLE r", "DROP TABLE ff");
 }
 
-static void fts5_writes_nothing_at_commit(void **state)
+static void after_settling_fts5_writes_nothing_at_commit(void **state)
 {
     struct hashed *h = *state;
     uint8_t before[DIGEST_BYTES], after[DIGEST_BYTES];
+    struct error e;
 
     RUN(state, "CREATE VIRTUAL TABLE f USING fts5(x)");
     sqlite3_exec(h->db, "BEGIN", NULL, NULL, NULL);
     RUN(state, "INSERT INTO f VALUES('hello')", "INSERT INTO f VALUES('world')");
+    sqlite3_exec(h->db, "INSERT INTO f VALUES('and moon')", NULL, NULL, NULL);
+    assert_int_equal(digest_follow(h->digest, &e), Q_OK);
 
+    assert_int_equal(digest_settle(h->digest, &e), Q_OK);
     hashed_value(h, before);
     assert_int_equal(sqlite3_exec(h->db, "COMMIT", NULL, NULL, NULL), SQLITE_OK);
     hashed_value(h, after);
 
     assert_digests(true, before, after);
     hashed_check(h, "COMMIT");
+}
+
+static void column_names_that_sqlite_draws_are_refused(void **state)
+{
+    struct hashed *h = *state;
+
+    RUN(state, "CREATE TABLE five AS SELECT 1 AS a, 2 AS a, 3 AS A, 4 AS a, 5 AS a, 6 AS \"b:9\"");
+    assert_int_equal(
+        hashed_try(h, "CREATE TABLE six AS SELECT 1 AS a, 2 AS a, 3 AS A, 4 AS a, 5 AS a, 6 AS A"),
+        SQLITE_MISMATCH);
+    assert_non_null(strstr(h->message, "table six"));
+    RUN(state, "CREATE TABLE six(a, \"a:4\", \"a:3\", \"a:x5\", \"b:5\")");
 }
 
 static void generated_columns_are_followed_wherever_they_stand(void **state)
@@ -588,7 +604,8 @@ int main(void)
         TEST(a_database_with_the_largest_rowid_is_refused),
         TEST(a_statement_that_fails_halfway_leaves_the_digest),
         TEST(fts5_and_rtree_are_followed_through_their_shadow_tables),
-        TEST(fts5_writes_nothing_at_commit),
+        TEST(after_settling_fts5_writes_nothing_at_commit),
+        TEST(column_names_that_sqlite_draws_are_refused),
         TEST(generated_columns_are_followed_wherever_they_stand),
         TEST(a_virtual_column_is_no_content),
         TEST(columns_named_rowid_hide_nothing_from_the_digest),
