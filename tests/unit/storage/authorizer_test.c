@@ -255,34 +255,24 @@ static void full_text_and_rtree_tables_work(void **state)
 
 static void what_the_authorizer_cannot_see_is_refused_by_its_words(void **state)
 {
-    static const char *const bad[] = {
-        "INSERT OR ROLLBACK INTO t VALUES(1)",
-        "insert or rollback into t values(1)",
-        "CREATE TABLE t(a UNIQUE ON CONFLICT RollBack)",
-        "CREATE TRIGGER x AFTER INSERT ON t BEGIN SELECT RAISE(ROLLBACK, 'no'); END",
-        "ROLLBACK",
-        "SELECT 'it''s' /* a */ ;ROLLBACK-- b",
-        "INSERT OR/**/ROLLBACK/**/INTO t VALUES(1)",
-    };
     static const char *const good[] = {
         "",
-        "r",
-        "rollbac",
-        "SELECT 'rollback'",
-        "SELECT 'it''s a rollback'",
-        "SELECT \"rollback\", `rollback`, [rollback], t.rollback, t . rollback FROM t",
-        "SELECT 1 -- rollback",
-        "SELECT 1 /* rollback */",
-        "SELECT rollback_at, _rollback, xrollback, rollback1 FROM t",
-        "SELECT :rollback, @rollback, $rollback, #rollback",
-        "SELECT 'never closed rollback",
-        "SELECT /* never closed rollback",
+        "quorate",
+        "SELECT 'references quorate_kv'",
+        "SELECT 'it''s to quorate_kv'",
+        "SELECT 1 -- references quorate_kv",
+        "SELECT 1 /* references quorate_kv */ FROM quorate_kv",
+        "SELECT xto quorate_kv, to1 quorate_kv FROM t",
+        "SELECT :to quorate_kv, @references quorate_kv FROM t",
+        "SELECT 'never closed references quorate_kv",
+        "SELECT /* never closed references quorate_kv",
         "SELECT * FROM quorate_kv",
         "CREATE TABLE t(a REFERENCES other, quorate_a)",
         "ALTER TABLE t RENAME TO \"quorate\"",
     };
     static const char *const reserved[] = {
         "CREATE TABLE t(a REFERENCES quorate_kv)",
+        "CREATE TABLE t(a/**/REFERENCES/**/quorate_kv)",
         "CREATE TABLE t(a REFERENCES Quorate_KV)",
         "CREATE TABLE t(a, FOREIGN KEY(a) REFERENCES\n-- x\n\"quorate_kv\"(a))",
         "CREATE TABLE t(a REFERENCES[quorate_kv])",
@@ -292,12 +282,6 @@ static void what_the_authorizer_cannot_see_is_refused_by_its_words(void **state)
     struct error e;
 
     (void)state;
-    for (size_t i = 0; i < COUNT(bad); i++) {
-        if (determinism_check(bad[i], strlen(bad[i]), &e) != Q_DENIED) {
-            fail_msg("%s passed", bad[i]);
-        }
-        assert_non_null(strstr(e.text, "ROLLBACK"));
-    }
     for (size_t i = 0; i < COUNT(reserved); i++) {
         if (determinism_check(reserved[i], strlen(reserved[i]), &e) != Q_DENIED ||
             strstr(e.text, "reserved") == NULL) {
