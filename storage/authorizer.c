@@ -193,6 +193,9 @@ static int judge_definition(struct authorizer *a, const char *name, const char *
 
 static int judge_rows(struct authorizer *a, const char *table)
 {
+    if (table != NULL && audience_of(tables, COUNT(tables), table, EVERYBODY) != EVERYBODY) {
+        return refuse(a, "table ", table, " is not allowed: nodes may answer differently");
+    }
     if (table != NULL && sqlite3_strnicmp(table, "sqlite_stat", 11) == 0) {
         a->planner = true;
     }

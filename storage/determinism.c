@@ -194,18 +194,10 @@ int determinism_check(const char *sql, size_t n, struct error *e)
     const char *end = sql + n;
     struct token before = {.kind = TOKEN_OTHER}, t;
 
-    if (!holds(sql, n, "rollback") && !holds(sql, n, AUTHORIZER_OWN_PREFIX)) {
+    if (!holds(sql, n, AUTHORIZER_OWN_PREFIX)) {
         return Q_OK;
     }
     for (; token_next(&sql, end, &t); before = t) {
-        bool behind_dot = before.kind == TOKEN_OTHER && before.n == 1 && *before.p == '.';
-
-        if (token_is(&t, "rollback") && !behind_dot) {
-            return error_set(
-                e, Q_DENIED,
-                "ROLLBACK is not allowed: requests are transactions by themselves, and conflicts can "
-                "ABORT, FAIL, IGNORE or REPLACE (if it is a name, quote it)");
-        }
         if ((token_is(&before, "references") || token_is(&before, "to")) &&
             token_begins(&t, AUTHORIZER_OWN_PREFIX)) {
             return error_set(e, Q_DENIED,

@@ -51,11 +51,9 @@ int determinism_refresh(struct determinism *d, struct error *e);
 int determinism_begin(struct determinism *d, uint64_t time_ms, const uint8_t seed[16], uint32_t position,
                       struct error *e);
 
-/* Before a client's statement is compiled for the writer: refuses what the authorizer cannot see. The word
- * ROLLBACK as a keyword (OR ROLLBACK, ON CONFLICT ROLLBACK, RAISE(ROLLBACK)), which would undo the whole
- * entry with its other commands and leave no transaction; and REFERENCES or RENAME TO a quorate_* table, for
- * a foreign key would let a client's rows stop the store's own statements. SQL is N bytes of UTF-8. Q_DENIED;
- * the text is for the client. */
+/* Before a client's statement is compiled for the writer: refuses what the authorizer cannot see: REFERENCES
+ * or RENAME TO a quorate_* table, for a foreign key would let a client's rows stop the store's own
+ * statements. SQL is N bytes of UTF-8. Q_DENIED; the text is for the client. */
 int determinism_check(const char *sql, size_t n, struct error *e);
 
 /* While trusted, the authorizer lets everything pass: for the store's own statements. */

@@ -103,6 +103,19 @@ static int find_saved(const struct saved *saved, struct digest_table *t, struct 
     return error_set(e, Q_CORRUPT, "the saved digest does not know table %s as it is", t->name);
 }
 
+static int check_names(struct digest *d, const struct digest_table *t, struct error *e)
+{
+    bool drawn;
+    int rc = digest_table_drawn(t, d->db, &drawn, e);
+
+    if (rc == Q_OK && drawn) {
+        return error_set(e, Q_INVALID,
+                         "table %s would get column names that SQLite chooses at random: name its columns",
+                         t->name);
+    }
+    return rc;
+}
+
 /* One row of the schema that is a table with rows of its own: keeps the table that is known, or adds it. */
 static int follow_table(struct digest *d, const char *name, digest_sum schema, const struct saved *saved,
                         struct error *e)
@@ -130,7 +143,8 @@ static int follow_table(struct digest *d, const char *name, digest_sum schema, c
         return rc;
     }
     t->seen = true;
-    return saved->tables != NULL ? find_saved(saved, t, e) : scan(d, t, e);
+    rc = saved->tables != NULL ? find_saved(saved, t, e) : scan(d, t, e);
+    return rc == Q_OK && d->hooked ? check_names(d, t, e) : rc;
 }
 
 static int read_schema(struct digest *d, sqlite3_stmt *rows, const struct saved *saved, struct error *e)
@@ -282,6 +296,13 @@ void digest_free(struct digest *d)
     }
 }
 
+int digest_settle(struct digest *d, struct error *e)
+{
+    int rc = sqlite3_exec(d->db, "SAVEPOINT quorate_settle; RELEASE quorate_settle", NULL, NULL, NULL);
+
+    return rc == SQLITE_OK ? digest_follow(d, e) : sql_error(d->db, rc, "settling the digest", e);
+}
+
 void digest_value(const struct digest *d, uint8_t ret_value[DIGEST_BYTES])
 {
     digest_sum sum = d->tables.schema;
@@ -354,12 +375,12 @@ int digest_follow(struct digest *d, struct error *e)
     int rc = digest_rows_settle(&d->rows, e);
 
     if (d->failed.code != Q_OK) {
-        return error_set(e, d->failed.code, "%s", d->failed.text);
+        rc = error_set(e, d->failed.code, "%s", d->failed.text);
     }
-    if (d->refused) {
-        return error_set(e, Q_INVALID,
-                         "the rowid 9223372036854775807 is not allowed: after it SQLite chooses rowids "
-                         "at random");
+    if (rc == Q_OK && d->refused) {
+        return error_set(
+            e, Q_INVALID,
+            "the rowid 9223372036854775807 is not allowed: after it SQLite chooses rowids at random");
     }
     rc = rc == Q_OK ? schema_version(d, &version, e) : rc;
     if (rc == Q_OK && version != d->tables.version) {

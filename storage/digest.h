@@ -20,13 +20,13 @@
  * there is one.
  * - A row from before an ALTER TABLE ADD COLUMN shows NULL where SELECT shows the default, and tables with
  * virtual generated columns show values under the wrong column: such rows are read back by their key.
- * - FTS5 keeps changes in memory until the next SAVEPOINT, RELEASE or COMMIT: so read the digest after the
- * RELEASE of a savepoint that encloses everything, and let COMMIT follow with nothing but plain tables
- * written in between.
+ * - FTS5 keeps changes in memory and writes them to its shadow tables at the next SAVEPOINT or at COMMIT
+ * (SQLite 3.40 at RELEASE too): digest_settle() makes it write before the digest is read.
  *
- * A table that holds the rowid 9223372036854775807 makes SQLite choose further ones at random, and an
- * AUTOINCREMENT table then refuses with SQLITE_FULL and rolls the transaction back: digest_follow() refuses
- * the statement that brings it so far. */
+ * Some statements would leave content that SQLite chooses by random numbers of its own: digest_follow()
+ * refuses them. After the rowid 9223372036854775807 an ordinary table gets random ones (and an AUTOINCREMENT
+ * table SQLITE_FULL, which rolls the transaction back); the sixth column of one name in CREATE TABLE AS gets
+ * a random name. */
 #ifndef QUORATE_STORAGE_DIGEST_H
 #define QUORATE_STORAGE_DIGEST_H
 
@@ -45,7 +45,11 @@ int digest_new(sqlite3 *db, const void *saved, size_t n, struct digest **ret_dig
 /* Unhooks and finalizes its statements; before sqlite3_close(). NULL is fine. */
 void digest_free(struct digest *d);
 
-/* The digest of the whole content, little-endian. After digest_follow() of the last statement. */
+/* Call after the last command of an entry, before digest_value(), digest_save() and COMMIT: makes virtual
+ * tables write what they hold in memory, and follows it. The authorizer must trust the caller. Errors: as
+ * digest_follow(). */
+int digest_settle(struct digest *d, struct error *e);
+/* The digest of the whole content, little-endian. */
 void digest_value(const struct digest *d, uint8_t ret_value[DIGEST_BYTES]);
 /* The sums of all tables as bytes, to be kept beside the content: 24 bytes and 40 a table. */
 void digest_save(const struct digest *d, struct buf *out);

@@ -192,7 +192,6 @@ static void put_key(struct digest_table *t, sqlite3_stmt *info, sqlite3_str *con
             if (sqlite3_column_int(info, 5) == key) {
                 sqlite3_str_appendf(condition, "%s\"%w\" = ?%d COLLATE BINARY", key > 1 ? " AND " : "",
                                     sqlite3_column_text(info, 1), key);
-                t->keys = key;
             }
         }
     }
@@ -215,7 +214,6 @@ static int describe(struct digest_table *t, sqlite3 *db, struct error *e)
         t->rowid = t->sequence ? NULL : rowid_name(db, t->name, info, &hidden);
         if (t->rowid != NULL) {
             sqlite3_str_appendf(condition, "%s = ?1", t->rowid);
-            t->keys = 1;
         } else if (!hidden && !t->sequence && !virtual_columns) {
             put_key(t, info, condition);
         }
@@ -360,5 +358,27 @@ int digest_table_read(struct digest_table *t, sqlite3 *db, struct digest_row *ro
     }
     sqlite3_reset(t->by_key);
     sqlite3_clear_bindings(t->by_key);
+    return rc;
+}
+
+int digest_table_drawn(const struct digest_table *t, sqlite3 *db, bool *ret_drawn, struct error *e)
+{
+    sqlite3_stmt *names = NULL;
+    char *sql = sqlite3_mprintf(
+        "WITH c AS (SELECT name, rtrim(name, '0123456789') AS stem FROM pragma_table_xinfo(%Q, 'main'))"
+        "SELECT 1 FROM c JOIN c AS d ON d.name = c.stem || '4' COLLATE NOCASE "
+        "WHERE c.stem GLOB '*:' AND CAST(substr(c.name, length(c.stem) + 1) AS INTEGER) > 4",
+        t->name);
+    int rc = sql != NULL ? sqlite3_prepare_v2(db, sql, -1, &names, NULL) : SQLITE_NOMEM;
+
+    rc = rc == SQLITE_OK ? sqlite3_step(names) : rc;
+    if (rc == SQLITE_ROW || rc == SQLITE_DONE) {
+        *ret_drawn = rc == SQLITE_ROW;
+        rc = Q_OK;
+    } else {
+        rc = sql_error(db, rc, "PRAGMA table_xinfo", e);
+    }
+    sqlite3_finalize(names);
+    sqlite3_free(sql);
     return rc;
 }

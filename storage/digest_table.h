@@ -42,7 +42,6 @@ struct digest_table {
     const char *rowid;    /* SQL's name for the rowid; NULL if there is none or columns hide it. Static */
     char *columns_sql;    /* the stored columns, quoted, each after a comma */
     char *key_sql;        /* a condition with parameters that finds one row; NULL if there can be none */
-    int keys;             /* parameters of it */
     sqlite3_stmt *by_key; /* these two are made when first needed */
     sqlite3_stmt *scan;   /* kept for sqlite_sequence only, which is scanned all the time */
     uint64_t touched;     /* serial of the savepoint under which the sum was last remembered */
@@ -65,6 +64,10 @@ int digest_table_new(sqlite3 *db, const char *name, digest_sum schema, struct di
                      struct error *e);
 /* NULL is fine. */
 void digest_table_free(struct digest_table *t);
+
+/* Whether SQLite drew the names of some columns at random: CREATE TABLE AS with six columns of one name "a"
+ * calls them "a", "a:1" to "a:4", and then "a:" with any number above. Errors: SQLite's. */
+int digest_table_drawn(const struct digest_table *t, sqlite3 *db, bool *ret_drawn, struct error *e);
 
 /* Sets T's sum, and whether it is full, from all its rows. */
 int digest_table_scan(struct digest_table *t, sqlite3 *db, struct digest_row *row, struct error *e);

@@ -19,20 +19,13 @@ static bool starts(const char *p, const char *end, const char *two)
     return end - p >= 2 && p[0] == two[0] && p[1] == two[1];
 }
 
-/* Where what begins at P with a quote ends. The closing quote twice stands for itself, but for ']'. */
+/* Where what begins at P with a quote ends. A quote that is written twice to stand for itself ends one token
+ * and begins the next: for finding words that is as good. */
 static const char *end_of_quoted(const char *p, const char *end)
 {
-    char close = *p == '[' ? ']' : *p;
+    const char *close = memchr(p + 1, *p == '[' ? ']' : *p, (size_t)(end - p) - 1);
 
-    for (p++; p < end; p++) {
-        if (*p == close) {
-            if (close == ']' || p + 1 == end || p[1] != close) {
-                return p + 1;
-            }
-            p++;
-        }
-    }
-    return end;
+    return close != NULL ? close + 1 : end;
 }
 
 static const char *end_of_word(const char *p, const char *end)

@@ -37,8 +37,8 @@ static inline void hashed_check(struct hashed *h, const char *after)
     }
 }
 
-/* Runs one statement inside a savepoint of the digest alone; SQLite's code, or SQLITE_CONSTRAINT_ROWID's
- * place taken by SQLITE_MISMATCH where the digest refuses it. */
+/* Runs one statement under a savepoint and undoes it if it fails. SQLite's code; SQLITE_MISMATCH where the
+ * digest refuses it. */
 static inline int hashed_try(struct hashed *h, const char *sql)
 {
     struct error e;
@@ -77,9 +77,42 @@ static inline void hashed_run(struct hashed *h, const char *sql)
     }
 }
 
+/* Runs each statement; the list ends with NULL. */
+static inline void hashed_run_all(struct hashed *h, const char *const *statements)
+{
+    for (size_t i = 0; statements[i] != NULL; i++) {
+        hashed_run(h, statements[i]);
+    }
+}
+
+#define RUN(state, ...) hashed_run_all(*(state), (const char *const[]){__VA_ARGS__, NULL})
+
 static inline void hashed_value(struct hashed *h, uint8_t ret_value[DIGEST_BYTES])
 {
     digest_value(h->digest, ret_value);
+}
+
+static inline void assert_digests(bool equal, const uint8_t *a, const uint8_t *b)
+{
+    assert_true((memcmp(a, b, DIGEST_BYTES) == 0) == equal);
+}
+
+/* A test whose state is a struct hashed of its own. */
+#define HASHED_TEST(name) cmocka_unit_test_setup_teardown(name, hashed_setup, hashed_teardown)
+
+static inline int hashed_setup(void **state)
+{
+    static struct hashed h;
+
+    hashed_open(&h);
+    *state = &h;
+    return 0;
+}
+
+static inline int hashed_teardown(void **state)
+{
+    hashed_close(*state);
+    return 0;
 }
 
 #endif

@@ -115,4 +115,26 @@ static inline const char *writer_ask(struct writer *w, const char *sql)
     return sql_ask(w->db, sql, w->answer, sizeof w->answer);
 }
 
+/* 2024-02-29 12:34:56.789 UTC, in ms of Unix time. */
+#define NOON UINT64_C(1709210096789)
+
+/* A test whose state is a struct writer of its own, in a command. */
+#define WRITER_TEST(name) cmocka_unit_test_setup_teardown(name, writer_setup, writer_teardown)
+
+static inline int writer_setup(void **state)
+{
+    static struct writer w;
+
+    writer_open(&w, ":memory:");
+    writer_begin(&w, NOON, 1, 0);
+    *state = &w;
+    return 0;
+}
+
+static inline int writer_teardown(void **state)
+{
+    writer_close(*state);
+    return 0;
+}
+
 #endif
