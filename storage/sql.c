@@ -9,6 +9,7 @@
 #include "storage/result.h"
 #include "storage/sql_bind.h"
 #include "storage/sql_error.h"
+#include "storage/token.h"
 
 enum {
     PROGRESS_STEPS = 1000, /* of SQLite's virtual machine between two looks at the clock */
@@ -169,29 +170,12 @@ static int step(struct run *run, sqlite3_stmt *statement, bool rows, uint64_t st
     return 0;
 }
 
-static bool is_blank(char c)
+static bool is_vacuum(sqlite3_stmt *statement)
 {
-    return c == ' ' || (c >= '\t' && c <= '\r');
-}
+    const char *sql = sqlite3_sql(statement);
+    struct token first;
 
-/* Whether SQL begins with WORD, behind blanks and comments. */
-static bool begins_with(const char *sql, const char *word)
-{
-    for (;;) {
-        if (is_blank(*sql)) {
-            sql++;
-        } else if (sql[0] == '-' && sql[1] == '-') {
-            sql += strcspn(sql, "\n");
-        } else if (sql[0] == '/' && sql[1] == '*') {
-            const char *end = strstr(sql + 2, "*/");
-            if (end == NULL) {
-                return false;
-            }
-            sql = end + 2;
-        } else {
-            return sqlite3_strnicmp(sql, word, (int)strlen(word)) == 0;
-        }
-    }
+    return token_next(&sql, sql + strlen(sql), &first) && token_is(&first, "vacuum");
 }
 
 static bool only_reads(sqlite3_stmt *statement)
@@ -208,7 +192,7 @@ static int run_statement(struct run *run, sqlite3_stmt *statement, struct sql_bi
     if (!reads && run->t == NULL) {
         return fail(run, e, SQL_WRITE_REFUSED);
     }
-    if (!reads && begins_with(sqlite3_sql(statement), "VACUUM")) {
+    if (!reads && is_vacuum(statement)) {
         return fail(run, e, "VACUUM is not allowed: it would rewrite the file on one node alone");
     }
     int rc = bind(run, given, statement, e);
@@ -294,6 +278,9 @@ static int run_string(struct run *run, const struct command_sql *text, uint64_t 
 
     if (cursor_left(&sql) > INT_MAX) {
         return fail(run, e, "statement too long");
+    }
+    if (run->t != NULL && determinism_check((const char *)sql.p, cursor_left(&sql), e)) {
+        return fail(run, e, e->text);
     }
     s->deadline_ns = timeout_ms > 0 ? started_ns + timeout_ms * 1000000 : 0;
     while (rc == 0 && cursor_left(&sql) > 0) {

@@ -16,7 +16,9 @@ int transaction_init(struct transaction *t, sqlite3 *db, struct digest *digest, 
     t->db = db;
     t->digest = digest;
     if (statement_new(db, "BEGIN IMMEDIATE", &t->begin, e) || statement_new(db, "COMMIT", &t->commit, e) ||
-        statement_new(db, "ROLLBACK", &t->rollback, e)) {
+        statement_new(db, "ROLLBACK", &t->rollback, e) ||
+        statement_new(db, "SAVEPOINT quorate_flush", &t->flush, e) ||
+        statement_new(db, "RELEASE quorate_flush", &t->flushed, e)) {
         goto failed;
     }
     for (int i = 0; i < TRANSACTION_SAVEPOINTS; i++) {
@@ -38,6 +40,8 @@ void transaction_close(struct transaction *t)
     sqlite3_finalize(t->begin);
     sqlite3_finalize(t->commit);
     sqlite3_finalize(t->rollback);
+    sqlite3_finalize(t->flush);
+    sqlite3_finalize(t->flushed);
     for (int i = 0; i < TRANSACTION_SAVEPOINTS; i++) {
         sqlite3_finalize(t->save[i]);
         sqlite3_finalize(t->release[i]);
@@ -88,9 +92,20 @@ int transaction_release(struct transaction *t, struct error *e)
     return 0;
 }
 
+/* FTS5 writes what it holds in memory at a savepoint. If that goes back with the table itself, FTS5 is not
+ * told, and the next savepoint would fail, for then it writes into tables that are gone. So it writes before
+ * them. */
+static void flush_full_text(struct transaction *t)
+{
+    if (statement_run(t->flush) == SQLITE_OK) {
+        statement_run(t->flushed);
+    }
+}
+
 int transaction_undo(struct transaction *t, struct error *e)
 {
     assert(t->depth >= 2 && !transaction_lost(t));
+    flush_full_text(t);
     if (run(t, t->undo[t->depth - 2], e)) {
         return (int)e->code;
     }

@@ -17,7 +17,7 @@ enum { TRANSACTION_SAVEPOINTS = 2 }; /* at once: a command's and a statement's *
 struct transaction {
     sqlite3 *db;
     struct digest *digest;
-    sqlite3_stmt *begin, *commit, *rollback;
+    sqlite3_stmt *begin, *commit, *rollback, *flush, *flushed;
     sqlite3_stmt *save[TRANSACTION_SAVEPOINTS], *release[TRANSACTION_SAVEPOINTS],
         *undo[TRANSACTION_SAVEPOINTS];
     unsigned depth; /* 0 none, 1 begun, 2 and more: savepoints */

@@ -56,6 +56,20 @@ static off_t wal_bytes(struct kit *k)
     return stat(path, &st) == 0 ? st.st_size : 0;
 }
 
+/* How often it has started anew: bytes 12 to 15 of its header, big-endian. */
+static uint32_t wal_sequence(struct kit *k)
+{
+    char path[100];
+    uint8_t header[16];
+
+    snprintf(path, sizeof path, "%s-wal", k->path);
+    FILE *f = fopen(path, "rb");
+    assert_non_null(f);
+    assert_int_equal(fread(header, 1, sizeof header, f), sizeof header);
+    fclose(f);
+    return (uint32_t)header[12] << 24 | (uint32_t)header[13] << 16 | (uint32_t)header[14] << 8 | header[15];
+}
+
 static void put_some(struct kit *k, unsigned entries)
 {
     char key[20], value[500];
@@ -221,7 +235,6 @@ static void checkpoints_start_the_wal_anew_under_readers_that_never_rest(void **
     (void)state;
     struct kit k;
     struct writer others = {.k = &k};
-    struct store_position position;
     pthread_t threads[5];
     kit_open_file(&k);
     k.config.readers = 4;
@@ -231,19 +244,17 @@ static void checkpoints_start_the_wal_anew_under_readers_that_never_rest(void **
         assert_int_equal(pthread_create(&threads[i], NULL, i == 0 ? write_on : read_on, &others), 0);
     }
 
-    off_t largest = 0;
-    for (unsigned i = 0; i < 12; i++) {
-        wait_for_entries(&k, 20);
+    uint32_t before = wal_sequence(&k);
+    for (unsigned i = 0; i < 200 && wal_sequence(&k) - before < 3; i++) {
+        wait_for_entries(&k, 5);
         checkpoint(&k);
-        largest = wal_bytes(&k) > largest ? wal_bytes(&k) : largest;
     }
 
     others.stop = true;
     for (size_t i = 0; i < 5; i++) {
         pthread_join(threads[i], NULL);
     }
-    kit_position(&k, &position);
-    assert_true((uint64_t)largest < position.index * 4096 * 4);
+    assert_true(wal_sequence(&k) - before >= 3);
     kit_close(&k);
 }
 
