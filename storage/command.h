@@ -99,7 +99,8 @@ bool command_reads(enum command_op op);
 
 /* Checks everything that the format says, walking all statements and parameters, so that what follows cannot
  * fail. Errors: Q_MISMATCH unknown version, op or flag; Q_CORRUPT bytes that end early, follow, or break a
- * bound; Q_INVALID a namespace, key or limit out of its bounds (the text names it and the limit). */
+ * bound; Q_INVALID a namespace, key or limit out of its bounds (the text names it and the limit), or SQL that
+ * is not UTF-8 or holds a NUL. */
 int command_decode(const void *p, size_t n, struct command *ret_command, struct error *e);
 /* The next statement / parameter; moves the cursor on. Only on what command_decode() accepted. */
 struct command_sql command_statement(struct cursor *statement);

@@ -413,7 +413,10 @@ int sql_run(struct sql *s, const struct command *command, uint64_t timeout_ms, s
     if (rc != 0 || t == NULL || transaction_lost(t)) {
         return rc;
     }
-    return keep ? transaction_release(t, e) : transaction_undo(t, e);
+    if (!keep) {
+        return transaction_undo(t, e);
+    }
+    return transaction_flush(t, e) ? (int)e->code : transaction_release(t, e);
 }
 
 bool sql_only_reads(struct sql *s, const struct command *command)

@@ -45,7 +45,8 @@ void sql_allow_timeouts(struct sql *s);
  * back is taken back, also when RESULT turned out too small (the caller asks RESULT). TIMEOUT_MS: of each
  * string, 0 for none. The transaction may be lost at return (transaction_lost()): RESULT is then what the
  * command answers if nothing of it is done, and it must not be run again with the others of its entry.
- * Errors: this node's. */
+ * Errors: this node's; or a client's statement left what cannot be saved, then nothing but to abandon the
+ * transaction is left (transaction_flush()). */
 int sql_run(struct sql *s, const struct command *command, uint64_t timeout_ms, struct buf *result,
             struct error *e);
 

@@ -245,7 +245,7 @@ struct entry {
     struct buf *results;
 };
 
-/* A command that rolled back the whole transaction is remembered: u32 position, blob result. The entry starts
+/* A command that lost the whole transaction is remembered: u32 position, blob result. The entry starts
  * again without it, and it gets this result. So its neighbours are not lost, and every replica does the same.
  * Each attempt finds at most one more, behind all those before it. */
 static void refuse(struct store *s, uint32_t position)
@@ -278,7 +278,16 @@ static int run_command(struct store *s, const struct cursor *bytes, struct error
         result_put_error(&s->result, e);
         return 0;
     }
-    return executor_run(&s->executor, &command, 0, &s->result, e);
+    rc = executor_run(&s->executor, &command, 0, &s->result, e);
+    if (rc == 0 || sql_error_is_nodes((enum error_code)rc)) {
+        return rc;
+    }
+    /* Its statements passed, but what they left cannot be saved: a full text table that contradicts itself.
+     */
+    buf_clear(&s->result);
+    result_put_error(&s->result, e);
+    transaction_doom(&s->transaction);
+    return 0;
 }
 
 static int apply_command(struct store *s, struct entry *entry, uint32_t position, const struct cursor *bytes,

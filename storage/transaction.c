@@ -92,20 +92,20 @@ int transaction_release(struct transaction *t, struct error *e)
     return 0;
 }
 
-/* FTS5 writes what it holds in memory at a savepoint. If that goes back with the table itself, FTS5 is not
- * told, and the next savepoint would fail, for then it writes into tables that are gone. So it writes before
- * them. */
-static void flush_full_text(struct transaction *t)
+int transaction_flush(struct transaction *t, struct error *e)
 {
-    if (statement_run(t->flush) == SQLITE_OK) {
-        statement_run(t->flushed);
-    }
+    assert(t->depth >= 1 && !transaction_lost(t));
+    return run(t, t->flush, e) || run(t, t->flushed, e) ? (int)e->code : 0;
 }
 
 int transaction_undo(struct transaction *t, struct error *e)
 {
+    struct error ignored;
+
     assert(t->depth >= 2 && !transaction_lost(t));
-    flush_full_text(t);
+    /* If what FTS5 holds in memory goes back together with its table, FTS5 is not told, and would write it at
+     * the next savepoint into tables that are gone. So it writes before, and that goes back too. */
+    transaction_flush(t, &ignored);
     if (run(t, t->undo[t->depth - 2], e)) {
         return (int)e->code;
     }
@@ -130,6 +130,7 @@ void transaction_abandon(struct transaction *t)
         /* After an error of the disk this may fail too; the transaction is gone then as well. */
         run(t, t->rollback, NULL);
     }
+    t->doomed = false;
     while (t->depth > 0) {
         digest_rollback(t->digest);
         digest_release(t->digest);
@@ -137,7 +138,13 @@ void transaction_abandon(struct transaction *t)
     }
 }
 
+void transaction_doom(struct transaction *t)
+{
+    assert(t->depth > 0);
+    t->doomed = true;
+}
+
 bool transaction_lost(const struct transaction *t)
 {
-    return t->depth > 0 && sqlite3_get_autocommit(t->db) != 0;
+    return t->depth > 0 && (t->doomed || sqlite3_get_autocommit(t->db) != 0);
 }

@@ -4,8 +4,8 @@
  *     begin ── save ── save ── release / undo ── release / undo ── commit
  *       └───────┴───────┴── abandon, from anywhere
  *
- * A client's statement can end the whole transaction behind our back: ON CONFLICT ROLLBACK, RAISE(ROLLBACK),
- * or a statement that was stopped halfway. It is then lost: only abandon is left. */
+ * A client's statement can end the whole transaction behind our back (ON CONFLICT ROLLBACK, RAISE(ROLLBACK)),
+ * or leave what cannot be saved. The transaction is then lost: only abandon is left. */
 #ifndef QUORATE_STORAGE_TRANSACTION_H
 #define QUORATE_STORAGE_TRANSACTION_H
 
@@ -20,6 +20,7 @@ struct transaction {
     sqlite3_stmt *begin, *commit, *rollback, *flush, *flushed;
     sqlite3_stmt *save[TRANSACTION_SAVEPOINTS], *release[TRANSACTION_SAVEPOINTS],
         *undo[TRANSACTION_SAVEPOINTS];
+    bool doomed;
     unsigned depth; /* 0 none, 1 begun, 2 and more: savepoints */
 };
 
@@ -33,12 +34,18 @@ int transaction_begin(struct transaction *t, struct error *e);
 int transaction_save(struct transaction *t, struct error *e);
 /* Keeps what was done since the last save. */
 int transaction_release(struct transaction *t, struct error *e);
+/* Makes virtual tables write what they hold in memory, which SQLite else makes them do some time later, when
+ * nobody knows any more whose command it was. Errors: Q_SQL too, if a client has led such a table to
+ * contradict itself. */
+int transaction_flush(struct transaction *t, struct error *e);
 /* Takes back what was done since the last save, and ends that savepoint. */
 int transaction_undo(struct transaction *t, struct error *e);
 int transaction_commit(struct transaction *t, struct error *e);
 /* Takes back everything. Also when it is lost, and when there is none. */
 void transaction_abandon(struct transaction *t);
-/* Whether SQLite has rolled it back by itself. */
+/* Declares it lost: something in it can neither be kept nor be taken back alone. */
+void transaction_doom(struct transaction *t);
+/* Whether SQLite has rolled it back by itself, or it is doomed. */
 bool transaction_lost(const struct transaction *t);
 
 #endif

@@ -183,7 +183,7 @@ static void checkpoints_keep_up_with_a_writer_that_never_rests(void **state)
     put_some(&k, 1);
     assert_int_equal(pthread_create(&thread, NULL, write_on, &writer), 0);
 
-    for (unsigned i = 0; i < 12; i++) {
+    for (unsigned i = 0; i < 6; i++) {
         struct store_position before;
 
         kit_position(&k, &before);

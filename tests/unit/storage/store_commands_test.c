@@ -1,3 +1,5 @@
+#include <sqlite3.h>
+
 #include "tests/unit/storage/kit.h"
 
 static const enum command_op EXECUTE = COMMAND_SQL_EXECUTE;
@@ -171,6 +173,33 @@ static void a_full_text_table_that_goes_back_with_its_words_harms_nobody(void **
     assert_string_equal(kit_result(&k, 2), "write 0/0; write 2/2");
     assert_string_equal(kit_query(&k, "SELECT * FROM f"), "error no such table: f");
     assert_int_equal(store_verify(k.s, NULL), 0);
+    kit_close(&k);
+}
+
+static void a_full_text_table_that_cannot_be_saved_fails_its_own_command(void **state)
+{
+    (void)state;
+    struct kit k;
+    sqlite3 *db;
+    kit_open_file(&k);
+    kit_execute(&k, "CREATE VIRTUAL TABLE f USING fts5(words)");
+    kit_execute(&k, "INSERT INTO f VALUES ('some words')");
+    store_close(k.s);
+    assert_int_equal(sqlite3_open(k.path, &db), SQLITE_OK);
+    /* The row that says where its parts are: read only when it writes what it holds in memory. */
+    assert_int_equal(sqlite3_exec(db, "UPDATE f_data SET block = x'00' WHERE id = 10", NULL, NULL, NULL),
+                     SQLITE_OK);
+    sqlite3_close(db);
+    assert_int_equal(store_open(&k.config, &k.s, NULL), 0);
+
+    kit_add_put(&k, "ns", "key", "value", KV_ALWAYS, 0);
+    kit_add_sql(&k, EXECUTE, 0, "INSERT INTO f VALUES ('more words')", NULL);
+    kit_add_put(&k, "ns", "key", "value", KV_ALWAYS, 0);
+    kit_apply(&k);
+
+    assert_string_equal(kit_result(&k, 0), "put done v1");
+    assert_int_equal(strncmp(kit_result(&k, 1), "failed sql: ", 12), 0);
+    assert_string_equal(kit_result(&k, 2), "put done v2");
     kit_close(&k);
 }
 
@@ -357,6 +386,7 @@ int main(void)
         cmocka_unit_test(a_statement_that_rolls_back_everything_loses_no_neighbour),
         cmocka_unit_test(a_request_whose_statement_rolls_back_everything_is_not_done_at_all),
         cmocka_unit_test(a_full_text_table_that_goes_back_with_its_words_harms_nobody),
+        cmocka_unit_test(a_full_text_table_that_cannot_be_saved_fails_its_own_command),
         cmocka_unit_test(a_deferred_constraint_fails_its_own_command),
         cmocka_unit_test(foreign_keys_are_not_enforced_unless_asked_for),
         cmocka_unit_test(what_would_leave_the_transaction_or_the_file_is_refused),
