@@ -204,8 +204,8 @@ int batcher_push(struct batcher *b, struct batcher_command *command, struct erro
         return error_set(e, Q_TOO_BIG, "a command of %zu bytes is over the limit of %" PRIu64 " bytes",
                          command->len, max);
     }
-    if (b->queued_commands + 1 > b->config.queue_commands ||
-        b->queued_bytes + command->len > b->config.queue_bytes) {
+    if (b->queued_commands > 0 && (b->queued_commands + 1 > b->config.queue_commands ||
+                                   b->queued_bytes + command->len > b->config.queue_bytes)) {
         metric_add(&b->counters[C_REFUSED], 1);
         return error_set(e, Q_BUSY,
                          "too much is waiting to be written (%" PRIu64 " commands, %" PRIu64

@@ -379,6 +379,27 @@ static void a_queue_of_too_many_bytes_is_busy(void **state)
     push_some(s, 1);
 }
 
+static void the_largest_command_fits_into_an_empty_queue(void **state)
+{
+    struct scene *s = *state;
+    struct error e;
+    struct batcher_config config = {.env = s->env,
+                                    .consensus = &s->consensus,
+                                    .inflight_max = 2,
+                                    .backlog_max = 64,
+                                    .queue_bytes = 65536,
+                                    .queue_commands = 10,
+                                    .grace_ms = GRACE_MS};
+    batcher_free(s->batcher);
+    assert_int_equal(batcher_new(&config, &s->batcher, &e), 0);
+
+    push_large(s, 1024 * 1024);
+    assert_int_equal(push(s, s->next, &e), Q_BUSY);
+
+    poll(s);
+    push_some(s, 1);
+}
+
 static void who_does_not_lead_takes_nothing(void **state)
 {
     struct scene *s = *state;
@@ -655,6 +676,7 @@ int main(void)
         TEST(time_never_falls),
         TEST(a_full_queue_is_busy),
         TEST(a_queue_of_too_many_bytes_is_busy),
+        TEST(the_largest_command_fits_into_an_empty_queue),
         TEST(who_does_not_lead_takes_nothing),
         TEST(each_command_gets_its_own_result),
         TEST(a_command_that_waits_can_be_forgotten),
