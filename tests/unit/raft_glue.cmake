@@ -23,7 +23,7 @@ quorate_test(raft_glue_driver_cluster_test LABEL unit
 
 # What stands on a member of the group.
 quorate_test(raft_glue_read_index_test LABEL unit SOURCES raft_glue/read_index_test.c LINKS quorate_raft_glue)
-foreach(test batcher)
+foreach(test applier batcher)
     quorate_test(raft_glue_${test}_test LABEL unit
         SOURCES raft_glue/${test}_test.c raft_glue/fake_consensus.c LINKS quorate_raft_glue quorate_testlib)
 endforeach()
