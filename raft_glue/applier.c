@@ -154,6 +154,7 @@ int applier_new(const struct applier_config *config, struct applier **ret_applie
     a->config = *config;
     store_position(config->store, &a->position);
     a->handed = a->position.index;
+    note_digest(a, &a->position);
     memcpy(a->counters, counter_table, sizeof counter_table);
     a->counters[H_APPLY].histogram = &a->apply;
     metric_set(&a->counters[G_APPLIED], (int64_t)a->position.index);

@@ -352,6 +352,22 @@ static void a_digest_of_long_ago_is_not_compared(void **state)
     assert_int_equal(s->divergences, 1);
 }
 
+static void the_digest_that_a_node_starts_with_is_compared(void **state)
+{
+    struct scene *s = *state;
+    static const uint8_t wrong[DIGEST_BYTES] = {1, 2, 3};
+    struct store_position at;
+
+    append(s, 1);
+    apply_all(s, &at);
+    applier_free(s->applier);
+    new_applier(s);
+    append_digest(s, 1, wrong);
+    apply_all(s, &at);
+
+    assert_int_equal(s->divergences, 1);
+}
+
 static void a_digest_from_before_the_start_is_not_compared(void **state)
 {
     struct scene *s = *state;
@@ -468,6 +484,7 @@ int main(void)
         TEST(another_digest_of_the_leader_is_told_once),
         TEST(a_digest_of_the_same_run_is_compared),
         TEST(a_digest_of_long_ago_is_not_compared),
+        TEST(the_digest_that_a_node_starts_with_is_compared),
         TEST(a_digest_from_before_the_start_is_not_compared),
         TEST(an_entry_that_the_store_cannot_apply_is_fatal),
         TEST(a_run_behind_one_that_failed_is_not_applied),
