@@ -59,6 +59,7 @@ struct applier {
     struct store_position position;
     uint64_t floor;
     bool stopped, dead, diverged;
+    bool broken;                    /* the apply lane's: an entry failed, so none may follow it */
     struct own_digest own[DIGESTS]; /* by index modulo DIGESTS */
     struct histogram apply;
     struct metric counters[APPLIER_COUNTERS];
@@ -69,24 +70,32 @@ static void run_on_lane(struct env_work *work)
     struct run *run = CONTAINER_OF(work, struct run, work);
     struct applier *a = run->applier;
 
-    for (unsigned i = 0; i < run->count && !run->failed; i++) {
+    for (unsigned i = 0; i < run->count && !a->broken; i++) {
         struct run_entry *entry = &run->entries[i];
         const uint8_t *p = entry->type == LOG_COMMANDS ? run->payload.data + entry->payload : NULL;
         uint64_t from = env_now_us(a->config.env);
         entry->results = run->results.len;
-        run->failed = store_apply(a->config.store, entry->index, entry->term, p, p ? entry->len : 0,
-                                  &run->results, &run->error) != 0;
+        a->broken = store_apply(a->config.store, entry->index, entry->term, p, p ? entry->len : 0,
+                                &run->results, &run->error) != 0;
         entry->results_len = run->results.len - entry->results;
         store_position(a->config.store, &entry->after);
         histogram_add(&a->apply, env_now_us(a->config.env) - from);
     }
+    run->failed = a->broken;
+}
+
+static void note_digest(struct applier *a, const struct store_position *at)
+{
+    struct own_digest *own = &a->own[at->index % DIGESTS];
+    own->index = at->index;
+    memcpy(own->digest, at->digest, DIGEST_BYTES);
 }
 
 static void compare_digest(struct applier *a, const struct run_entry *entry)
 {
     const struct own_digest *own = &a->own[entry->digest_index % DIGESTS];
     if (entry->digest_index == 0 || own->index != entry->digest_index) {
-        return; /* none given, or from before this node started */
+        return; /* none given, or from before this node's start */
     }
     metric_add(&a->counters[C_DIGESTS_CHECKED], 1);
     if (memcmp(own->digest, entry->digest, DIGEST_BYTES) != 0 && !a->diverged) {
@@ -97,11 +106,8 @@ static void compare_digest(struct applier *a, const struct run_entry *entry)
 
 static void finish_entry(struct applier *a, struct run *run, const struct run_entry *entry)
 {
-    struct own_digest *own = &a->own[entry->index % DIGESTS];
-
     compare_digest(a, entry);
-    own->index = entry->index;
-    memcpy(own->digest, entry->after.digest, DIGEST_BYTES);
+    note_digest(a, &entry->after);
     a->position = entry->after;
     a->floor = entry->floor > a->floor ? entry->floor : a->floor;
     a->config.applied(
@@ -109,15 +115,23 @@ static void finish_entry(struct applier *a, struct run *run, const struct run_en
         cursor_of(run->results.data + (run->results.data ? entry->results : 0), entry->results_len));
 }
 
+/* The process must stop, and what it does not know to be right is not told any more. */
+static void die(struct applier *a, const struct error *why)
+{
+    if (!a->dead) {
+        a->dead = true;
+        a->config.fatal(a->config.ctx, why);
+    }
+}
+
 static void run_done(struct env_work *work)
 {
     struct run *run = CONTAINER_OF(work, struct run, work);
     struct applier *a = CAST(struct applier, run->applier, APPLIER_MAGIC);
 
-    if (run->failed) {
-        a->dead = true;
+    if (run->failed || a->dead) {
         run->busy = false;
-        a->config.fatal(a->config.ctx, &run->error);
+        die(a, &run->error);
         return;
     }
     for (unsigned i = 0; i < run->count; i++) {
@@ -140,6 +154,7 @@ int applier_new(const struct applier_config *config, struct applier **ret_applie
     a->config = *config;
     store_position(config->store, &a->position);
     a->handed = a->position.index;
+    note_digest(a, &a->position);
     memcpy(a->counters, counter_table, sizeof counter_table);
     a->counters[H_APPLY].histogram = &a->apply;
     metric_set(&a->counters[G_APPLIED], (int64_t)a->position.index);
@@ -176,9 +191,8 @@ static bool add_entry(struct applier *a, struct run *run, uint64_t index)
     struct error e;
 
     if (consensus_entry(a->config.consensus, index, &entry, &e) != 0) {
-        a->dead = true;
         error_wrap(&e, "entry %" PRIu64 " to be applied", index);
-        a->config.fatal(a->config.ctx, &e);
+        die(a, &e);
         return false;
     }
     if (run->count > 0 && run->payload.len + entry.len > RUN_BYTES_MAX) {
@@ -198,8 +212,7 @@ static bool add_entry(struct applier *a, struct run *run, uint64_t index)
         buf_put_bytes(&run->payload, entry.data, entry.len);
     }
     if (buf_check(&run->payload, "entries to be applied", &e) != 0) {
-        a->dead = true;
-        a->config.fatal(a->config.ctx, &e);
+        die(a, &e);
         return false;
     }
     run->count++;

@@ -37,10 +37,10 @@ struct batcher {
     OBJECT_MAGIC;
     struct batcher_config config;
     struct list queue;   /* struct batcher_command */
-    struct list flights; /* struct batcher_flight, by index */
+    struct list flights; /* struct batcher_flight, by index; stray ones may be among the others */
     uint64_t queued_bytes, queued_commands;
     uint64_t last_time_ms;
-    uint64_t lost_ms; /* when leadership was lost with flights on their way; 0 otherwise */
+    uint64_t stray_ms; /* since when flights have been stray; 0: there are none */
     struct env_timer *grace;
     struct buf payload;
     struct histogram latency;
@@ -110,24 +110,48 @@ static void land(struct batcher *b, struct batcher_flight *f, struct cursor resu
     free(f);
 }
 
-static void give_up_flights(struct batcher *b)
+/* Whether it is for others to commit it: this node does not lead, or only since after it. */
+static bool stray(const struct batcher *b, const struct batcher_flight *f)
 {
-    struct batcher_flight *f;
+    return consensus_role(b->config.consensus) != CONSENSUS_LEADER ||
+           f->term != consensus_term(b->config.consensus);
+}
+
+static void give_up_flights(struct batcher *b, bool all)
+{
     struct error why;
 
-    b->lost_ms = 0;
     error_set(&why, Q_UNKNOWN,
               "leadership lost while committing log: the outcome is unknown, the write may still be applied");
-    while ((f = first_flight(b)) != NULL) {
-        land(b, f, (struct cursor){.p = NULL}, &why);
+    LIST_EACH_SAFE (&b->flights, item) {
+        struct batcher_flight *f = CONTAINER_OF(item, struct batcher_flight, link);
+        if (all || stray(b, f)) {
+            land(b, f, (struct cursor){.p = NULL}, &why);
+        }
     }
 }
 
 static void on_grace(void *owner)
 {
     struct batcher *b = CAST(struct batcher, owner, BATCHER_MAGIC);
-    if (b->lost_ms != 0) {
-        give_up_flights(b);
+    if (b->stray_ms != 0) {
+        b->stray_ms = 0;
+        give_up_flights(b, false);
+    }
+}
+
+/* Gives stray flights their grace time. */
+static void watch_strays(struct batcher *b)
+{
+    bool any = false;
+    LIST_EACH (&b->flights, item) {
+        any = any || stray(b, CONTAINER_OF(item, struct batcher_flight, link));
+    }
+    if (!any) {
+        b->stray_ms = 0;
+    } else if (b->stray_ms == 0) {
+        b->stray_ms = env_now_ms(b->config.env);
+        env_timer_start(b->config.env, b->grace, (b->stray_ms + b->config.grace_ms) * 1000);
     }
 }
 
@@ -180,8 +204,8 @@ int batcher_push(struct batcher *b, struct batcher_command *command, struct erro
         return error_set(e, Q_TOO_BIG, "a command of %zu bytes is over the limit of %" PRIu64 " bytes",
                          command->len, max);
     }
-    if (b->queued_commands + 1 > b->config.queue_commands ||
-        b->queued_bytes + command->len > b->config.queue_bytes) {
+    if (b->queued_commands > 0 && (b->queued_commands + 1 > b->config.queue_commands ||
+                                   b->queued_bytes + command->len > b->config.queue_bytes)) {
         metric_add(&b->counters[C_REFUSED], 1);
         return error_set(e, Q_BUSY,
                          "too much is waiting to be written (%" PRIu64 " commands, %" PRIu64
@@ -253,6 +277,16 @@ static void encode_batch(struct batcher *b, const struct batcher_position *posit
     }
 }
 
+/* Behind all of its index and below: a leader may have to write anew what it wrote in an older term. */
+static void add_flight(struct batcher *b, struct batcher_flight *f)
+{
+    struct list *before = b->flights.prev;
+    while (before != &b->flights && CONTAINER_OF(before, struct batcher_flight, link)->index > f->index) {
+        before = before->prev;
+    }
+    list_push(before->next, &f->link);
+}
+
 /* Submits one batch; false if nothing can go now. */
 static bool submit_batch(struct batcher *b, const struct batcher_position *position)
 {
@@ -278,7 +312,7 @@ static bool submit_batch(struct batcher *b, const struct batcher_position *posit
         f->commands[i]->flight = f;
         f->commands[i]->position = i;
     }
-    list_push(&b->flights, &f->link);
+    add_flight(b, f);
     metric_add(&b->counters[C_BATCHES], 1);
     metric_add(&b->counters[C_COMMANDS], count);
     if (consensus_submit(consensus, LOG_COMMANDS, b->payload.data, (uint32_t)b->payload.len, &e) != 0) {
@@ -288,12 +322,13 @@ static bool submit_batch(struct batcher *b, const struct batcher_position *posit
     return true;
 }
 
-static unsigned uncommitted_flights(const struct batcher *b)
+static unsigned flights_to_commit(const struct batcher *b)
 {
     uint64_t commit = consensus_commit(b->config.consensus);
     unsigned n = 0;
     LIST_EACH (&b->flights, item) {
-        n += CONTAINER_OF(item, struct batcher_flight, link)->index > commit ? 1 : 0;
+        const struct batcher_flight *f = CONTAINER_OF(item, struct batcher_flight, link);
+        n += f->index > commit && !stray(b, f) ? 1 : 0;
     }
     return n;
 }
@@ -304,17 +339,13 @@ void batcher_poll(struct batcher *b, const struct batcher_position *position)
 
     if (!consensus_leads(consensus)) {
         fail_queue(b, Q_NOT_LEADER, "this node does not lead any more");
-        if (!list_empty(&b->flights) && b->lost_ms == 0) {
-            b->lost_ms = env_now_ms(b->config.env);
-            env_timer_start(b->config.env, b->grace, (b->lost_ms + b->config.grace_ms) * 1000);
-        }
-    } else {
-        b->lost_ms = 0;
-        while (!list_empty(&b->queue) && uncommitted_flights(b) < b->config.inflight_max &&
-               consensus_last(consensus) < position->applied + b->config.backlog_max &&
-               submit_batch(b, position)) {
-        }
     }
+    while (!list_empty(&b->queue) && consensus_leads(consensus) &&
+           flights_to_commit(b) < b->config.inflight_max &&
+           consensus_last(consensus) < position->applied + b->config.backlog_max &&
+           submit_batch(b, position)) {
+    }
+    watch_strays(b);
     metric_set(&b->counters[G_QUEUED], (int64_t)b->queued_commands);
 }
 
@@ -342,7 +373,7 @@ void batcher_applied(struct batcher *b, uint64_t index, uint64_t term, struct cu
 void batcher_stop(struct batcher *b)
 {
     fail_queue(b, Q_CLOSED, "this node is stopping");
-    give_up_flights(b);
+    give_up_flights(b, true);
 }
 
 void batcher_metrics(struct batcher *b, struct metrics *metrics)

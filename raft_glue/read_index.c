@@ -86,7 +86,7 @@ uint64_t read_index_poll(struct read_index *r, const struct read_index_view *vie
 {
     if (!view->may_lead || (!list_empty(&r->running) && view->term != r->term)) {
         fail_all(r);
-        return UINT64_MAX;
+        return list_empty(&r->waiting) ? UINT64_MAX : now_ms; /* callbacks may have asked again */
     }
     for (;;) {
         if (list_empty(&r->running)) {

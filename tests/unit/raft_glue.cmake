@@ -20,3 +20,10 @@ endforeach()
 quorate_test(raft_glue_driver_cluster_test LABEL unit
     SOURCES raft_glue/driver_cluster_test.c raft_glue/world.c raft_glue/world_check.c ${raft_glue_server}
     LINKS ${raft_glue_links})
+
+# What stands on a member of the group.
+quorate_test(raft_glue_read_index_test LABEL unit SOURCES raft_glue/read_index_test.c LINKS quorate_raft_glue)
+foreach(test applier batcher)
+    quorate_test(raft_glue_${test}_test LABEL unit
+        SOURCES raft_glue/${test}_test.c raft_glue/fake_consensus.c LINKS quorate_raft_glue quorate_testlib)
+endforeach()
