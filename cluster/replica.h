@@ -79,7 +79,7 @@ struct replica_status {
     uint64_t log_first, log_last, log_durable, commit, applied;
     uint8_t digest[DIGEST_BYTES];    /* of the database at APPLIED */
     uint64_t snapshot_index;         /* compacted up to here */
-    uint64_t last_leader_contact_ms; /* ago; on the leader 0 */
+    uint64_t last_leader_contact_ms; /* ago; on the leader 0; UINT64_MAX: never */
     bool ready;                      /* an entry committed in the current term is applied here */
     uint64_t term_changes, leader_changes;
     bool fenced; /* its content differs from the leader's: serves nothing */

@@ -49,6 +49,25 @@ static void put_hex(struct json *j, const char *key, const uint8_t *p, size_t n)
     put_string(j, key, text);
 }
 
+/* All 64 bits of it are random: as a number it would be beyond what most readers of JSON can hold. */
+static void put_incarnation(struct json *j, uint64_t incarnation)
+{
+    char text[17];
+    snprintf(text, sizeof text, "%016" PRIx64, incarnation);
+    put_string(j, "incarnation", text);
+}
+
+/* Milliseconds, or null for never. */
+static void put_elapsed(struct json *j, const char *key, uint64_t ms)
+{
+    js_key(j, key);
+    if (ms == UINT64_MAX) {
+        js_null(j);
+    } else {
+        js_unsigned(j, ms);
+    }
+}
+
 static const char *raft_address(const struct replica_status *status, uint64_t id)
 {
     const struct replica_member *member = api_member(status, id);
@@ -92,7 +111,7 @@ static void put_quorate(struct json *j, const struct api *api, const struct repl
     put_string(j, "cluster_name", status->cluster_name);
     put_hex(j, "cluster_id", status->cluster_id, sizeof status->cluster_id);
     put_number(j, "id", status->id);
-    put_number(j, "incarnation", status->incarnation);
+    put_incarnation(j, status->incarnation);
     put_string(j, "state", status->state);
     put_number(j, "term", status->term);
     put_number(j, "leader", status->leader);
@@ -108,7 +127,7 @@ static void put_quorate(struct json *j, const struct api *api, const struct repl
     put_number(j, "applied", status->applied);
     put_hex(j, "digest", status->digest, sizeof status->digest);
     put_number(j, "snapshot_index", status->snapshot_index);
-    put_number(j, "last_leader_contact_ms", status->last_leader_contact_ms);
+    put_elapsed(j, "last_leader_contact_ms", status->last_leader_contact_ms);
     put_number(j, "term_changes", status->term_changes);
     put_number(j, "leader_changes", status->leader_changes);
     put_number(j, "uptime_ms", env_now_ms(api->config.env) - api->started_ms);

@@ -2,7 +2,8 @@
  * replica and changes nothing.
  *
  * /status has the shape that rqlite's clients read (store.leader, store.node_id, store.nodes, store.raft,
- * http.queue); node ids are strings in it. What is ours stands under "quorate", with ids as numbers.
+ * http.queue); node ids are strings in it. What is ours stands under "quorate", with ids as numbers; the
+ * incarnation is 16 hexadecimal digits, and last_leader_contact_ms null if no leader was ever heard of.
  * key=a.b.c selects a part, {} if there is none. /healthz says that the process answers, nothing more. */
 #ifndef QUORATE_NODE_HTTP_STATUS_API_H
 #define QUORATE_NODE_HTTP_STATUS_API_H
