@@ -49,8 +49,9 @@ void replica_on_kick(void *owner)
 
 /* From a timer, not at once: requests that arrive together share a batch, and no answer comes inside
  * replica_submit(). */
-static void kick(struct replica *r)
+void replica_on_pushed(void *ctx)
 {
+    struct replica *r = replica_of(ctx);
     env_timer_start(r->config.env, r->kick, 0);
 }
 
@@ -147,7 +148,7 @@ void replica_on_question(void *ctx, const struct forward_question *question, con
 {
     struct replica *r = replica_of(ctx);
     served_ask(r->served, question, command, n);
-    kick(r);
+    replica_on_pushed(r);
 }
 
 uint64_t replica_applied_now(void *ctx)
@@ -299,7 +300,6 @@ void replica_on_tick(void *owner)
 void replica_submit(struct replica *r, struct replica_request *request)
 {
     requests_submit(r->requests, request);
-    kick(r);
 }
 
 void replica_wait(struct replica *r, struct replica_wait *wait)

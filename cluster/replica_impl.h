@@ -69,6 +69,7 @@ void replica_on_down(void *ctx, uint64_t id);
 void replica_on_refused(void *ctx, const char *who, const struct error *why);
 void replica_on_tick(void *owner);
 void replica_on_kick(void *owner);
+void replica_on_pushed(void *ctx);
 void replica_consensus_sends(void *ctx, uint64_t to, const uint8_t *bytes, size_t n);
 bool replica_forward_sends(void *ctx, uint64_t to, uint8_t type, const void *body, size_t n);
 uint64_t replica_applied_now(void *ctx);

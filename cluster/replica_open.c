@@ -152,6 +152,7 @@ static int make_parts(struct replica *r, struct error *e)
         .applied = replica_applied_now,
         .leader_contact_ms = replica_leader_contact_ms,
         .fenced = replica_is_fenced,
+        .pushed = replica_on_pushed,
         .ctx = r,
     };
     struct compactor_config compactor = {

@@ -292,6 +292,7 @@ static void route_write(struct replica_request *q)
     q->phase = REQUEST_WRITING;
     rv = batcher_push(rs->config.batcher, &q->writing, &e);
     if (rv == 0) {
+        rs->config.pushed(rs->config.ctx);
         return;
     }
     if (rv != Q_NOT_LEADER) {

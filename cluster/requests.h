@@ -22,6 +22,7 @@ struct requests_config {
     uint64_t (*applied)(void *ctx);
     uint64_t (*leader_contact_ms)(void *ctx); /* since the leader was last heard of; UINT64_MAX: never */
     bool (*fenced)(void *ctx);                /* this node's content is wrong: it must not answer */
+    void (*pushed)(void *ctx);                /* a command waits in the batcher, which wants a poll */
     void *ctx;
 };
 

@@ -339,8 +339,7 @@ int client_call(struct client *c, const struct client_request *request, struct c
     if (request->policy != CLIENT_PROBE) {
         give_up(request, &round, timeout_ms, &last);
     }
-    *e = last;
-    return (int)last.code;
+    return error_set(e, last.code, "%s", last.text);
 }
 
 int client_refusal(const struct client_response *response, struct error *e)

@@ -136,7 +136,7 @@ static void print_totals(const struct import *im, bool json)
 static int load(struct import *im, const struct args *a, struct error *e)
 {
     bool deb822 = args_given(a, "deb822");
-    FILE *from;
+    FILE *from = NULL;
     int rv = open_input(args_text(a, deb822 ? "deb822" : "jsonl"), &from, &im->bytes_total, e);
 
     if (rv != 0) {

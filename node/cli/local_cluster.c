@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <jansson.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,15 +24,32 @@ enum {
 
 /* ---- the directory ---- */
 
+/* DIR/NAME into TO; false if it is too long. */
+static bool put_path(char to[PATH_MAX], const char *dir, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+static bool put_path(char to[PATH_MAX], const char *dir, const char *format, ...)
+{
+    size_t n = strlen(dir);
+    va_list args;
+    int rest;
+
+    memcpy(to, dir, n);
+    to[n++] = '/';
+    va_start(args, format);
+    rest = vsnprintf(to + n, PATH_MAX - n, format, args);
+    va_end(args);
+    return (size_t)rest < PATH_MAX - n;
+}
+
 static int set_paths(struct local_cluster *c, struct error *e)
 {
-    bool fits = snprintf(c->secret, sizeof c->secret, "%s/secret", c->dir) < (int)sizeof c->secret;
+    bool fits = put_path(c->secret, c->dir, "secret");
 
     for (unsigned i = 0; i < c->count; i++) {
         struct local_node *n = &c->nodes[i];
-        fits = fits && snprintf(n->dir, PATH_MAX, "%s/node%u", c->dir, n->id) < PATH_MAX &&
-               snprintf(n->log, PATH_MAX, "%s/node%u.log", c->dir, n->id) < PATH_MAX &&
-               snprintf(n->pid_file, PATH_MAX, "%s/node%u.pid", c->dir, n->id) < PATH_MAX;
+        fits = put_path(n->dir, c->dir, "node%u", n->id) && put_path(n->log, c->dir, "node%u.log", n->id) &&
+               put_path(n->pid_file, c->dir, "node%u.pid", n->id) && fits;
     }
     return fits ? 0 : error_set(e, Q_INVALID, "the path %.100s... is too long", c->dir);
 }
@@ -377,7 +395,7 @@ static void last_words(const struct local_node *node, char *to, size_t max)
     }
     tail[n] = 0;
     line = strrchr(tail, '\n');
-    snprintf(to, max, "%s", line != NULL ? line + 1 : tail);
+    snprintf(to, max, "%.*s", (int)max - 1, line != NULL ? line + 1 : tail);
 }
 
 int local_node_ready(const struct local_cluster *c, const struct local_node *node, bool *ret_ready,

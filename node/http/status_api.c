@@ -106,12 +106,17 @@ static void put_members(struct json *j, const struct replica_status *status)
 /* Our own facts. */
 static void put_quorate(struct json *j, const struct api *api, const struct replica_status *status)
 {
+    uint8_t incarnation[8];
+
+    for (unsigned i = 0; i < sizeof incarnation; i++) {
+        incarnation[i] = (uint8_t)(status->incarnation >> (56 - 8 * i));
+    }
     js_key(j, "quorate");
     js_begin_object(j);
     put_string(j, "cluster_name", status->cluster_name);
     put_hex(j, "cluster_id", status->cluster_id, sizeof status->cluster_id);
     put_number(j, "id", status->id);
-    put_incarnation(j, status->incarnation);
+    put_hex(j, "incarnation", incarnation, sizeof incarnation); /* 64 bits are more than JSON readers hold */
     put_string(j, "state", status->state);
     put_number(j, "term", status->term);
     put_number(j, "leader", status->leader);
