@@ -50,13 +50,6 @@ static void put_hex(struct json *j, const char *key, const uint8_t *p, size_t n)
 }
 
 /* All 64 bits of it are random: as a number it would be beyond what most readers of JSON can hold. */
-static void put_incarnation(struct json *j, uint64_t incarnation)
-{
-    char text[17];
-    snprintf(text, sizeof text, "%016" PRIx64, incarnation);
-    put_string(j, "incarnation", text);
-}
-
 /* Milliseconds, or null for never. */
 static void put_elapsed(struct json *j, const char *key, uint64_t ms)
 {
