@@ -49,16 +49,12 @@ static void put_hex(struct json *j, const char *key, const uint8_t *p, size_t n)
     put_string(j, key, text);
 }
 
-/* All 64 bits of it are random: as a number it would be beyond what most readers of JSON can hold. */
-/* Milliseconds, or null for never. */
-static void put_elapsed(struct json *j, const char *key, uint64_t ms)
+/* 64 random bits: as a number they would be beyond what JSON readers hold. */
+static void put_hex64(struct json *j, const char *key, uint64_t v)
 {
-    js_key(j, key);
-    if (ms == UINT64_MAX) {
-        js_null(j);
-    } else {
-        js_unsigned(j, ms);
-    }
+    char text[17];
+    snprintf(text, sizeof text, "%016" PRIx64, v);
+    put_string(j, key, text);
 }
 
 static const char *raft_address(const struct replica_status *status, uint64_t id)
@@ -109,7 +105,7 @@ static void put_quorate(struct json *j, const struct api *api, const struct repl
     put_string(j, "cluster_name", status->cluster_name);
     put_hex(j, "cluster_id", status->cluster_id, sizeof status->cluster_id);
     put_number(j, "id", status->id);
-    put_hex(j, "incarnation", incarnation, sizeof incarnation); /* 64 bits are more than JSON readers hold */
+    put_hex64(j, "incarnation", status->incarnation);
     put_string(j, "state", status->state);
     put_number(j, "term", status->term);
     put_number(j, "leader", status->leader);

@@ -5,13 +5,17 @@ foreach(test connect disk lanes net timers writes)
     set_tests_properties(node_env_${test}_test PROPERTIES LABELS "unit;threads")
 endforeach()
 
-set(http_fixture node/http_fixture.c node/http_world.c)
-quorate_test(node_http_server_test LABEL unit SOURCES node/http_server_test.c ${http_fixture} LINKS quorate_node_http)
-quorate_test(node_http_limits_test LABEL unit SOURCES node/http_limits_test.c ${http_fixture} LINKS quorate_node_http)
-quorate_test(node_http_json_test LABEL unit SOURCES node/http_json_test.c LINKS quorate_node_http m)
-quorate_test(node_http_sql_json_test LABEL unit SOURCES node/http_sql_json_test.c LINKS quorate_node_http)
-quorate_test(node_http_result_json_test LABEL unit SOURCES node/http_result_json_test.c LINKS quorate_node_http m)
-set(api_world node/api_world.c node/fake_replica.c node/http_world.c)
-quorate_test(node_http_sql_api_test LABEL unit SOURCES node/http_sql_api_test.c ${api_world} LINKS quorate_node_http)
-quorate_test(node_http_kv_api_test LABEL unit SOURCES node/http_kv_api_test.c ${api_world} LINKS quorate_node_http)
-quorate_test(node_http_status_api_test LABEL unit SOURCES node/http_status_api_test.c ${api_world} LINKS quorate_node_http)
+foreach(test json result_json sql_json)
+    quorate_test(node_http_${test}_test LABEL unit SOURCES node/http_${test}_test.c LINKS quorate_node_http m)
+endforeach()
+foreach(test server limits)
+    quorate_test(node_http_${test}_test LABEL unit
+        SOURCES node/http_${test}_test.c node/http_fixture.c node/http_world.c LINKS quorate_node_http)
+endforeach()
+# These stand on a replica of their own, whose lanes are threads.
+foreach(test kv status sql)
+    quorate_test(node_http_${test}_api_test LABEL unit
+        SOURCES node/http_${test}_api_test.c node/api_world.c node/fake_replica.c node/http_world.c
+        LINKS quorate_node_http)
+    set_tests_properties(node_http_${test}_api_test PROPERTIES LABELS "unit;threads")
+endforeach()

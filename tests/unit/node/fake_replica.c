@@ -87,7 +87,7 @@ void fake_replica_open(struct replica *r, uv_loop_t *loop)
                                         .state = "leader",
                                         .cluster_id = {0xab, 0xcd},
                                         .cluster_name = "test",
-                                        .incarnation = 5,
+                                        .incarnation = UINT64_C(0xfedcba9876543210),
                                         .log_first = 1,
                                         .commit = 9,
                                         .ready = true,

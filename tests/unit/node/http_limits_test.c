@@ -62,6 +62,9 @@ static void malformed_requests_are_refused(void **state)
         {400, "GET /echo HTTP/1.1\r\nHost: h\r\nno colon\r\n\r\n"},
         {400, "GET /echo HTTP/1.1\r\nHost: h\r\nNo-Colon\r\n\r\n"},
         {400, "GET /echo HTTP/1.1\r\nTransfer-\r\nHost: h\r\n\r\n"},
+        {400, "GET /echo HTTP/1.1\r\nHost: h\r\nX : y\r\n\r\n"},
+        {400, "GET /echo HTTP/1.1\r\nHost: h\r\nTransfer-Encoding : chunked\r\n\r\n"},
+        {400, "GET /echo HTTP/1.1\r\nHost: h\r\n: y\r\n\r\n"},
         {400, "GET /echo HTTP/1.1\r\nHost : h\r\n\r\n"},
         {400, "GET /echo HTTP/1.1\r\nHost: h\r\nX: a\001b\r\n\r\n"},
         {400, "POST /echo HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\nTransfer-Encoding: "
@@ -202,6 +205,7 @@ static void a_slow_head_gets_408(void **state)
 {
     struct fixture *f = *state;
     f->world.config.head_ms = 30;
+    f->world.config.body_ms = f->world.config.idle_ms = 10 * WORLD_WAIT_MS;
     world_open(&f->world);
     assert_int_equal(status_of(world_ask(&f->world, "GET /echo HTTP/1.1\r\nHost:")), 408);
 }
@@ -210,6 +214,7 @@ static void a_slow_body_gets_408(void **state)
 {
     struct fixture *f = *state;
     f->world.config.body_ms = 30;
+    f->world.config.head_ms = f->world.config.idle_ms = 10 * WORLD_WAIT_MS;
     world_open(&f->world);
     assert_int_equal(
         status_of(world_ask(&f->world, "POST /echo HTTP/1.1\r\nHost: h\r\nContent-Length: 10\r\n\r\nabc")),

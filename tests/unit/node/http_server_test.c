@@ -108,6 +108,13 @@ static void a_client_that_expects_100_continue_gets_it_in_turn(void **state)
     assert_string_equal(world_hear(&f->world, fd, "\r\n\r\n"), "HTTP/1.1 100 Continue\r\n\r\n");
     world_say(&f->world, fd, "body");
     assert_int_equal(status_of(world_hear(&f->world, fd, "[body]")), 200);
+
+    world_say(&f->world, fd,
+              "POST /echo HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\nExpect: 100-Continue\r\n\r\n");
+    assert_string_equal(world_hear(&f->world, fd, "\r\n\r\n"), "HTTP/1.1 100 Continue\r\n\r\n");
+    world_say(&f->world, fd, "3\r\n");
+    world_say(&f->world, fd, "abc\r\n0\r\n\r\n");
+    assert_int_equal(status_of(world_hear(&f->world, fd, "[abc]")), 200);
     close(fd);
 }
 

@@ -144,6 +144,7 @@ static void parameters_bind_by_their_json_type(void **state)
         {"[[\"a\",9223372036854775808]]", "a(9.2233720368547758e+18R)"},
         {"[[\"a\",-9223372036854775809]]", "a(-9.2233720368547758e+18R)"},
         {"[[\"a\",123456789012345678901234567890,7]]", "a(1.2345678901234568e+29R,7)"},
+        {"[\"a\\\"99999999999999999999\"]", "a\"99999999999999999999()"},
         {"[[\"99999999999999999999\",\"99999999999999999999\"]]",
          "99999999999999999999('99999999999999999999')"},
         {"[[\"a\",1.0,1e2,0.1,99999999999999999999.5]]", "a(1R,100R,0.10000000000000001R,1e+20R)"},
@@ -201,6 +202,9 @@ static void counts_have_limits(void **state)
     free(text);
     text = repeat("[[\"a\",[1", ",1", SQL_JSON_VALUES_MAX, "]]]");
     assert_string_equal(parse(text), "too_big: the body holds more than 2000000 values");
+    free(text);
+    text = repeat("[\"a\"]", ",1", SQL_JSON_VALUES_MAX, "");
+    assert_string_equal(parse(text), "a()"); /* what is ignored does not count */
     free(text);
     text = repeat("", "[", 100000, "");
     assert_string_equal(parse(text), "invalid: invalid JSON body");

@@ -36,6 +36,7 @@ static void status_has_our_own_facts(void **state)
     ask(w, "PUT", "/v1/kv/ns/k", "", "v");
     expect_reply(get(w, "/status?key=quorate.cluster_name"), 200, "\"test\"");
     expect_reply(get(w, "/status?key=quorate.cluster_id"), 200, "\"abcd0000000000000000000000000000\"");
+    expect_reply(get(w, "/status?key=quorate.incarnation"), 200, "\"fedcba9876543210\"");
     expect_reply(get(w, "/status?key=quorate.log"), 200, "{\"first\":1,\"last\":1,\"durable\":1}");
     expect_reply(get(w, "/status?key=quorate.applied"), 200, "1");
     expect_reply(get(w, "/status?key=quorate.term"), 200, "3");
