@@ -91,19 +91,21 @@ void replica_on_applied(void *ctx, uint64_t index, uint64_t term, struct cursor 
     batcher_applied(replica_of(ctx)->batcher, index, term, results);
 }
 
-static void reach_waits(struct replica *r)
+/* Ends the waits that are over; with STOPPED, all of them. */
+static void reach_waits(struct replica *r, bool stopped)
 {
     uint64_t applied = applier_position(r->applier)->index;
     uint64_t now = env_now_ms(r->config.env);
     struct list mine, *link;
     struct error late;
 
-    error_set(&late, Q_TIMEOUT, "this node did not reach the index in time");
+    error_set(&late, stopped ? Q_CLOSED : Q_TIMEOUT,
+              stopped ? "this node is stopping" : "this node did not reach the index in time");
     list_take(&mine, &r->waits); /* callbacks may wait again */
     while ((link = list_pop(&mine)) != NULL) {
         struct replica_wait *wait = CONTAINER_OF(link, struct replica_wait, link);
         bool reached = applied >= wait->index;
-        if (reached || now >= wait->deadline_ms) {
+        if (reached || stopped || now >= wait->deadline_ms) {
             wait->reached(wait, reached ? NULL : &late);
         } else {
             list_push(&r->waits, link);
@@ -118,7 +120,7 @@ void replica_on_advanced(void *ctx)
         return;
     }
     requests_advanced(r->requests);
-    reach_waits(r);
+    reach_waits(r, false);
     poll_batcher(r);
     compactor_poll(r->compactor, applier_position(r->applier)->index, applier_floor(r->applier));
 }
@@ -240,6 +242,7 @@ static void on_peers_closed(void *ctx)
 {
     struct replica *r = replica_of(ctx);
     r->peers = NULL;
+    reach_waits(r, true);
     compactor_finish(r->compactor, after_checkpoint, r);
 }
 
@@ -289,7 +292,7 @@ void replica_on_tick(void *owner)
     env_timer_start(r->config.env, r->tick, env_now_us(r->config.env) + REPLICA_TICK_MS * 1000);
     forward_tick(r->forward, consensus_leader(r->consensus));
     requests_tick(r->requests);
-    reach_waits(r);
+    reach_waits(r, false);
     if (r->stopped != NULL) {
         continue_stop(r);
     }

@@ -121,8 +121,13 @@ static void look(struct ready_call *c);
 
 static void on_progress(struct replica_wait *wait, const struct error *failed)
 {
-    (void)failed; /* by its own short deadline */
-    look(CONTAINER_OF(wait, struct ready_call, wait));
+    struct ready_call *c = CONTAINER_OF(wait, struct ready_call, wait);
+    if (failed != NULL && failed->code == Q_CLOSED) {
+        c->call.error = *failed;
+        call_end(&c->call);
+    } else {
+        look(c); /* an index was applied, or the short deadline is over */
+    }
 }
 
 static void look(struct ready_call *c)
