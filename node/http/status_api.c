@@ -95,11 +95,6 @@ static void put_members(struct json *j, const struct replica_status *status)
 /* Our own facts. */
 static void put_quorate(struct json *j, const struct api *api, const struct replica_status *status)
 {
-    uint8_t incarnation[8];
-
-    for (unsigned i = 0; i < sizeof incarnation; i++) {
-        incarnation[i] = (uint8_t)(status->incarnation >> (56 - 8 * i));
-    }
     js_key(j, "quorate");
     js_begin_object(j);
     put_string(j, "cluster_name", status->cluster_name);
@@ -121,7 +116,7 @@ static void put_quorate(struct json *j, const struct api *api, const struct repl
     put_number(j, "applied", status->applied);
     put_hex(j, "digest", status->digest, sizeof status->digest);
     put_number(j, "snapshot_index", status->snapshot_index);
-    put_elapsed(j, "last_leader_contact_ms", status->last_leader_contact_ms);
+    put_number(j, "last_leader_contact_ms", status->last_leader_contact_ms);
     put_number(j, "term_changes", status->term_changes);
     put_number(j, "leader_changes", status->leader_changes);
     put_number(j, "uptime_ms", env_now_ms(api->config.env) - api->started_ms);
