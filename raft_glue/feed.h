@@ -11,8 +11,9 @@
  *     ---------------|--------------------|--------------|---------------------
  *                acked                  next            end
  *
- * When the core goes back (it saw a rejection or silence), the feed starts over from there with a window of
- * one message, which doubles with every acknowledgement: a follower that does not answer is not flooded. */
+ * When the core does not go on where it ended (it saw a rejection or silence), the feed starts over from
+ * there with a window of one message, which doubles with every acknowledgement: a follower that does not
+ * answer is not flooded. */
 #ifndef QUORATE_RAFT_GLUE_FEED_H
 #define QUORATE_RAFT_GLUE_FEED_H
 
@@ -34,7 +35,7 @@ struct feed {
 struct feeds_config {
     const struct raft *raft;    /* kept: the current term, commit index and addresses */
     struct guards *guards;      /* kept */
-    const struct driver_io *io; /* kept: term, get, last, send */
+    const struct driver_io *io; /* kept: last, term, type, get, send */
     void *ctx;
     uint32_t message_bytes;
     unsigned heartbeat_ms;
