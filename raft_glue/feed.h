@@ -24,9 +24,9 @@
 enum { FEED_MESSAGES = 8 };
 
 struct feed {
-    uint64_t id;        /* the follower; 0: this one is free */
-    uint64_t next, end; /* owed: next .. end; end is next - 1 when nothing is */
-    uint64_t acked;
+    uint64_t id;                    /* the follower; 0: this one is free */
+    uint64_t next, end;             /* owed: next .. end; end is next - 1 when nothing is */
+    uint64_t acked;                 /* since the last start; below all that is on its way */
     uint64_t flight[FEED_MESSAGES]; /* last index of each message on its way, oldest first */
     unsigned in_flight, window;     /* messages */
     uint64_t sent_ms;               /* when the last message left, an empty one too */
