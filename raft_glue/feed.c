@@ -44,7 +44,7 @@ static struct feed *feed_find(struct feeds *f, uint64_t id)
 static void feed_restart(struct feed *feed, uint64_t next)
 {
     feed->next = next;
-    feed->end = next - 1;
+    feed->end = feed->acked = next - 1;
     feed->in_flight = 0;
     feed->window = 1;
 }

@@ -11,8 +11,9 @@
  *     ---------------|--------------------|--------------|---------------------
  *                acked                  next            end
  *
- * When the core goes back (it saw a rejection or silence), the feed starts over from there with a window of
- * one message, which doubles with every acknowledgement: a follower that does not answer is not flooded. */
+ * When the core does not go on where it ended (it saw a rejection or silence), the feed starts over from
+ * there with a window of one message, which doubles with every acknowledgement: a follower that does not
+ * answer is not flooded. */
 #ifndef QUORATE_RAFT_GLUE_FEED_H
 #define QUORATE_RAFT_GLUE_FEED_H
 
@@ -23,9 +24,9 @@
 enum { FEED_MESSAGES = 8 };
 
 struct feed {
-    uint64_t id;        /* the follower; 0: this one is free */
-    uint64_t next, end; /* owed: next .. end; end is next - 1 when nothing is */
-    uint64_t acked;
+    uint64_t id;                    /* the follower; 0: this one is free */
+    uint64_t next, end;             /* owed: next .. end; end is next - 1 when nothing is */
+    uint64_t acked;                 /* since the last start; below all that is on its way */
     uint64_t flight[FEED_MESSAGES]; /* last index of each message on its way, oldest first */
     unsigned in_flight, window;     /* messages */
     uint64_t sent_ms;               /* when the last message left, an empty one too */
@@ -34,7 +35,7 @@ struct feed {
 struct feeds_config {
     const struct raft *raft;    /* kept: the current term, commit index and addresses */
     struct guards *guards;      /* kept */
-    const struct driver_io *io; /* kept: term, get, last, send */
+    const struct driver_io *io; /* kept: last, term, type, get, send */
     void *ctx;
     uint32_t message_bytes;
     unsigned heartbeat_ms;

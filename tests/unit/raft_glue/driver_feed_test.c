@@ -362,6 +362,46 @@ static void a_feed_that_still_owes_does_not_hide_the_need_for_a_snapshot(void **
     server_close(&s);
 }
 
+static void change(struct server *s, unsigned standbys)
+{
+    struct raft_configuration c = members(3, standbys);
+    struct error e;
+
+    assert_int_equal(driver_change(s->driver, s->now_ms, &c, &e), 0);
+    raft_configuration_close(&c);
+    server_write_all(s);
+    struct raft_message ack = append_result(2, 2, 0, memlog_last(&s->log));
+    server_hear(s, &ack);
+}
+
+static void a_member_that_comes_back_with_less_is_fed_again(void **state)
+{
+    (void)state;
+    struct server s;
+    open_leader(&s, 1);
+    change(&s, 1);
+    struct raft_message result = append_result(4, 2, 0, 9);
+    server_hear(&s, &result);
+    change(&s, 0);
+    change(&s, 1);
+
+    result = append_result(4, 2, 0, 2);
+    server_hear(&s, &result);
+    struct raft_message others = append_result(2, 2, 0, 11);
+    for (int i = 0; i < 3; i++) { /* it is silent, so the core starts over behind 2 */
+        server_timeout(&s);
+        server_hear(&s, &others);
+    }
+    for (uint64_t index = 3; index < 9; index++) {
+        result = append_result(4, 2, 0, index);
+        server_hear(&s, &result);
+    }
+
+    const struct raft_append_entries *ae = &server_last_sent(&s, RAFT_APPEND_ENTRIES, 4)->append_entries;
+    assert_int_equal(ae->prev_log_index + ae->n_entries, 11);
+    server_close(&s);
+}
+
 static void a_damaged_entry_is_not_sent_and_stops_nobody(void **state)
 {
     (void)state;
@@ -396,6 +436,7 @@ int main(void)
         cmocka_unit_test(a_silent_follower_is_not_flooded),
         cmocka_unit_test(a_feed_that_compaction_overtook_ends_in_a_snapshot),
         cmocka_unit_test(a_feed_that_still_owes_does_not_hide_the_need_for_a_snapshot),
+        cmocka_unit_test(a_member_that_comes_back_with_less_is_fed_again),
         cmocka_unit_test(a_damaged_entry_is_not_sent_and_stops_nobody),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
