@@ -282,12 +282,14 @@ int consensus_compact(struct consensus *c, uint64_t index, struct error *e)
     state.configuration_index = configuration_index;
     metadata.configuration_index = configuration_index;
     metadata.configuration = *members; /* borrowed: the driver copies */
-    rv = meta_save(c->meta, &state, &failed);
-    if (rv != 0) {
-        consensus_die(c, &failed);
-        return error_set(e, failed.code, "%s", failed.text);
-    }
     rv = driver_compacted(c->driver, env_now_ms(c->config.env), &metadata, 0, &failed);
+    if (rv == Q_BUSY) {
+        return error_set(e, Q_BUSY, "%s", failed.text);
+    }
+    /* Meta names the new beginning durably before the log lets go of what lies before it. */
+    if (rv == 0) {
+        rv = meta_save(c->meta, &state, &failed);
+    }
     if (rv == 0) {
         log_trim(c->log, index + 1);
     }

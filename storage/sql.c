@@ -434,7 +434,7 @@ bool sql_only_reads(struct sql *s, const struct command *command)
             rc = sqlite3_prepare_v2(s->db, (const char *)sql.p, (int)cursor_left(&sql), &statement, &tail);
             bool writes = statement != NULL && !only_reads(statement);
             sqlite3_finalize(statement);
-            if (writes) {
+            if (writes || rc != SQLITE_OK) {
                 return false;
             }
             sql.p = rc == SQLITE_OK ? (const uint8_t *)tail : sql.p;

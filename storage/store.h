@@ -66,8 +66,9 @@ int store_apply(struct store *s, uint64_t index, uint64_t term, const void *p, s
 int store_read(struct store *s, const struct command *command, uint64_t timeout_ms, struct buf *result,
                uint64_t *ret_index, struct error *e);
 
-/* Whether every statement of an SQL command only reads, as SQLite's compiler sees it. A statement that does
- * not compile counts as reading: it will give the same error on a reader. */
+/* Whether every statement of an SQL command only reads, as SQLite's compiler sees it. One that does not
+ * compile counts as writing: this node may lag behind the one that made its table, and the log gives the
+ * right answer. */
 bool store_is_read_only(struct store *s, const struct command *command);
 
 /* Makes the database durable up to some applied index at or above the one at the call, by copying the WAL

@@ -341,7 +341,7 @@ static void what_only_reads_is_what_sqlites_compiler_says(void **state)
     open_with_table(&k);
 
     assert_true(reads_only(&k, REQUEST, "SELECT * FROM t", "PRAGMA table_info(t)"));
-    assert_true(reads_only(&k, REQUEST, "EXPLAIN DELETE FROM t", "SELECT * FROM nowhere"));
+    assert_true(reads_only(&k, REQUEST, "EXPLAIN DELETE FROM t", "SELECT * FROM t"));
     assert_true(reads_only(&k, EXECUTE, "", "-- nothing"));
     assert_true(reads_only(&k, REQUEST, "WITH d AS (SELECT 1) SELECT * FROM d", "VALUES (1)"));
     assert_false(reads_only(&k, REQUEST, "SELECT 1", "DELETE FROM t"));
@@ -350,9 +350,21 @@ static void what_only_reads_is_what_sqlites_compiler_says(void **state)
     kit_close(&k);
 }
 
+static void what_does_not_compile_here_may_write_elsewhere(void **state)
+{
+    (void)state;
+    struct kit k;
+    open_with_table(&k);
+
+    assert_false(reads_only(&k, REQUEST, "INSERT INTO not_yet_here VALUES (1)", ""));
+    assert_false(reads_only(&k, REQUEST, "SELECT * FROM nowhere", ""));
+    kit_close(&k);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_does_not_compile_here_may_write_elsewhere),
         cmocka_unit_test(execute_answers_with_id_and_rows_and_drops_what_is_read),
         cmocka_unit_test(counters_go_on_within_a_command_and_start_anew_with_the_next),
         cmocka_unit_test(returning_answers_with_rows),
