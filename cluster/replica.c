@@ -262,7 +262,11 @@ static void continue_stop(struct replica *r)
         if (applier_idle(r->applier) && requests_idle(r->requests)) {
             r->peers_closing = true;
             env_timer_stop(r->config.env, r->tick);
-            peers_close(r->peers, on_peers_closed);
+            if (r->peers != NULL) {
+                peers_close(r->peers, on_peers_closed);
+            } else {
+                on_peers_closed(r); /* the start had failed */
+            }
         }
     }
 }
@@ -277,6 +281,7 @@ void replica_stop(struct replica *r, void (*stopped)(void *ctx))
     replica_say(r, "stopping");
     requests_stop(r->requests);
     served_stop(r->served);
+    env_timer_start(r->config.env, r->tick, 0);
     if (consensus_leads(r->consensus) && r->config.count > 1 &&
         consensus_transfer(r->consensus, 0, &e) != 0) {
         replica_say(r, "transfer_failed error=\"%s\"", e.text);

@@ -10,6 +10,20 @@
 
 enum { HEARTBEATS_PER_ELECTION_MIN = 2 };
 
+/* Whether N bytes end in a colon and a port from 1 to 65535, with something before. */
+static bool has_port(const char *p, size_t n)
+{
+    const char *colon = memrchr(p, ':', n);
+    unsigned long port;
+    char *end;
+
+    if (colon == NULL || colon == p || colon[1] < '0' || colon[1] > '9') {
+        return false;
+    }
+    port = strtoul(colon + 1, &end, 10);
+    return end == p + n && port >= 1 && port <= 65535;
+}
+
 /* One "id=host:port" of N bytes. */
 static int parse_member(const char *p, size_t n, struct peers_member *ret_member, struct error *e)
 {
@@ -25,7 +39,7 @@ static int parse_member(const char *p, size_t n, struct peers_member *ret_member
     }
     end++;
     len = n - (size_t)(end - p);
-    if (len == 0 || len > PEERS_ADDRESS_MAX || memrchr(end, ':', len) == NULL) {
+    if (len > PEERS_ADDRESS_MAX || !has_port(end, len)) {
         return error_set(e, Q_INVALID, "option members: \"%.*s\" is not a host:port of at most %d bytes",
                          (int)len, end, PEERS_ADDRESS_MAX);
     }
