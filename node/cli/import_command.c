@@ -11,7 +11,7 @@
 #include "node/cli/command.h"
 #include "node/cli/import.h"
 
-enum { DEPTH = 8, JOBS_PER_PLACE = 4, ATTEMPT_MS = 3000 };
+enum { DEPTH = 8, JOBS_PER_PLACE = 4, ATTEMPT_MS = 1500 };
 
 static const struct args_option options[] = {
     {"deb822", ARGS_TEXT, "FILE", NULL, 0, 0,
