@@ -123,6 +123,7 @@ static void prepare(struct client *c, const struct client_request *request, cons
     curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(curl, CURLOPT_FOLLOWLOCATION, 1L);
     curl_easy_setopt(curl, CURLOPT_MAXREDIRS, 4L);
+    curl_easy_setopt(curl, CURLOPT_POSTREDIR, (long)CURL_REDIR_POST_ALL); /* with the body */
     curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS,
                      (long)(timeout_ms < CONNECT_MS ? timeout_ms : CONNECT_MS));
     curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long)timeout_ms);

@@ -15,6 +15,7 @@ enum {
     BATCH_BYTES = 256 * 1024,
     TURN_EVERY = 64, /* rows read between two looks at the wire */
     WAIT_MS = 50,
+    PACE_MS = 2,
     LOOK_AFTER_US = 300 * 1000, /* from the last failure to the question who leads now */
     LOOK_MS = 300,
 };
@@ -55,6 +56,21 @@ static int turn(struct import *im, uint64_t timeout_ms, struct error *e)
     im->since_turn = 0;
     look_for_leader(im, now);
     progress_show(&im->progress, &facts, now);
+    return rv;
+}
+
+/* Holds back what would come too early for the rate. Rows do not wait for company then. */
+static int keep_pace(struct import *im, struct error *e)
+{
+    int rv = 0;
+
+    while (rv == 0 && im->rate != 0 &&
+           (double)(im->rows + im->entries) > (double)im->rate * (double)(clock_us() - im->begin_us) / 1e6) {
+        rv = import_flush(im, e);
+        if (rv == 0) {
+            rv = turn(im, PACE_MS, e);
+        }
+    }
     return rv;
 }
 
@@ -100,7 +116,7 @@ int import_row(struct import *im, const struct insert_value *values, size_t inpu
     insert_add(&im->insert, values);
     im->insert_bytes += input_bytes;
     im->rows++;
-    return insert_is_full(&im->insert, BATCH_ROWS, BATCH_BYTES) ? import_flush(im, e) : 0;
+    return insert_is_full(&im->insert, BATCH_ROWS, BATCH_BYTES) ? import_flush(im, e) : keep_pace(im, e);
 }
 
 int import_entry(struct import *im, const void *key, size_t key_len, const void *value, size_t len,
@@ -130,6 +146,7 @@ int import_entry(struct import *im, const void *key, size_t key_len, const void 
     if (rv == 0) {
         loader_submit(im->loader, job);
         im->entries++;
+        rv = keep_pace(im, e);
     }
     return rv;
 }

@@ -16,6 +16,7 @@
 struct import {
     const char *table, *ns; /* NULL: no rows, no entries */
     uint64_t limit;         /* stanzas or lines to read at most */
+    uint64_t rate;          /* rows and entries a second at most; 0: as many as go */
     uint64_t bytes_total;   /* of input; 0: unknown */
     struct client *client;  /* for one request at a time; given */
     struct loader *loader;  /* given */

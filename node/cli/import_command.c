@@ -11,7 +11,7 @@
 #include "node/cli/command.h"
 #include "node/cli/import.h"
 
-enum { DEPTH = 8, JOBS_PER_PLACE = 4, ATTEMPT_MS = 3000 };
+enum { DEPTH = 8, JOBS_PER_PLACE = 4, ATTEMPT_MS = 1500 };
 
 static const struct args_option options[] = {
     {"deb822", ARGS_TEXT, "FILE", NULL, 0, 0,
@@ -21,6 +21,7 @@ static const struct args_option options[] = {
     {"namespace", ARGS_TEXT, "NS", NULL, 0, 0, "write entries of this key-value namespace"},
     {"key", ARGS_TEXT, "FIELD", NULL, 0, 0, "of --jsonl: the field that is the key"},
     {"limit", ARGS_NUMBER, "N", NULL, 1, INT64_MAX, "read at most so many stanzas or lines"},
+    {"rate", ARGS_NUMBER, "N", NULL, 1, INT64_MAX, "write at most so many rows and entries a second"},
     {"connections", ARGS_NUMBER, "N", "16", 1, 1024, "connections, with up to 8 requests under way on each"},
     {"progress", ARGS_TIME, "TIME", "3s", 10, 3600000,
      "between two lines of progress, where there is no terminal"},
@@ -146,6 +147,7 @@ static int load(struct import *im, const struct args *a, struct error *e)
         im->limit = (uint64_t)args_number(a, "limit");
         im->bytes_total = 0; /* how much of the file that is, nobody knows yet */
     }
+    im->rate = args_given(a, "rate") ? (uint64_t)args_number(a, "rate") : 0;
     im->begin_us = clock_us();
     progress_init(&im->progress, stderr, isatty(STDERR_FILENO), (uint64_t)args_number(a, "progress"),
                   im->begin_us);

@@ -9,14 +9,24 @@
 #include "node/cli/clock.h"
 #include "node/cli/wire.h"
 
-enum { PAUSE_FIRST_US = 10 * 1000, PAUSE_MAX_US = 500 * 1000, PAUSE_DOUBLINGS_MAX = 6, TURN_MS = 10 };
+enum {
+    TRY_EVERY_US = 10 * 1000,
+    TRIES_QUICK = 300, /* so many at that pace, then the slower one */
+    TRY_SLOWLY_US = 100 * 1000,
+    TURN_MS = 10,
+};
 
 struct loader {
     struct loader_config config;
     struct wire *wire;
     struct loader_job *jobs;
-    struct list unused, waiting, pausing; /* the last in order of submission, not of time */
-    unsigned under_way, next;             /* next: the connection to try first */
+    struct list unused, waiting;
+    unsigned under_way, next; /* next: the connection to try first */
+    /* Since the last failure nothing was acknowledged: only TRYING is sent, from TRY_AT_US on. */
+    bool failing;
+    struct loader_job *trying;
+    uint64_t try_at_us;
+    unsigned tries;
     char answering[ENDPOINT_MAX];
     struct loader_totals totals;
     struct error failed; /* code Q_OK while the load goes on */
@@ -78,23 +88,27 @@ static void acknowledge(struct loader *l, struct loader_job *job, unsigned conne
     t->rows += job->rows;
     t->bytes += job->bytes;
     t->requests++;
+    l->failing = false;
+    l->tries = 0;
     snprintf(l->answering, sizeof l->answering, "%s", wire_endpoint(l->wire, connection));
     list_push(&l->unused, &job->link);
 }
 
-static void pause_job(struct loader *l, struct loader_job *job, const struct error *why)
+/* It waits again, before those that were never sent. */
+static void send_again(struct loader *l, struct loader_job *job, const struct error *why)
 {
     uint64_t now = clock_us();
-    unsigned doublings = job->attempts - 1 < PAUSE_DOUBLINGS_MAX ? job->attempts - 1 : PAUSE_DOUBLINGS_MAX;
-    uint64_t pause = (uint64_t)PAUSE_FIRST_US << doublings;
 
     l->totals.failures++;
     if (now - job->first_us > l->config.timeout_ms * 1000) {
         error_set(&l->failed, why->code, "a write was not acknowledged for %.1f s (last: %s)",
                   (double)(now - job->first_us) / 1e6, why->text);
     }
-    job->again_us = now + (pause < PAUSE_MAX_US ? pause : PAUSE_MAX_US);
-    list_push(&l->pausing, &job->link);
+    if (!l->failing) {
+        l->failing = true;
+        l->try_at_us = now;
+    }
+    list_push(l->waiting.next, &job->link);
 }
 
 static void on_done(void *ctx, unsigned connection, void *tag, const struct reply *reply,
@@ -106,18 +120,20 @@ static void on_done(void *ctx, unsigned connection, void *tag, const struct repl
     bool again = true;
 
     l->under_way--;
+    l->trying = l->trying == job ? NULL : l->trying;
     if (reply == NULL) {
-        pause_job(l, job, why);
+        send_again(l, job, why);
         return;
     }
     judge(job, reply, &again, &e);
     if (e.code == Q_OK) {
         acknowledge(l, job, connection);
     } else if (again) {
-        pause_job(l, job, &e);
+        wire_leave(l->wire, connection);
+        send_again(l, job, &e);
     } else {
         l->failed = e;
-        list_push(&l->pausing, &job->link);
+        list_push(&l->waiting, &job->link);
     }
 }
 
@@ -137,16 +153,20 @@ static bool find_room(struct loader *l, unsigned *ret_connection)
     return false;
 }
 
-static void wake_paused(struct loader *l)
+/* Whether anything may be sent now. While the load fails, each call that says so is one try. */
+static bool may_send(struct loader *l)
 {
-    uint64_t now = clock_us();
+    uint64_t now;
 
-    LIST_EACH_SAFE (&l->pausing, item) {
-        if (job_of(item)->again_us <= now) {
-            list_remove(item);
-            list_push(&l->waiting, item);
-        }
+    if (!l->failing) {
+        return true;
     }
+    now = clock_us();
+    if (l->trying != NULL || now < l->try_at_us) {
+        return false;
+    }
+    l->try_at_us = now + (++l->tries < TRIES_QUICK ? TRY_EVERY_US : TRY_SLOWLY_US);
+    return true;
 }
 
 static int send_waiting(struct loader *l, struct error *e)
@@ -154,8 +174,9 @@ static int send_waiting(struct loader *l, struct error *e)
     unsigned connection;
     int rv = 0;
 
-    while (rv == 0 && !list_empty(&l->waiting) && find_room(l, &connection)) {
+    while (rv == 0 && !list_empty(&l->waiting) && may_send(l) && find_room(l, &connection)) {
         struct loader_job *job = job_of(list_pop(&l->waiting));
+        l->trying = l->failing ? job : NULL;
         job->attempts++;
         l->totals.retried += job->attempts > 1;
         rv = wire_send(l->wire, connection, job->method, (const char *)job->target.data, job->type,
@@ -189,7 +210,6 @@ int loader_new(const struct loader_config *config, struct loader **ret_loader, s
     l->config = *config;
     list_init(&l->unused);
     list_init(&l->waiting);
-    list_init(&l->pausing);
     l->jobs = calloc(config->jobs, sizeof *l->jobs);
     if (l->jobs == NULL) {
         loader_free(l);
@@ -243,12 +263,10 @@ void loader_submit(struct loader *l, struct loader_job *job)
 
 int loader_run(struct loader *l, uint64_t timeout_ms, struct error *e)
 {
-    int rv;
+    int rv = send_waiting(l, e);
 
-    wake_paused(l);
-    rv = send_waiting(l, e);
     if (rv == 0) {
-        uint64_t turn = list_empty(&l->pausing) || timeout_ms < TURN_MS ? timeout_ms : TURN_MS;
+        uint64_t turn = !l->failing || timeout_ms < TURN_MS ? timeout_ms : TURN_MS;
         rv = wire_poll(l->wire, turn, e);
     }
     if (rv == 0 && l->failed.code != Q_OK) {
@@ -260,7 +278,7 @@ int loader_run(struct loader *l, uint64_t timeout_ms, struct error *e)
 
 bool loader_is_done(const struct loader *l)
 {
-    return l->under_way == 0 && list_empty(&l->waiting) && list_empty(&l->pausing);
+    return l->under_way == 0 && list_empty(&l->waiting);
 }
 
 const struct loader_totals *loader_totals(const struct loader *l)

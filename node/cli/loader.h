@@ -3,7 +3,10 @@
  *
  *     loader_take() -> the caller fills the job -> loader_submit() -> waiting -> on the wire -> acknowledged
  *                                                                        ^            |
- *                                                                        `- pause <---' 503, lost, silent
+ *                                                                        `------------' 503, lost, silent
+ *
+ * After a failure one write at a time is sent, to one node after the other, until the first is acknowledged:
+ * then all the others follow at once. So a cluster that seeks a leader is asked often, and not flooded.
  *
  * A refusal (a bad statement, a wrong namespace, no space) ends the load: sending it again would not help. So
  * does a write that was not acknowledged for the whole timeout. */
@@ -35,7 +38,7 @@ struct loader_job {
     bool sql;                  /* the answer is one of /db/: errors may stand in a 200 */
     /* Private. */
     struct list link;
-    uint64_t first_us, again_us;
+    uint64_t first_us;
     unsigned attempts;
 };
 

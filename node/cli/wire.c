@@ -2,6 +2,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <netdb.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
@@ -20,7 +21,7 @@ enum {
     OUT_MAX = 1 << 30,
     IN_MAX = REPLY_HEAD_MAX + REPLY_BODY_MAX
 };
-enum { TIMEOUT_CHECK_US = 20 * 1000 };
+enum { TIMEOUT_CHECK_US = 20 * 1000, TIMEOUT_GROWS_MAX = 8 };
 
 struct place {
     struct sockaddr_storage address;
@@ -34,7 +35,7 @@ struct waiting {
 
 struct connection {
     int fd; /* -1: closed */
-    bool connecting, writing, dirty;
+    bool connecting, writing, dirty, leaving;
     unsigned endpoint, index;
     struct buf out, in;
     size_t out_at; /* bytes of OUT that are written */
@@ -49,7 +50,7 @@ struct wire {
     struct place places[ENDPOINTS_MAX];
     int epoll;
     int preferred; /* an endpoint, or -1 */
-    uint64_t checked_us;
+    uint64_t checked_us, timeout_us;
     unsigned dirty_count;
     unsigned *dirty; /* connections with something new to write */
     struct connection *connections;
@@ -69,7 +70,7 @@ static void fail(struct wire *w, struct connection *c, const struct error *why)
         close(c->fd);
     }
     c->fd = -1;
-    c->connecting = c->writing = false;
+    c->connecting = c->writing = c->leaving = false;
     c->count = c->first = c->queued = 0;
     c->out_at = 0;
     buf_clear(&c->out);
@@ -269,6 +270,7 @@ int wire_new(const struct wire_config *config, struct wire **ret_wire, struct er
     w->config = *config;
     w->endpoints = *config->endpoints;
     w->preferred = -1;
+    w->timeout_us = config->timeout_ms * 1000;
     w->dirty = calloc(2 * (size_t)config->connections, sizeof *w->dirty); /* old and new ones in one turn */
     w->connections = calloc(config->connections, sizeof *w->connections);
     w->epoll = epoll_create1(EPOLL_CLOEXEC);
@@ -317,7 +319,7 @@ void wire_free(struct wire *w)
 /* It should use another endpoint, and does not yet. */
 static bool misplaced(const struct wire *w, const struct connection *c)
 {
-    return w->preferred >= 0 && c->endpoint != (unsigned)w->preferred;
+    return c->leaving || (w->preferred >= 0 && c->endpoint != (unsigned)w->preferred);
 }
 
 bool wire_has_room(const struct wire *w, unsigned connection)
@@ -340,7 +342,7 @@ void wire_prefer(struct wire *w, const char *url)
     }
 }
 
-/* Goes to the preferred endpoint if nothing is under way. */
+/* Goes to the preferred endpoint, or to the next one, if nothing is under way. */
 static void move(struct wire *w, struct connection *c)
 {
     if (misplaced(w, c) && c->count == c->queued && c->out_at == 0) {
@@ -350,8 +352,17 @@ static void move(struct wire *w, struct connection *c)
             c->connecting = c->writing = false;
             buf_clear(&c->in);
         }
-        c->endpoint = (unsigned)w->preferred;
+        c->endpoint = w->preferred >= 0 ? (unsigned)w->preferred : (c->endpoint + 1) % w->endpoints.count;
+        c->leaving = false;
     }
+}
+
+void wire_leave(struct wire *w, unsigned connection)
+{
+    struct connection *c = &w->connections[connection];
+
+    c->leaving = true;
+    w->preferred = w->preferred == (int)c->endpoint ? -1 : w->preferred;
 }
 
 int wire_send(struct wire *w, unsigned connection, const char *method, const char *target, const char *type,
@@ -386,7 +397,8 @@ int wire_send(struct wire *w, unsigned connection, const char *method, const cha
 
 static void check_timeouts(struct wire *w)
 {
-    uint64_t now = clock_us();
+    uint64_t now = clock_us(), timeout_us = w->timeout_us;
+    bool any = false;
 
     if (now - w->checked_us < TIMEOUT_CHECK_US) {
         return;
@@ -394,12 +406,16 @@ static void check_timeouts(struct wire *w)
     w->checked_us = now;
     for (unsigned i = 0; i < w->config.connections; i++) {
         struct connection *c = &w->connections[i];
-        if (c->count > 0 && now - c->waiting[c->first].since_us > w->config.timeout_ms * 1000) {
+        if (c->count > 0 && now - c->waiting[c->first].since_us > timeout_us) {
             struct error why;
-            error_set(&why, c->connecting ? Q_NO_LEADER : Q_UNKNOWN, "%s: no answer within %llu ms",
-                      w->endpoints.url[c->endpoint], (unsigned long long)w->config.timeout_ms);
+            error_set(&why, c->connecting ? Q_NO_LEADER : Q_UNKNOWN, "%s: no answer within %" PRIu64 " ms",
+                      w->endpoints.url[c->endpoint], timeout_us / 1000);
             fail(w, c, &why);
+            any = true;
         }
+    }
+    if (any && w->timeout_us < w->config.timeout_ms * 1000 * TIMEOUT_GROWS_MAX) {
+        w->timeout_us *= 2;
     }
 }
 

@@ -26,7 +26,9 @@ struct wire_config {
     unsigned connections; /* 1 to WIRE_CONNECTIONS_MAX */
     unsigned depth;       /* requests under way on each, 1 to WIRE_DEPTH_MAX */
     bool spread;          /* connection i begins at endpoint i modulo their number; else all at the first */
-    uint64_t timeout_ms;  /* of the oldest request of a connection */
+    /* Of the oldest request of a connection. Doubled up to 8 times what is given here each time that it
+     * passes, so that requests to nodes which are only slow do not all fail for ever. */
+    uint64_t timeout_ms;
     wire_done done;
     void *ctx;
 };
@@ -50,5 +52,7 @@ const char *wire_endpoint(const struct wire *w, unsigned connection);
 /* All connections go to URL, if it is an endpoint: each as soon as nothing is under way on it, for which it
  * takes no more requests until then. Forgotten when a connection fails there. */
 void wire_prefer(struct wire *w, const char *url);
+/* The connection goes to the next endpoint in the same way: the one it uses answers, but is of no use. */
+void wire_leave(struct wire *w, unsigned connection);
 
 #endif
