@@ -40,15 +40,33 @@ static const struct metric counter_table[CONSENSUS_COUNTERS] = {
                       "Entries read back from segments."},
 };
 
+/* The member with the lowest id above AFTER; NULL if there is none. */
+static const struct consensus_server *next_member(const struct consensus_config *config, uint64_t after)
+{
+    const struct consensus_server *next = NULL;
+    for (unsigned i = 0; i < config->count; i++) {
+        const struct consensus_server *member = &config->members[i];
+        if (member->id > after && (next == NULL || member->id < next->id)) {
+            next = member;
+        }
+    }
+    return next;
+}
+
+/* In the order of their ids, whatever order they were given in. */
 static int encode_members(const struct consensus_config *config, struct raft_buffer *ret_bytes,
                           struct error *e)
 {
     struct raft_configuration members;
+    const struct consensus_server *member = next_member(config, 0);
     int rv = 0;
 
     raft_configuration_init(&members);
-    for (unsigned i = 0; i < config->count && rv == 0; i++) {
-        rv = raft_configuration_add(&members, config->members[i].id, config->members[i].address, RAFT_VOTER);
+    for (; member != NULL && rv == 0; member = next_member(config, member->id)) {
+        rv = raft_configuration_add(&members, member->id, member->address, RAFT_VOTER);
+    }
+    if (rv == 0 && members.n < config->count) {
+        rv = RAFT_DUPLICATEID;
     }
     if (rv == 0) {
         rv = raft_configuration_encode(&members, ret_bytes);
