@@ -8,7 +8,6 @@
 
 #include "base/buf.h"
 #include "raft_glue/envelope.h"
-#include "raft_glue/message.h"
 
 void consensus_die(struct consensus *c, const struct error *why)
 {
@@ -378,7 +377,8 @@ uint64_t consensus_compacted_index(const struct consensus *c)
 
 uint32_t consensus_entry_max(const struct consensus *c)
 {
-    return log_entry_max(c->log);
+    uint32_t max = log_entry_max(c->log);
+    return max < CONSENSUS_ENTRY_MAX ? max : CONSENSUS_ENTRY_MAX;
 }
 
 bool consensus_is_voter(const struct consensus *c, uint64_t id)

@@ -68,7 +68,7 @@ uint64_t consensus_first(const struct consensus *c);
 uint64_t consensus_last(const struct consensus *c);
 uint64_t consensus_durable(const struct consensus *c);
 uint64_t consensus_compacted_index(const struct consensus *c);
-uint32_t consensus_entry_max(const struct consensus *c);
+uint32_t consensus_entry_max(const struct consensus *c); /* payload that a segment and a message take */
 bool consensus_is_voter(const struct consensus *c, uint64_t id);
 /* Leader: durable on member ID up to here. 0 elsewhere. */
 uint64_t consensus_match(const struct consensus *c, uint64_t id);

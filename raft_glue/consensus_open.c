@@ -6,12 +6,8 @@
 
 #include "base/buf.h"
 #include "raft_glue/consensus_impl.h"
-#include "raft_glue/message.h"
 
-enum {
-    INFLIGHT_MAX = 8192,        /* entries sent to one follower and not acknowledged */
-    APPEND_BYTES = 1024 * 1024, /* of entries in one AppendEntries message */
-};
+enum { INFLIGHT_MAX = 8192 }; /* entries sent to one follower and not acknowledged */
 
 static const struct metric counter_table[CONSENSUS_COUNTERS] = {
     [C_ELECTIONS] = {METRIC_COUNTER, "quorate_raft_elections_won_total", NULL,
@@ -217,7 +213,7 @@ int consensus_boot(struct consensus *c, struct error *e)
         .election_ms = c->config.election_ms,
         .heartbeat_ms = c->config.heartbeat_ms,
         .inflight_max = INFLIGHT_MAX,
-        .message_bytes = APPEND_BYTES,
+        .message_bytes = CONSENSUS_APPEND_BYTES,
         .io = &consensus_io,
         .ctx = c,
         .term = state->term,

@@ -288,6 +288,15 @@ static void a_database_right_at_the_beginning_of_the_log_is_fine(void **state)
     MEMBERS_UNTIL(member->all, consensus_applicable(member->c) == consensus_last(member->c));
 }
 
+static void the_largest_entry_fits_into_a_message(void **state)
+{
+    struct member *member = first(state);
+
+    member->config.segment_bytes = 256 * 1024 * 1024;
+    member_start(member);
+    assert_in_range(consensus_entry_max(member->c), 16 * 1024 * 1024, 19 * 1024 * 1024);
+}
+
 #define ONE(name)   cmocka_unit_test_setup_teardown(name, set_up_one, tear_down)
 #define THREE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
@@ -309,6 +318,7 @@ int main(void)
         ONE(a_database_behind_the_beginning_of_the_log_is_refused),
         ONE(a_database_of_another_history_is_refused),
         ONE(a_database_right_at_the_beginning_of_the_log_is_fine),
+        ONE(the_largest_entry_fits_into_a_message),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
