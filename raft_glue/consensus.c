@@ -247,16 +247,19 @@ int consensus_compact(struct consensus *c, uint64_t index, struct error *e)
     struct meta_state state = *meta_state(c->meta);
     struct raft_snapshot_metadata metadata = {.index = index, .term = log_term(c->log, index)};
     uint64_t configuration_index;
-    const struct raft_configuration *members =
-        driver_committed_configuration(c->driver, &configuration_index);
+    const struct raft_configuration *members;
     struct raft_buffer bytes;
     struct error failed;
     int rv;
 
-    assert(index <= driver_applicable(c->driver) && metadata.term != 0);
     if (index <= state.snapshot_index) {
         return 0;
     }
+    assert(index <= driver_applicable(c->driver) && metadata.term != 0);
+    if (index == 1) { /* the core cannot do it (driver_compacted()), and meta may not be ahead of the core */
+        return error_set(e, Q_BUSY, "the first entry is not compacted alone");
+    }
+    members = driver_committed_configuration(c->driver, &configuration_index);
     if (configuration_index > index || configuration_index == 0) {
         return error_set(e, Q_BUSY, "the configuration at index %" PRIu64 " is newer than index %" PRIu64,
                          configuration_index, index);

@@ -82,7 +82,7 @@ int consensus_entry(struct consensus *c, uint64_t index, struct log_entry *ret_e
 /* Bytes of the segments in use: what a start has to read. */
 uint64_t consensus_log_bytes(const struct consensus *c);
 /* The database is durable at INDEX, an applicable one, and every member has it durable in its log: entries up
- * to it are dropped. Q_BUSY (nothing done): the configuration is newer than INDEX. */
+ * to it are dropped. Q_BUSY (nothing done): the configuration is newer than INDEX, or INDEX is 1. */
 int consensus_compact(struct consensus *c, uint64_t index, struct error *e);
 
 /* Makes durable that member ID exists as INCARNATION. Q_CONFLICT: it was another incarnation before. */
