@@ -64,12 +64,14 @@ static void update_gauges(struct consensus *c)
 static void settle(struct consensus *c)
 {
     struct read_index_view v;
+    c->unsettled = true; /* in an inner call: the outer one goes round again */
     if (c->settling || c->dead) {
-        return; /* the outer call goes round again */
+        return;
     }
     c->settling = true;
     update_gauges(c);
     do {
+        c->unsettled = false;
         view(c, &v);
         c->read_deadline_ms = read_index_poll(&c->reads, &v, env_now_ms(c->config.env),
                                               c->config.heartbeat_ms, c->config.send, c->config.ctx);
@@ -77,7 +79,7 @@ static void settle(struct consensus *c)
             c->dirty = false;
             c->config.changed(c->config.ctx);
         }
-    } while (c->dirty && !c->dead);
+    } while ((c->dirty || c->unsettled) && !c->dead);
     c->settling = false;
     if (!c->dead) {
         arm(c);

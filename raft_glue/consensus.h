@@ -28,8 +28,8 @@ struct consensus_config {
     uint64_t segment_bytes, cache_bytes;
     /* Bytes for another member; borrowed. They may be lost, doubled, reordered or late. */
     void (*send)(void *ctx, uint64_t to, const uint8_t *bytes, size_t n);
-    /* State, term, leader, or what may be applied has changed: look again. Never called inside another call.
-     */
+    /* State, term, leader, or what may be applied has changed: look again. Comes at the end of
+     * consensus_receive() or from the loop, never inside another call, and may call what it likes. */
     void (*changed)(void *ctx);
     /* Disk or memory failed, or the core reported the impossible: the process must stop. Called once. */
     void (*fatal)(void *ctx, const struct error *why);

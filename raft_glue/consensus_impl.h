@@ -51,7 +51,7 @@ struct consensus {
     uint64_t read_deadline_ms;
     struct buf out;
     /* What the owner was last told of. */
-    bool dirty, settling, dead;
+    bool dirty, settling, unsettled, dead;
     enum consensus_role role;
     uint64_t term, leader;
     struct metric counters[CONSENSUS_COUNTERS];

@@ -242,6 +242,37 @@ static void a_read_that_was_given_up_is_not_answered(void **state)
     assert_int_equal(given_up.done, 0);
 }
 
+static struct member_read nested;
+
+static void read_when_applicable(struct member *member)
+{
+    if (nested.read.done == NULL && consensus_applicable(member->c) == consensus_last(member->c)) {
+        member_read(member, &nested);
+    }
+}
+
+static void a_read_asked_for_from_a_callback_starts_at_once(void **state)
+{
+    struct members *m = *state;
+    struct member *leader;
+    uint64_t before;
+
+    members_start(m);
+    leader = members_leader(m);
+    MEMBERS_UNTIL(m, consensus_floor(leader->c) == consensus_last(leader->c));
+    cut_off(other_than(m, leader), true); /* so that nothing else happens soon */
+    members_run_ms(m, 1);
+    memset(&nested, 0, sizeof nested);
+    leader->on_changed = read_when_applicable;
+    member_submit(leader, 1, 100);
+    MEMBERS_UNTIL(m, nested.read.done != NULL);
+    before = sim_now_us(m->sim);
+    MEMBERS_UNTIL(m, nested.done == 1);
+
+    assert_int_equal(nested.code, Q_OK);
+    assert_true(sim_now_us(m->sim) - before < 5000); /* a round trip, not the next heartbeat */
+}
+
 /* Compaction. */
 
 static void compacted_entries_are_gone_after_a_restart(void **state)
@@ -510,6 +541,7 @@ int main(void)
         THREE(a_leader_that_is_cut_off_answers_no_read),
         THREE(a_lost_question_is_asked_again),
         THREE(a_read_that_was_given_up_is_not_answered),
+        THREE(a_read_asked_for_from_a_callback_starts_at_once),
         ONE(compacted_entries_are_gone_after_a_restart),
         THREE(members_go_on_together_after_a_compaction_and_a_restart),
         ONE(the_first_entry_alone_is_not_compacted),
