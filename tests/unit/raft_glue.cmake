@@ -29,5 +29,6 @@ foreach(test applier batcher)
 endforeach()
 foreach(test consensus consensus_open)
     quorate_test(raft_glue_${test}_test LABEL unit
-        SOURCES raft_glue/${test}_test.c raft_glue/members.c LINKS quorate_raft_glue quorate_testlib)
+        SOURCES raft_glue/${test}_test.c raft_glue/members.c
+        LINKS quorate_raft_glue quorate_testlib PkgConfig::RAFT)
 endforeach()

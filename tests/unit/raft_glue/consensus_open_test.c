@@ -1,4 +1,6 @@
 /* A member from its directory to its running core: what it accepts there, and what it refuses. */
+#include "raft_glue/envelope.h"
+#include "raft_glue/message.h"
 #include "tests/unit/raft_glue/members.h"
 
 static int set_up_one(void **state)
@@ -231,6 +233,52 @@ static void who_never_took_part_writes_its_first_entry_again(void **state)
     members_leader(m);
 }
 
+/* Votes. */
+
+static bool votes_for(struct member *member, uint64_t candidate, uint64_t term)
+{
+    struct raft_message ask = {.type = RAFT_REQUEST_VOTE, .server_id = member->id}, answer;
+    const uint8_t *bytes;
+    struct error e;
+    struct buf b;
+    size_t n;
+    bool granted;
+
+    ask.request_vote = (struct raft_request_vote){
+        .version = 2, .term = term, .candidate_id = candidate, .last_log_index = 1, .last_log_term = 1};
+    buf_init(&b, MESSAGE_BYTES_MAX);
+    buf_put_u8(&b, ENVELOPE_CORE);
+    message_encode(&ask, &b);
+    assert_int_equal(consensus_receive(member->c, candidate, b.data, b.len, &e), 0);
+    buf_close(&b);
+    bytes = members_letter(member->all, member->id, candidate, ENVELOPE_CORE, &n);
+    assert_non_null(bytes);
+    assert_int_equal(message_decode(bytes + 1, n - 1, member->id, "x", &answer, &e), 0);
+    assert_int_equal(answer.type, RAFT_REQUEST_VOTE_RESULT);
+    granted = answer.request_vote_result.vote_granted;
+    message_close(&answer, false);
+    members_run_ms(member->all, 5); /* it arrives */
+    return granted;
+}
+
+static void a_vote_is_given_once_in_a_term_whatever_happens(void **state)
+{
+    struct members *m = *state;
+    struct member *member = &m->member[1];
+
+    member_start(member);
+    members_run_ms(m, 50);
+    assert_true(votes_for(member, 2, 5));
+    assert_int_equal(consensus_meta(member->c)->vote, 2);
+    member_crash(member);
+    member_start(member);
+    members_run_ms(m, 50);
+
+    assert_int_equal(consensus_term(member->c), 5);
+    assert_false(votes_for(member, 3, 5));
+    assert_true(votes_for(member, 3, 6));
+}
+
 /* Database and log. */
 
 /* Fifty entries, of which INDEX and those before are compacted away; then a power loss. */
@@ -314,6 +362,7 @@ int main(void)
         THREE(who_has_voted_and_lost_its_log_is_refused),
         THREE(who_has_only_followed_and_lost_its_log_is_refused),
         THREE(who_never_took_part_writes_its_first_entry_again),
+        THREE(a_vote_is_given_once_in_a_term_whatever_happens),
         ONE(a_database_ahead_of_the_log_is_refused),
         ONE(a_database_behind_the_beginning_of_the_log_is_refused),
         ONE(a_database_of_another_history_is_refused),

@@ -92,6 +92,8 @@ static void who_does_not_lead_submits_nothing(void **state)
     struct error e;
 
     assert_int_equal(member_open(&m->member[1], &e), 0);
+    assert_int_equal(consensus_term(m->member[1].c), 1);
+    assert_int_equal(consensus_leader(m->member[1].c), 0);
     assert_int_equal(consensus_submit(m->member[1].c, LOG_BARRIER, NULL, 0, &e), Q_NOT_LEADER);
     assert_int_equal(consensus_start(m->member[1].c, 0, 0, &e), 0);
     member_start(&m->member[2]);
@@ -188,6 +190,31 @@ static void a_read_elsewhere_is_sent_to_the_leader(void **state)
     member_read(other_than(m, members_leader(m)), &late);
     MEMBERS_UNTIL(m, late.done == 1);
     assert_int_equal(late.code, Q_NOT_LEADER);
+}
+
+static bool somebody_leads(struct members *m)
+{
+    return consensus_role(m->member[1].c) == CONSENSUS_LEADER ||
+           consensus_role(m->member[2].c) == CONSENSUS_LEADER ||
+           consensus_role(m->member[3].c) == CONSENSUS_LEADER;
+}
+
+static void a_new_leader_does_not_know_yet_what_was_committed(void **state)
+{
+    struct members *m = *state;
+    struct member_read read[4];
+
+    members_start(m);
+    MEMBERS_UNTIL(m, somebody_leads(m));
+    for (unsigned i = 1; i <= 3; i++) {
+        m->member[i].deaf = true; /* so that its first entry is not committed; its term is confirmed */
+        member_read(&m->member[i], &read[i]);
+    }
+    members_run_ms(m, 200);
+
+    for (unsigned i = 1; i <= 3; i++) {
+        assert_true(read[i].done == 0 || read[i].code == Q_NOT_LEADER);
+    }
 }
 
 static void a_leader_that_is_cut_off_answers_no_read(void **state)
@@ -538,6 +565,7 @@ int main(void)
         THREE(a_read_on_the_leader_sees_what_was_committed),
         ONE(a_read_of_a_sole_member_needs_nobody),
         THREE(a_read_elsewhere_is_sent_to_the_leader),
+        THREE(a_new_leader_does_not_know_yet_what_was_committed),
         THREE(a_leader_that_is_cut_off_answers_no_read),
         THREE(a_lost_question_is_asked_again),
         THREE(a_read_that_was_given_up_is_not_answered),

@@ -1,5 +1,7 @@
 #include "tests/unit/raft_glue/members.h"
 
+#include "raft_glue/envelope.h"
+
 enum { DELAY_US = 300 };
 
 struct letter {
@@ -19,6 +21,7 @@ static void deliver(void *ctx)
 
     list_remove(&letter->link);
     if (to->c != NULL && !to->cut && !m->member[letter->from].cut &&
+        !(to->deaf && letter->bytes[0] == ENVELOPE_CORE) &&
         consensus_receive(to->c, letter->from, letter->bytes, letter->len, &e) != 0) {
         fail_msg("member %d refuses a message: %s", (int)to->id, e.text);
     }
@@ -163,6 +166,18 @@ struct member *members_leader(struct members *m)
 {
     MEMBERS_UNTIL(m, find_leader(m) != NULL);
     return find_leader(m);
+}
+
+const uint8_t *members_letter(struct members *m, uint64_t from, uint64_t to, uint8_t kind, size_t *ret_len)
+{
+    LIST_EACH (&m->letters, item) {
+        const struct letter *letter = CONTAINER_OF(item, struct letter, link);
+        if (letter->from == from && letter->to == to && letter->bytes[0] == kind) {
+            *ret_len = letter->len;
+            return letter->bytes;
+        }
+    }
+    return NULL;
 }
 
 void member_submit(struct member *member, unsigned n, uint32_t len)

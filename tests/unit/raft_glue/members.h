@@ -18,6 +18,7 @@ struct member {
     struct log_report report;
     uint64_t id, sent; /* messages given to the network */
     bool cut;          /* nothing comes or goes */
+    bool deaf;         /* does not hear the core's messages, only those of reads */
     bool quiet;        /* changed() must not come now */
     unsigned changes, fatals;
     struct error fatal;
@@ -54,6 +55,9 @@ struct member *members_leader(struct members *m);
         }                                                                                                    \
         assert_true(expression);                                                                             \
     } while (0)
+
+/* The next bytes on their way from FROM to TO that begin with KIND; NULL if there are none. Borrowed. */
+const uint8_t *members_letter(struct members *m, uint64_t from, uint64_t to, uint8_t kind, size_t *ret_len);
 
 /* Submits N entries of LEN bytes; they must be taken. */
 void member_submit(struct member *member, unsigned n, uint32_t len);
