@@ -140,7 +140,9 @@ static int make_parts(struct replica *r, struct error *e)
         .question_type = FRAME_QUESTION,
         .answer_type = FRAME_ANSWER,
         .asked = replica_on_question,
-        .answer_max = r->config.result_max + ANSWER_EXTRA,
+        .answer_max = r->config.result_max + ANSWER_EXTRA < PEERS_FRAME_MAX
+                          ? r->config.result_max + ANSWER_EXTRA
+                          : PEERS_FRAME_MAX,
         .ctx = r,
     };
     struct requests_config requests = {
