@@ -91,7 +91,9 @@ static int open_meta(struct consensus *c, struct error *e)
     }
     if (memcmp(meta_state(c->meta)->cluster_id, c->config.cluster_id, CLUSTER_ID_BYTES) != 0) {
         return error_set(e, Q_MISMATCH,
-                         "%s belongs to another cluster (another name or another list of members)", c->dir);
+                         "%s belongs to another cluster (another name, another list of members "
+                         "or another setting of foreign-keys)",
+                         c->dir);
     }
     if (meta_state(c->meta)->node_id != c->config.id) {
         return error_set(e, Q_MISMATCH, "%s belongs to node %" PRIu64 ", not to node %" PRIu64, c->dir,
