@@ -14,7 +14,7 @@ static int by_id(const void *a, const void *b)
 }
 
 void cluster_id_make(const char *name, const struct peers_member *members, unsigned count,
-                     uint8_t ret_id[PEERS_CLUSTER_ID_BYTES])
+                     const char *semantics, uint8_t ret_id[PEERS_CLUSTER_ID_BYTES])
 {
     const struct peers_member *sorted[PEERS_MAX];
     uint8_t hash[SHA256_DIGEST_LENGTH];
@@ -26,7 +26,7 @@ void cluster_id_make(const char *name, const struct peers_member *members, unsig
     }
     qsort(sorted, count, sizeof sorted[0], by_id);
     buf_init(&text, 1024 * 1024);
-    buf_printf(&text, "quorate cluster\n%s\n", name);
+    buf_printf(&text, "quorate cluster\n%zu:%s\n%zu:%s\n", strlen(name), name, strlen(semantics), semantics);
     for (unsigned i = 0; i < count; i++) {
         buf_printf(&text, "%" PRIu64 "=%s\n", sorted[i]->id, sorted[i]->address);
     }

@@ -1,12 +1,14 @@
 /* cluster_id: the name under which the members of one cluster know each other: the first 16 bytes of the
- * SHA-256 of the cluster's name and its first list of members, in the order of their ids. Nodes that were
- * given different lists are different clusters and refuse each other. */
+ * SHA-256 of the cluster's name, of what decides results and must therefore be the same everywhere, and of
+ * its first list of members, in the order of their ids. Nodes that were given different ones are different
+ * clusters and refuse each other. */
 #ifndef QUORATE_CLUSTER_CLUSTER_ID_H
 #define QUORATE_CLUSTER_CLUSTER_ID_H
 
 #include "cluster/peers.h"
 
+/* SEMANTICS: such as "foreign-keys=on". */
 void cluster_id_make(const char *name, const struct peers_member *members, unsigned count,
-                     uint8_t ret_id[PEERS_CLUSTER_ID_BYTES]);
+                     const char *semantics, uint8_t ret_id[PEERS_CLUSTER_ID_BYTES]);
 
 #endif

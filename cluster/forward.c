@@ -74,33 +74,41 @@ void forward_forget(struct forward_call *call)
     list_remove(&call->link);
 }
 
-void forward_reply(struct forward *f, const struct forward_question *question,
-                   const struct forward_answer *answer)
+/* False if it is too large, or the network does not take it. */
+static bool send_answer(struct forward *f, const struct forward_question *question,
+                        const struct forward_answer *answer)
 {
-    struct error too_big;
     const struct error *error = &answer->error;
 
     buf_clear(&f->body);
-    for (int attempt = 0; attempt < 2; attempt++) {
-        buf_put_u64(&f->body, question->session);
-        buf_put_u64(&f->body, question->number);
-        buf_put_u16(&f->body, (uint16_t)error->code);
-        buf_put_blob(&f->body, error->text,
-                     error->code == Q_OK ? 0 : strnlen(error->text, sizeof error->text));
-        buf_put_u64(&f->body, answer->index);
-        if (error->code == Q_OK) {
-            buf_put_bytes(&f->body, answer->result, answer->len);
-        }
-        if (f->body.failed == Q_OK && f->body.len <= f->config.answer_max) {
-            break;
-        }
-        buf_clear(&f->body);
-        error_set(&too_big, Q_UNKNOWN,
-                  "the result of %zu bytes is too large to be sent back; the command was done", answer->len);
-        error = &too_big;
+    buf_put_u64(&f->body, question->session);
+    buf_put_u64(&f->body, question->number);
+    buf_put_u16(&f->body, (uint16_t)error->code);
+    buf_put_blob(&f->body, error->text, error->code == Q_OK ? 0 : strnlen(error->text, sizeof error->text));
+    buf_put_u64(&f->body, answer->index);
+    if (error->code == Q_OK) {
+        buf_put_bytes(&f->body, answer->result, answer->len);
     }
-    /* An answer that cannot be sent is lost like any message: the asker's deadline deals with it. */
-    f->config.send(f->config.ctx, question->from, f->config.answer_type, f->body.data, f->body.len);
+    return f->body.failed == Q_OK && f->body.len <= f->config.answer_max &&
+           f->config.send(f->config.ctx, question->from, f->config.answer_type, f->body.data, f->body.len);
+}
+
+void forward_reply(struct forward *f, const struct forward_question *question,
+                   const struct forward_answer *answer)
+{
+    struct forward_answer without = {.index = answer->index};
+
+    if (send_answer(f, question, answer) || answer->error.code != Q_OK) {
+        return; /* one that cannot be sent is lost like any message: the asker's deadline deals with it */
+    }
+    if (question->kind == FORWARD_COMMAND) {
+        error_set(&without.error, Q_UNKNOWN,
+                  "the result of %zu bytes cannot be sent back through another node; the command was done",
+                  answer->len);
+    } else {
+        error_set(&without.error, Q_BUSY, "too much is waiting to be sent to this node: try again later");
+    }
+    send_answer(f, question, &without);
 }
 
 /* Whether the question is new. */
@@ -136,13 +144,14 @@ static int receive_question(struct forward *f, uint64_t from, const uint8_t *bod
     if (c.bad) {
         return error_set(e, Q_CORRUPT, "a forwarded question of %zu bytes is cut short", n);
     }
-    if (!take(f, &question)) {
-        return 0;
-    }
     switch (question.kind) {
     case FORWARD_COMMAND:
     case FORWARD_READ_LINEARIZABLE:
-    case FORWARD_READ_WEAK: f->config.asked(f->config.ctx, &question, c.p, cursor_left(&c)); return 0;
+    case FORWARD_READ_WEAK:
+        if (take(f, &question)) {
+            f->config.asked(f->config.ctx, &question, c.p, cursor_left(&c));
+        }
+        return 0;
     }
     return error_set(e, Q_CORRUPT, "a forwarded question of kind %u is not understood", body[0]);
 }

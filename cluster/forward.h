@@ -2,10 +2,12 @@
  * It does not know where questions come from nor how they are answered: that is told to it.
  *
  * Frame bodies, little-endian:
- *     question: u8 kind (enum forward_kind), u64 call, and for FORWARD_COMMAND the command's bytes
- *     answer:   u64 call, u16 code (enum error_code), blob text, u64 index, the result's bytes (code Q_OK
- * only) A call number is unique to the asking node's process, so an answer that comes late finds nobody and
- * is dropped.
+ *     question: u8 kind (enum forward_kind), u64 session, u64 number, the command's bytes (FORWARD_COMMAND)
+ *     answer:   u64 session, u64 number, u16 code (enum error_code), blob text, u64 index, the result's bytes
+ *               (code Q_OK)
+ *
+ * The session is drawn by the asking process, numbers grow: so an answer that comes late finds nobody, and a
+ * question that comes twice is taken once.
  *
  * Threads: loop only. */
 #ifndef QUORATE_CLUSTER_FORWARD_H
@@ -65,6 +67,7 @@ void forward_free(struct forward *f);
 bool forward_ask(struct forward *f, uint64_t to, enum forward_kind kind, const void *command, size_t n,
                  struct forward_call *call);
 void forward_forget(struct forward_call *call);
+/* A command's result that is over answer_max, or that the network does not take, becomes Q_UNKNOWN. */
 void forward_reply(struct forward *f, const struct forward_question *question,
                    const struct forward_answer *answer);
 

@@ -148,7 +148,8 @@ static int check_identity(const struct handshake *h, const uint8_t *cluster_id, 
         hex_id(self->cluster_id, ours);
         hex_id(cluster_id, theirs);
         return error_set(e, Q_MISMATCH,
-                         "node %" PRIu64 " belongs to cluster %s, but node %" PRIu64 " to cluster %s",
+                         "node %" PRIu64 " belongs to cluster %s, but node %" PRIu64
+                         " to cluster %s: their name, members or foreign-keys differ",
                          self->id, ours, id, theirs);
     }
     if (id == self->id) {

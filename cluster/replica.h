@@ -22,20 +22,19 @@ struct replica_config {
     uint64_t id;
     const struct peers_member *members; /* the first configuration; the same on all of them */
     unsigned count;
-    const char *cluster_name; /* with the member list it makes the cluster id */
+    const char *cluster_name; /* with the member list and foreign_keys it makes the cluster id */
     const char *listen;       /* peers' address to listen on; NULL: the one in the member list */
     const char *api_address;
     const uint8_t *secret;
     size_t secret_len;
     bool in_memory; /* storage=memory: the database is rebuilt from the log at each start */
     const char *vfs;
-    bool foreign_keys;
+    bool foreign_keys; /* the same on all members */
     unsigned readers;
     unsigned election_ms, heartbeat_ms;
     unsigned batches_inflight;            /* entries that may be on their way at once, 1 to 4 */
     uint64_t queue_bytes, queue_commands; /* waiting for the batcher; beyond it Q_BUSY */
-    uint64_t command_max;                 /* bytes of one command */
-    uint64_t result_max;                  /* bytes of one result */
+    uint64_t result_max;                  /* bytes of one result; the same on all members */
     uint64_t segment_bytes, cache_bytes;
     uint64_t compact_bytes; /* log since the last compaction that starts the next one */
     /* One line for the operator: `event key=value ...`. */

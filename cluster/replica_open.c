@@ -52,7 +52,8 @@ static int copy_config(struct replica *r, const struct replica_config *config, s
     r->config.cluster_name = r->name;
     r->config.listen = r->listen;
     r->config.api_address = r->api;
-    cluster_id_make(r->name, r->members, config->count, r->cluster_id);
+    cluster_id_make(r->name, r->members, config->count,
+                    config->foreign_keys ? "foreign-keys=on" : "foreign-keys=off", r->cluster_id);
     return 0;
 }
 
@@ -140,7 +141,9 @@ static int make_parts(struct replica *r, struct error *e)
         .question_type = FRAME_QUESTION,
         .answer_type = FRAME_ANSWER,
         .asked = replica_on_question,
-        .answer_max = r->config.result_max + ANSWER_EXTRA,
+        .answer_max = r->config.result_max + ANSWER_EXTRA < PEERS_FRAME_MAX
+                          ? r->config.result_max + ANSWER_EXTRA
+                          : PEERS_FRAME_MAX,
         .ctx = r,
     };
     struct requests_config requests = {

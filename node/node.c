@@ -86,7 +86,7 @@ static int open_http(struct quorate *node, struct error *e)
         .pipeline_max = HTTP_PIPELINE_MAX,
         .head_max = HTTP_HEAD_MAX,
         .body_max = (size_t)options_number(o, OPTION_request_max),
-        .output_max = (size_t)options_number(o, OPTION_result_max) * 2,
+        .output_max = (size_t)SETTINGS_RESULT_MAX * 2,
         .head_ms = HTTP_HEAD_MS,
         .body_ms = HTTP_BODY_MS,
         .idle_ms = (uint64_t)options_number(o, OPTION_idle),

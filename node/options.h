@@ -33,7 +33,8 @@ enum option_kind { OPTION_TEXT, OPTION_NUMBER, OPTION_SIZE, OPTION_TIME, OPTION_
     X(http, "http", OPTION_TEXT, "127.0.0.1:4001", 0, 255, "host:port of the HTTP door; empty: none")        \
     X(http_advertise, "http-advertise", OPTION_TEXT, "", 0, 255, "URL of the HTTP door as clients reach it") \
     X(storage, "storage", OPTION_TEXT, "sqlite", 1, 16, "sqlite or memory")                                  \
-    X(foreign_keys, "foreign-keys", OPTION_FLAG, "false", 0, 1, "enforce foreign keys")                      \
+    X(foreign_keys, "foreign-keys", OPTION_FLAG, "false", 0, 1,                                              \
+      "enforce foreign keys; the same on each node")                                                         \
     X(readers, "readers", OPTION_NUMBER, "2", 1, 16, "threads that answer reads")                            \
     X(election, "election-timeout", OPTION_TIME, "300ms", 50, 60000,                                         \
       "silence after which a new leader is sought")                                                          \
@@ -44,7 +45,6 @@ enum option_kind { OPTION_TEXT, OPTION_NUMBER, OPTION_SIZE, OPTION_TIME, OPTION_
       "writes that may wait, in bytes")                                                                      \
     X(queue_commands, "queue-commands", OPTION_NUMBER, "100000", 1, 10000000, "writes that may wait")        \
     X(request_max, "request-max", OPTION_SIZE, "8M", 1024, 12 << 20, "bytes of one request's body")          \
-    X(result_max, "result-max", OPTION_SIZE, "64M", 1024, INT64_C(1) << 30, "bytes of one result")           \
     X(request_timeout, "request-timeout", OPTION_TIME, "10s", 10, 3600000,                                   \
       "for a request that names no timeout")                                                                 \
     X(connections_max, "http-connections", OPTION_NUMBER, "4096", 1, 100000, "client connections at once")   \

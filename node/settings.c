@@ -176,8 +176,7 @@ int settings_make(const struct options *o, struct settings *ret_settings, struct
     s->replica.batches_inflight = (unsigned)options_number(o, OPTION_inflight);
     s->replica.queue_bytes = (uint64_t)options_number(o, OPTION_queue_bytes);
     s->replica.queue_commands = (uint64_t)options_number(o, OPTION_queue_commands);
-    s->replica.command_max = (uint64_t)options_number(o, OPTION_request_max);
-    s->replica.result_max = (uint64_t)options_number(o, OPTION_result_max);
+    s->replica.result_max = SETTINGS_RESULT_MAX;
     s->replica.segment_bytes = (uint64_t)options_number(o, OPTION_segment_bytes);
     s->replica.cache_bytes = (uint64_t)options_number(o, OPTION_cache_bytes);
     s->replica.compact_bytes = (uint64_t)options_number(o, OPTION_compact_bytes);

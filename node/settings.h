@@ -6,6 +6,9 @@
 #include "cluster/replica.h"
 #include "node/options.h"
 
+/* Bytes of one result. It decides results, so it is the same on every node and not to be set. */
+enum { SETTINGS_RESULT_MAX = 64 * 1024 * 1024 };
+
 struct settings {
     struct peers_member members[PEERS_MAX];
     uint8_t secret[PEERS_SECRET_MAX];

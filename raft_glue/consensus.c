@@ -8,7 +8,6 @@
 
 #include "base/buf.h"
 #include "raft_glue/envelope.h"
-#include "raft_glue/message.h"
 
 void consensus_die(struct consensus *c, const struct error *why)
 {
@@ -65,12 +64,14 @@ static void update_gauges(struct consensus *c)
 static void settle(struct consensus *c)
 {
     struct read_index_view v;
+    c->unsettled = true; /* in an inner call: the outer one goes round again */
     if (c->settling || c->dead) {
-        return; /* the outer call goes round again */
+        return;
     }
     c->settling = true;
     update_gauges(c);
     do {
+        c->unsettled = false;
         view(c, &v);
         c->read_deadline_ms = read_index_poll(&c->reads, &v, env_now_ms(c->config.env),
                                               c->config.heartbeat_ms, c->config.send, c->config.ctx);
@@ -78,7 +79,7 @@ static void settle(struct consensus *c)
             c->dirty = false;
             c->config.changed(c->config.ctx);
         }
-    } while (c->dirty && !c->dead);
+    } while ((c->dirty || c->unsettled) && !c->dead);
     c->settling = false;
     if (!c->dead) {
         arm(c);
@@ -248,16 +249,19 @@ int consensus_compact(struct consensus *c, uint64_t index, struct error *e)
     struct meta_state state = *meta_state(c->meta);
     struct raft_snapshot_metadata metadata = {.index = index, .term = log_term(c->log, index)};
     uint64_t configuration_index;
-    const struct raft_configuration *members =
-        driver_committed_configuration(c->driver, &configuration_index);
+    const struct raft_configuration *members;
     struct raft_buffer bytes;
     struct error failed;
     int rv;
 
-    assert(index <= driver_applicable(c->driver) && metadata.term != 0);
     if (index <= state.snapshot_index) {
         return 0;
     }
+    assert(index <= driver_applicable(c->driver) && metadata.term != 0);
+    if (index == 1) { /* the core cannot do it (driver_compacted()), and meta may not be ahead of the core */
+        return error_set(e, Q_BUSY, "the first entry is not compacted alone");
+    }
+    members = driver_committed_configuration(c->driver, &configuration_index);
     if (configuration_index > index || configuration_index == 0) {
         return error_set(e, Q_BUSY, "the configuration at index %" PRIu64 " is newer than index %" PRIu64,
                          configuration_index, index);
@@ -378,7 +382,8 @@ uint64_t consensus_compacted_index(const struct consensus *c)
 
 uint32_t consensus_entry_max(const struct consensus *c)
 {
-    return log_entry_max(c->log);
+    uint32_t max = log_entry_max(c->log);
+    return max < CONSENSUS_ENTRY_MAX ? max : CONSENSUS_ENTRY_MAX;
 }
 
 bool consensus_is_voter(const struct consensus *c, uint64_t id)

@@ -28,8 +28,8 @@ struct consensus_config {
     uint64_t segment_bytes, cache_bytes;
     /* Bytes for another member; borrowed. They may be lost, doubled, reordered or late. */
     void (*send)(void *ctx, uint64_t to, const uint8_t *bytes, size_t n);
-    /* State, term, leader, or what may be applied has changed: look again. Never called inside another call.
-     */
+    /* State, term, leader, or what may be applied has changed: look again. Comes at the end of
+     * consensus_receive() or from the loop, never inside another call, and may call what it likes. */
     void (*changed)(void *ctx);
     /* Disk or memory failed, or the core reported the impossible: the process must stop. Called once. */
     void (*fatal)(void *ctx, const struct error *why);
@@ -68,7 +68,7 @@ uint64_t consensus_first(const struct consensus *c);
 uint64_t consensus_last(const struct consensus *c);
 uint64_t consensus_durable(const struct consensus *c);
 uint64_t consensus_compacted_index(const struct consensus *c);
-uint32_t consensus_entry_max(const struct consensus *c);
+uint32_t consensus_entry_max(const struct consensus *c); /* payload that a segment and a message take */
 bool consensus_is_voter(const struct consensus *c, uint64_t id);
 /* Leader: durable on member ID up to here. 0 elsewhere. */
 uint64_t consensus_match(const struct consensus *c, uint64_t id);
@@ -82,7 +82,7 @@ int consensus_entry(struct consensus *c, uint64_t index, struct log_entry *ret_e
 /* Bytes of the segments in use: what a start has to read. */
 uint64_t consensus_log_bytes(const struct consensus *c);
 /* The database is durable at INDEX, an applicable one, and every member has it durable in its log: entries up
- * to it are dropped. Q_BUSY (nothing done): the configuration is newer than INDEX. */
+ * to it are dropped. Q_BUSY (nothing done): the configuration is newer than INDEX, or INDEX is 1. */
 int consensus_compact(struct consensus *c, uint64_t index, struct error *e);
 
 /* Makes durable that member ID exists as INCARNATION. Q_CONFLICT: it was another incarnation before. */

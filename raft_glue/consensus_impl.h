@@ -5,9 +5,18 @@
 #include "base/object.h"
 #include "raft_glue/consensus.h"
 #include "raft_glue/driver.h"
+#include "raft_glue/message.h"
 #include "raft_glue/read_index.h"
 
-enum { CONSENSUS_MAGIC = 0x51c0de01, CONSENSUS_DIR_MAX = 4096 };
+enum {
+    CONSENSUS_MAGIC = 0x51c0de01,
+    CONSENSUS_DIR_MAX = 4096,
+    /* Of entries in one AppendEntries message: it is cut after the entry that passes this, so the largest one
+     * has to fit into what a message may have besides. */
+    CONSENSUS_APPEND_BYTES = 1024 * 1024,
+    CONSENSUS_HEADERS_BYTES = 64 * 1024, /* of a message and its entries */
+    CONSENSUS_ENTRY_MAX = MESSAGE_BYTES_MAX - CONSENSUS_APPEND_BYTES - CONSENSUS_HEADERS_BYTES,
+};
 
 enum consensus_counter {
     C_ELECTIONS,
@@ -42,7 +51,7 @@ struct consensus {
     uint64_t read_deadline_ms;
     struct buf out;
     /* What the owner was last told of. */
-    bool dirty, settling, dead;
+    bool dirty, settling, unsettled, dead;
     enum consensus_role role;
     uint64_t term, leader;
     struct metric counters[CONSENSUS_COUNTERS];

@@ -4,7 +4,6 @@
 
 #include "raft_glue/consensus_impl.h"
 #include "raft_glue/envelope.h"
-#include "raft_glue/message.h"
 
 static void io_save_vote(void *ctx, uint64_t term, uint64_t vote)
 {

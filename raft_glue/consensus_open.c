@@ -6,12 +6,8 @@
 
 #include "base/buf.h"
 #include "raft_glue/consensus_impl.h"
-#include "raft_glue/message.h"
 
-enum {
-    INFLIGHT_MAX = 8192,        /* entries sent to one follower and not acknowledged */
-    APPEND_BYTES = 1024 * 1024, /* of entries in one AppendEntries message */
-};
+enum { INFLIGHT_MAX = 8192 }; /* entries sent to one follower and not acknowledged */
 
 static const struct metric counter_table[CONSENSUS_COUNTERS] = {
     [C_ELECTIONS] = {METRIC_COUNTER, "quorate_raft_elections_won_total", NULL,
@@ -40,15 +36,33 @@ static const struct metric counter_table[CONSENSUS_COUNTERS] = {
                       "Entries read back from segments."},
 };
 
+/* The member with the lowest id above AFTER; NULL if there is none. */
+static const struct consensus_server *next_member(const struct consensus_config *config, uint64_t after)
+{
+    const struct consensus_server *next = NULL;
+    for (unsigned i = 0; i < config->count; i++) {
+        const struct consensus_server *member = &config->members[i];
+        if (member->id > after && (next == NULL || member->id < next->id)) {
+            next = member;
+        }
+    }
+    return next;
+}
+
+/* In the order of their ids, whatever order they were given in. */
 static int encode_members(const struct consensus_config *config, struct raft_buffer *ret_bytes,
                           struct error *e)
 {
     struct raft_configuration members;
+    const struct consensus_server *member = next_member(config, 0);
     int rv = 0;
 
     raft_configuration_init(&members);
-    for (unsigned i = 0; i < config->count && rv == 0; i++) {
-        rv = raft_configuration_add(&members, config->members[i].id, config->members[i].address, RAFT_VOTER);
+    for (; member != NULL && rv == 0; member = next_member(config, member->id)) {
+        rv = raft_configuration_add(&members, member->id, member->address, RAFT_VOTER);
+    }
+    if (rv == 0 && members.n < config->count) {
+        rv = RAFT_DUPLICATEID;
     }
     if (rv == 0) {
         rv = raft_configuration_encode(&members, ret_bytes);
@@ -77,7 +91,9 @@ static int open_meta(struct consensus *c, struct error *e)
     }
     if (memcmp(meta_state(c->meta)->cluster_id, c->config.cluster_id, CLUSTER_ID_BYTES) != 0) {
         return error_set(e, Q_MISMATCH,
-                         "%s belongs to another cluster (another name or another list of members)", c->dir);
+                         "%s belongs to another cluster (another name, another list of members "
+                         "or another setting of foreign-keys)",
+                         c->dir);
     }
     if (meta_state(c->meta)->node_id != c->config.id) {
         return error_set(e, Q_MISMATCH, "%s belongs to node %" PRIu64 ", not to node %" PRIu64, c->dir,
@@ -199,7 +215,7 @@ int consensus_boot(struct consensus *c, struct error *e)
         .election_ms = c->config.election_ms,
         .heartbeat_ms = c->config.heartbeat_ms,
         .inflight_max = INFLIGHT_MAX,
-        .message_bytes = APPEND_BYTES,
+        .message_bytes = CONSENSUS_APPEND_BYTES,
         .io = &consensus_io,
         .ctx = c,
         .term = state->term,

@@ -25,7 +25,7 @@ struct api_config {
     struct metrics *metrics; /* what /metrics shows */
     struct env *env;
     uint64_t request_timeout_ms; /* of requests without `timeout`; 0: API_REQUEST_TIMEOUT_MS */
-    uint64_t command_max;        /* bytes of one command, as the replica was told; 0: API_COMMAND_MAX */
+    uint64_t command_max;        /* bytes of one command; 0: API_COMMAND_MAX */
     uint64_t reply_max;          /* bytes of one answer's body; 0: API_REPLY_MAX */
     void *ctx;                   /* the owner's; see api_owner() */
 };

@@ -64,7 +64,6 @@ void group_boot(struct group_node *node)
         .batches_inflight = 2,
         .queue_bytes = 1024 * 1024,
         .queue_commands = 1000,
-        .command_max = 64 * 1024,
         .result_max = 64 * 1024,
         .segment_bytes = 256 * 1024,
         .cache_bytes = 64 * 1024,

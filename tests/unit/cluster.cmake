@@ -13,3 +13,5 @@ quorate_test(cluster_peers_intruder_test LABEL unit
     SOURCES cluster/peers_intruder_test.c cluster/intruder.c cluster/station.c LINKS quorate_cluster quorate_testlib)
 quorate_test(cluster_peers_trap_test LABEL unit
     SOURCES cluster/peers_trap_test.c cluster/intruder.c cluster/station.c LINKS quorate_cluster quorate_testlib)
+quorate_test(cluster_forward_test LABEL unit SOURCES cluster/forward_test.c LINKS quorate_cluster quorate_testlib)
+quorate_test(cluster_cluster_id_test LABEL unit SOURCES cluster/cluster_id_test.c LINKS quorate_cluster)

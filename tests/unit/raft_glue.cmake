@@ -27,3 +27,8 @@ foreach(test applier batcher)
     quorate_test(raft_glue_${test}_test LABEL unit
         SOURCES raft_glue/${test}_test.c raft_glue/fake_consensus.c LINKS quorate_raft_glue quorate_testlib)
 endforeach()
+foreach(test consensus consensus_open)
+    quorate_test(raft_glue_${test}_test LABEL unit
+        SOURCES raft_glue/${test}_test.c raft_glue/members.c
+        LINKS quorate_raft_glue quorate_testlib PkgConfig::RAFT)
+endforeach()

@@ -65,7 +65,8 @@ static void another_cluster_is_refused_on_both_sides(void **state)
     assert_non_null(strstr(s[1].refused, "that calls itself node 3: node 1 belongs to cluster c1000000"));
     assert_non_null(strstr(s[3].refused, "node 1 at n1:9000: refused by the other side: node 1 belongs to "
                                          "cluster c1000000000000000000000000000000, but node 3 to cluster "
-                                         "ee000000000000000000000000000000\n"));
+                                         "ee000000000000000000000000000000: "
+                                         "their name, members or foreign-keys differ\n"));
     assert_int_equal(s[1].up[3] + s[3].up[1] + s[1].admitted[3] + s[3].admitted[1], 0);
     stations_free(sim, s);
 }
