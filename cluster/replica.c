@@ -262,7 +262,11 @@ static void continue_stop(struct replica *r)
         if (applier_idle(r->applier) && requests_idle(r->requests)) {
             r->peers_closing = true;
             env_timer_stop(r->config.env, r->tick);
-            peers_close(r->peers, on_peers_closed);
+            if (r->peers != NULL) {
+                peers_close(r->peers, on_peers_closed);
+            } else {
+                on_peers_closed(r); /* it never listened */
+            }
         }
     }
 }
@@ -281,6 +285,7 @@ void replica_stop(struct replica *r, void (*stopped)(void *ctx))
         consensus_transfer(r->consensus, 0, &e) != 0) {
         replica_say(r, "transfer_failed error=\"%s\"", e.text);
     }
+    env_timer_start(r->config.env, r->tick, 0); /* it ticks not yet if the start failed */
 }
 
 void replica_on_tick(void *owner)
