@@ -265,7 +265,7 @@ static void continue_stop(struct replica *r)
             if (r->peers != NULL) {
                 peers_close(r->peers, on_peers_closed);
             } else {
-                on_peers_closed(r); /* the start had failed */
+                on_peers_closed(r); /* it never listened */
             }
         }
     }
@@ -286,6 +286,7 @@ void replica_stop(struct replica *r, void (*stopped)(void *ctx))
         consensus_transfer(r->consensus, 0, &e) != 0) {
         replica_say(r, "transfer_failed error=\"%s\"", e.text);
     }
+    env_timer_start(r->config.env, r->tick, 0); /* it ticks not yet if the start failed */
 }
 
 void replica_on_tick(void *owner)

@@ -48,7 +48,8 @@ struct replica_config {
  * what is wrong and where: Q_INVALID, Q_CONFLICT (the directory is in use), Q_MISMATCH (another cluster, id,
  * version), Q_CORRUPT, Q_IO, Q_NO_SPACE, Q_NOMEM. */
 int replica_open(const struct replica_config *config, struct replica **ret_replica, struct error *e);
-/* Listens, dials the members, starts the core. */
+/* Listens, dials the members, starts the core. After an error, too, the replica is ended by replica_stop().
+ */
 int replica_start(struct replica *r, struct error *e);
 /* Refuses new work, hands leadership over if it leads, answers or fails what is pending, makes the database
  * durable and closes. STOPPED comes once; then replica_free(). */

@@ -183,14 +183,15 @@ static int make_parts(struct quorate *node, struct error *e)
         };
         rv = api_new(&api, &node->api, e);
     }
+    /* The doors first: a node that cannot open them must not disturb the others by a short visit. */
+    if (rv == 0 && options_text(&node->options, OPTION_http)[0] != 0) {
+        rv = open_http(node, e);
+    }
     if (rv == 0) {
         rv = replica_start(node->replica, e);
     }
     if (rv == 0) {
         replica_metrics(node->replica, &node->metrics);
-    }
-    if (rv == 0 && options_text(&node->options, OPTION_http)[0] != 0) {
-        rv = open_http(node, e);
     }
     return rv;
 }

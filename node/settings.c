@@ -8,6 +8,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "node/address.h"
+
 enum { HEARTBEATS_PER_ELECTION_MIN = 2 };
 
 /* Whether N bytes end in a colon and a port from 1 to 65535, with something before. */
@@ -30,6 +32,7 @@ static int parse_member(const char *p, size_t n, struct peers_member *ret_member
     char *end;
     size_t len;
     unsigned long long id;
+    struct address address;
 
     errno = 0;
     id = strtoull(p, &end, 10);
@@ -39,14 +42,14 @@ static int parse_member(const char *p, size_t n, struct peers_member *ret_member
     }
     end++;
     len = n - (size_t)(end - p);
-    if (len > PEERS_ADDRESS_MAX || !has_port(end, len)) {
-        return error_set(e, Q_INVALID, "option members: \"%.*s\" is not a host:port of at most %d bytes",
+    if (len > PEERS_ADDRESS_MAX) {
+        return error_set(e, Q_INVALID, "option members: the address \"%.*s\" is longer than %d bytes",
                          (int)len, end, PEERS_ADDRESS_MAX);
     }
     ret_member->id = id;
     memcpy(ret_member->address, end, len);
     ret_member->address[len] = 0;
-    return 0;
+    return address_parse(ret_member->address, &address, e) == 0 ? 0 : error_wrap(e, "option members");
 }
 
 static int parse_members(const char *list, struct settings *s, struct error *e)
@@ -76,7 +79,7 @@ static int read_secret_file(const char *path, struct settings *s, struct error *
     ssize_t n;
 
     if (fd < 0) {
-        return error_errno(e, errno, "secret file %s", path);
+        return error_set(e, Q_INVALID, "secret file %s: %s", path, strerror(errno));
     }
     if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode)) {
         close(fd);
@@ -121,9 +124,21 @@ static int find_secret(const struct options *o, struct settings *s, struct error
     return rv;
 }
 
+/* The option's address, unless it is empty. */
+static int check_address(const struct options *o, enum option option, struct error *e)
+{
+    const char *text = options_text(o, option);
+    struct address address;
+
+    return text[0] == 0 || address_parse(text, &address, e) == 0
+               ? 0
+               : error_wrap(e, "option %s", options_name(option));
+}
+
 static int check(const struct options *o, struct error *e)
 {
     int64_t election = options_number(o, OPTION_election), heartbeat = options_number(o, OPTION_heartbeat);
+    int rv;
 
     if (options_number(o, OPTION_id) == 0) {
         return error_set(e, Q_INVALID, "option id is missing");
@@ -146,7 +161,8 @@ static int check(const struct options *o, struct error *e)
                          " bytes) with room to spare",
                          options_number(o, OPTION_request_max), options_number(o, OPTION_segment_bytes));
     }
-    return 0;
+    rv = check_address(o, OPTION_listen, e);
+    return rv == 0 ? check_address(o, OPTION_http, e) : rv;
 }
 
 int settings_make(const struct options *o, struct settings *ret_settings, struct error *e)

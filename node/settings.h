@@ -17,8 +17,8 @@ struct settings {
 };
 
 /* Errors: Q_INVALID (a required option is missing, a member or address is malformed, heartbeat-interval is
- * not well below election-timeout, ...), Q_IO and Q_NOT_FOUND (the secret's file), Q_DENIED (others may read
- * it). */
+ * not well below election-timeout, the secret's file is not there, ...), Q_IO (it cannot be read), Q_DENIED
+ * (others may read it). */
 int settings_make(const struct options *o, struct settings *ret_settings, struct error *e);
 
 #endif

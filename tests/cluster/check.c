@@ -9,9 +9,9 @@
 
 enum { ANSWER_MS = 15000, PAGE_KEYS = 1000, VALUE_MAX = 1024 * 1024 };
 
-static bool settled(struct processes *ps, struct status *ret_status)
+static bool settled(struct processes *ps, unsigned count, struct status *ret_status)
 {
-    for (unsigned i = 0; i < ps->count; i++) {
+    for (unsigned i = 0; i < count; i++) {
         struct status *s = &ret_status[i];
         if (!processes_status(ps, i, s) || !s->ready || s->applied != s->log_last ||
             s->applied != ret_status[0].applied) {
@@ -21,25 +21,30 @@ static bool settled(struct processes *ps, struct status *ret_status)
     return true;
 }
 
-void check_settled(struct processes *ps)
+void check_settled_among(struct processes *ps, unsigned count)
 {
     struct deadline deadline = deadline_in(PROCESSES_WAIT_MS);
     struct status status[PROCESSES_MAX];
 
     memset(status, 0, sizeof status);
-    while (!settled(ps, status)) {
+    while (!settled(ps, count, status)) {
         processes_check_alive(ps);
         if (!deadline_wait(&deadline)) {
-            for (unsigned i = 0; i < ps->count; i++) {
+            for (unsigned i = 0; i < count; i++) {
                 fprintf(stderr, "node %u: ready %d, applied %" PRIu64 " of %" PRIu64 "\n", i + 1,
                         status[i].ready, status[i].applied, status[i].log_last);
             }
             fail_msg("the nodes do not come to rest within %d ms", PROCESSES_WAIT_MS);
         }
     }
-    for (unsigned i = 1; i < ps->count; i++) {
+    for (unsigned i = 1; i < count; i++) {
         assert_string_equal(status[i].digest, status[0].digest);
     }
+}
+
+void check_settled(struct processes *ps)
+{
+    check_settled_among(ps, ps->count);
 }
 
 /* ---- what one node holds, against what the load remembers ---- */

@@ -8,6 +8,8 @@
 /* Waits until all nodes are ready, everything that any of them has in its log is applied on each, and no more
  * comes; then their digests must be equal. */
 void check_settled(struct processes *ps);
+/* The same of the first COUNT nodes. */
+void check_settled_among(struct processes *ps, unsigned count);
 /* On each node, by itself (level none): every acknowledged write with the value that was written, no refused
  * one, nothing that nobody wrote; and no reader has a complaint. Call it settled, and the load stopped. */
 void check_writes(struct processes *ps, const struct load *load);

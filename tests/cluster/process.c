@@ -62,18 +62,22 @@ void process_add_argument(struct process *p, const char *format, ...)
 
 void process_set_variable(struct process *p, const char *name, const char *value)
 {
-    char *word;
     size_t n = strlen(name);
+    unsigned i = 0;
 
-    assert_true(asprintf(&word, "%s=%s", name, value) >= 0);
-    for (unsigned i = 0; i < p->variables; i++) {
-        if (strncmp(p->environment[i], name, n) == 0 && p->environment[i][n] == '=') {
-            free(p->environment[i]);
-            p->environment[i] = word;
-            return;
-        }
+    while (i < p->variables && (strncmp(p->environment[i], name, n) != 0 || p->environment[i][n] != '=')) {
+        i++;
     }
-    push(p->environment, &p->variables, word);
+    if (i < p->variables) {
+        free(p->environment[i]);
+        p->environment[i] = p->environment[--p->variables];
+        p->environment[p->variables] = NULL;
+    }
+    if (value != NULL) {
+        char *word;
+        assert_true(asprintf(&word, "%s=%s", name, value) >= 0);
+        push(p->environment, &p->variables, word);
+    }
 }
 
 /* In the child; only what may be called after a fork beside other threads. */

@@ -29,7 +29,7 @@ void process_init(struct process *p, const char *program, const char *log);
 void process_close(struct process *p);
 
 void process_add_argument(struct process *p, const char *format, ...) __attribute__((format(printf, 2, 3)));
-/* A variable of its environment; the same name again replaces it. */
+/* A variable of its environment; the same name again replaces it, and a VALUE of NULL takes it away. */
 void process_set_variable(struct process *p, const char *name, const char *value);
 
 void process_start(struct process *p);
