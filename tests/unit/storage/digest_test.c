@@ -271,7 +271,7 @@ static void a_virtual_column_is_no_content(void **state)
     assert_digests(false, a, b);
     assert_int_equal(sqlite3_prepare_v2(h->db, "SELECT v FROM t", -1, &s, NULL), SQLITE_OK);
     assert_int_equal(sqlite3_step(s), SQLITE_ROW);
-    assert_string_equal(sqlite3_column_text(s, 0), "1v");
+    assert_string_equal((const char *)sqlite3_column_text(s, 0), "1v");
     sqlite3_finalize(s);
     hashed_close(&plain);
 }
