@@ -8,6 +8,7 @@
 #include "storage/digest_rows.h"
 #include "storage/digest_tables.h"
 #include "storage/sql_error.h"
+#include "storage/statement.h"
 
 enum {
     DIGEST_MAGIC = 0x51444947,
@@ -21,7 +22,8 @@ struct digest {
     sqlite3 *db;
     bool hooked;
     struct digest_tables tables;
-    sqlite3_stmt *version_of; /* PRAGMA schema_version */
+    sqlite3_stmt *version_of;       /* PRAGMA schema_version */
+    sqlite3_stmt *settle, *settled; /* made when first needed */
     struct digest_rows rows;
     struct digest_table *last; /* the table that the hook found last */
     bool refused;              /* a row got the largest rowid */
@@ -289,6 +291,8 @@ void digest_free(struct digest *d)
             sqlite3_preupdate_hook(d->db, NULL, NULL);
         }
         sqlite3_finalize(d->version_of);
+        sqlite3_finalize(d->settle);
+        sqlite3_finalize(d->settled);
         digest_tables_close(&d->tables);
         buf_close(&d->rows.row.bytes);
         d->magic = 0;
@@ -298,8 +302,14 @@ void digest_free(struct digest *d)
 
 int digest_settle(struct digest *d, struct error *e)
 {
-    int rc = sqlite3_exec(d->db, "SAVEPOINT quorate_settle; RELEASE quorate_settle", NULL, NULL, NULL);
+    int rc;
 
+    if ((d->settle == NULL && statement_new(d->db, "SAVEPOINT quorate_settle", &d->settle, e)) ||
+        (d->settled == NULL && statement_new(d->db, "RELEASE quorate_settle", &d->settled, e))) {
+        return (int)e->code;
+    }
+    rc = statement_run(d->settle);
+    rc = rc == SQLITE_OK ? statement_run(d->settled) : rc;
     return rc == SQLITE_OK ? digest_follow(d, e) : sql_error(d->db, rc, "settling the digest", e);
 }
 

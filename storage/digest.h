@@ -45,9 +45,10 @@ int digest_new(sqlite3 *db, const void *saved, size_t n, struct digest **ret_dig
 /* Unhooks and finalizes its statements; before sqlite3_close(). NULL is fine. */
 void digest_free(struct digest *d);
 
-/* Call after the last command of an entry, before digest_value(), digest_save() and COMMIT: makes virtual
- * tables write what they hold in memory, and follows it. The authorizer must trust the caller. Errors: as
- * digest_follow(). */
+/* Makes virtual tables write what they hold in memory, which SQLite else makes them do some time later, and
+ * follows it. Call after the last statement of each command, while it is known whose doing it is, and before
+ * digest_value(), digest_save() and COMMIT. The authorizer must trust the caller. Errors: as digest_follow();
+ * Q_SQL too, if a client has led such a table to contradict itself. */
 int digest_settle(struct digest *d, struct error *e);
 /* The digest of the whole content, little-endian. */
 void digest_value(const struct digest *d, uint8_t ret_value[DIGEST_BYTES]);

@@ -416,7 +416,7 @@ int sql_run(struct sql *s, const struct command *command, uint64_t timeout_ms, s
     if (!keep) {
         return transaction_undo(t, e);
     }
-    return transaction_flush(t, e) ? (int)e->code : transaction_release(t, e);
+    return digest_settle(s->digest, e) ? (int)e->code : transaction_release(t, e);
 }
 
 bool sql_only_reads(struct sql *s, const struct command *command)

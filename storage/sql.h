@@ -46,7 +46,7 @@ void sql_allow_timeouts(struct sql *s);
  * string, 0 for none. The transaction may be lost at return (transaction_lost()): RESULT is then what the
  * command answers if nothing of it is done, and it must not be run again with the others of its entry.
  * Errors: this node's; or a client's statement left what cannot be saved, then nothing but to abandon the
- * transaction is left (transaction_flush()). */
+ * transaction is left (digest_settle()). */
 int sql_run(struct sql *s, const struct command *command, uint64_t timeout_ms, struct buf *result,
             struct error *e);
 

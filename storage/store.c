@@ -320,7 +320,7 @@ static int apply_command(struct store *s, struct entry *entry, uint32_t position
 
 static int save_state(struct store *s, const struct state *state, struct error *e)
 {
-    if (digest_settle(s->digest, e)) {
+    if (digest_follow(s->digest, e)) {
         return (int)e->code;
     }
     buf_clear(&s->sums);

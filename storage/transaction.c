@@ -16,9 +16,7 @@ int transaction_init(struct transaction *t, sqlite3 *db, struct digest *digest, 
     t->db = db;
     t->digest = digest;
     if (statement_new(db, "BEGIN IMMEDIATE", &t->begin, e) || statement_new(db, "COMMIT", &t->commit, e) ||
-        statement_new(db, "ROLLBACK", &t->rollback, e) ||
-        statement_new(db, "SAVEPOINT quorate_flush", &t->flush, e) ||
-        statement_new(db, "RELEASE quorate_flush", &t->flushed, e)) {
+        statement_new(db, "ROLLBACK", &t->rollback, e)) {
         goto failed;
     }
     for (int i = 0; i < TRANSACTION_SAVEPOINTS; i++) {
@@ -40,8 +38,6 @@ void transaction_close(struct transaction *t)
     sqlite3_finalize(t->begin);
     sqlite3_finalize(t->commit);
     sqlite3_finalize(t->rollback);
-    sqlite3_finalize(t->flush);
-    sqlite3_finalize(t->flushed);
     for (int i = 0; i < TRANSACTION_SAVEPOINTS; i++) {
         sqlite3_finalize(t->save[i]);
         sqlite3_finalize(t->release[i]);
@@ -92,12 +88,6 @@ int transaction_release(struct transaction *t, struct error *e)
     return 0;
 }
 
-int transaction_flush(struct transaction *t, struct error *e)
-{
-    assert(t->depth >= 1 && !transaction_lost(t));
-    return run(t, t->flush, e) || run(t, t->flushed, e) ? (int)e->code : 0;
-}
-
 int transaction_undo(struct transaction *t, struct error *e)
 {
     struct error ignored;
@@ -105,7 +95,7 @@ int transaction_undo(struct transaction *t, struct error *e)
     assert(t->depth >= 2 && !transaction_lost(t));
     /* If what FTS5 holds in memory goes back together with its table, FTS5 is not told, and would write it at
      * the next savepoint into tables that are gone. So it writes before, and that goes back too. */
-    transaction_flush(t, &ignored);
+    digest_settle(t->digest, &ignored);
     if (run(t, t->undo[t->depth - 2], e)) {
         return (int)e->code;
     }

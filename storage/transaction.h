@@ -17,7 +17,7 @@ enum { TRANSACTION_SAVEPOINTS = 2 }; /* at once: a command's and a statement's *
 struct transaction {
     sqlite3 *db;
     struct digest *digest;
-    sqlite3_stmt *begin, *commit, *rollback, *flush, *flushed;
+    sqlite3_stmt *begin, *commit, *rollback;
     sqlite3_stmt *save[TRANSACTION_SAVEPOINTS], *release[TRANSACTION_SAVEPOINTS],
         *undo[TRANSACTION_SAVEPOINTS];
     bool doomed;
@@ -34,10 +34,6 @@ int transaction_begin(struct transaction *t, struct error *e);
 int transaction_save(struct transaction *t, struct error *e);
 /* Keeps what was done since the last save. */
 int transaction_release(struct transaction *t, struct error *e);
-/* Makes virtual tables write what they hold in memory, which SQLite else makes them do some time later, when
- * nobody knows any more whose command it was. Errors: Q_SQL too, if a client has led such a table to
- * contradict itself. */
-int transaction_flush(struct transaction *t, struct error *e);
 /* Takes back what was done since the last save, and ends that savepoint. */
 int transaction_undo(struct transaction *t, struct error *e);
 int transaction_commit(struct transaction *t, struct error *e);
