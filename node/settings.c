@@ -12,20 +12,6 @@
 
 enum { HEARTBEATS_PER_ELECTION_MIN = 2 };
 
-/* Whether N bytes end in a colon and a port from 1 to 65535, with something before. */
-static bool has_port(const char *p, size_t n)
-{
-    const char *colon = memrchr(p, ':', n);
-    unsigned long port;
-    char *end;
-
-    if (colon == NULL || colon == p || colon[1] < '0' || colon[1] > '9') {
-        return false;
-    }
-    port = strtoul(colon + 1, &end, 10);
-    return end == p + n && port >= 1 && port <= 65535;
-}
-
 /* One "id=host:port" of N bytes. */
 static int parse_member(const char *p, size_t n, struct peers_member *ret_member, struct error *e)
 {
