@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include "base/object.h"
-#include "node/env_uv.h"
+#include "node/env/env_uv.h"
 #include "node/http/api.h"
 #include "node/http/server.h"
 #include "node/quorate.h"

@@ -8,7 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "node/address.h"
+#include "node/env/address.h"
 
 enum { HEARTBEATS_PER_ELECTION_MIN = 2 };
 

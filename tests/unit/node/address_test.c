@@ -3,7 +3,7 @@
 #include <arpa/inet.h>
 #include <netinet/in.h>
 
-#include "node/address.h"
+#include "node/env/address.h"
 
 static void an_address_is_split_into_host_and_port(void **state)
 {

@@ -6,7 +6,7 @@
 #include <semaphore.h>
 #include <sys/resource.h>
 
-#include "node/env_listener.h"
+#include "node/env/env_listener.h"
 
 /* Stands in front of the C library's resolver, for names that no network knows:
  *   two.test   ::1 first, then 127.0.0.1

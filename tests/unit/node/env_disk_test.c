@@ -5,7 +5,7 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
-#include "node/env_disk.h"
+#include "node/env/env_disk.h"
 
 static int open_world(void **state)
 {

@@ -3,7 +3,7 @@
 #include <sys/resource.h>
 
 #include "base/object.h"
-#include "node/env_disk.h"
+#include "node/env/env_disk.h"
 
 enum { WRITES_MAX = 300 };
 

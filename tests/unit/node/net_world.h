@@ -9,7 +9,7 @@
 #include <netinet/in.h>
 #include <sys/socket.h>
 
-#include "node/env_net.h"
+#include "node/env/env_net.h"
 
 /* One end of a connection, and what happened to it. */
 struct end {

@@ -10,7 +10,7 @@
 #include <unistd.h>
 #include <uv.h>
 
-#include "node/env_uv.h"
+#include "node/env/env_uv.h"
 
 enum { WORLD_DEADLINE_MS = 20000, WORLD_TICK_MS = 10 };
 

@@ -27,7 +27,7 @@
 #include <uv.h>
 
 #include "base/env.h"
-#include "node/env_lane.h"
+#include "node/env/env_lane.h"
 
 /* Writes that the kernel is given at once; more wait here. */
 enum { WRITES_DEPTH = 64 };

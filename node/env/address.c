@@ -1,4 +1,4 @@
-#include "node/address.h"
+#include "node/env/address.h"
 
 #include <netinet/in.h>
 #include <stdio.h>

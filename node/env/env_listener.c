@@ -1,4 +1,4 @@
-#include "node/env_listener.h"
+#include "node/env/env_listener.h"
 
 #include <errno.h>
 #include <netdb.h>
@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "node/address.h"
+#include "node/env/address.h"
 
 enum { LISTENER_MAGIC = 0x115e0001 };
 

@@ -1,4 +1,4 @@
-#include "node/env_net.h"
+#include "node/env/env_net.h"
 
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -8,7 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "node/address.h"
+#include "node/env/address.h"
 
 enum { NET_MAGIC = 0x4e700001, CONN_MAGIC = 0xc0440001 };
 

@@ -1,4 +1,4 @@
-#include "node/env_disk.h"
+#include "node/env/env_disk.h"
 
 #include <dirent.h>
 #include <errno.h>

@@ -1,4 +1,4 @@
-#include "node/env_uv.h"
+#include "node/env/env_uv.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -6,11 +6,11 @@
 #include <sys/random.h>
 #include <time.h>
 
-#include "node/env_disk.h"
-#include "node/env_lanes.h"
-#include "node/env_listener.h"
-#include "node/env_net.h"
-#include "node/env_writes.h"
+#include "node/env/env_disk.h"
+#include "node/env/env_lanes.h"
+#include "node/env/env_listener.h"
+#include "node/env/env_net.h"
+#include "node/env/env_writes.h"
 
 enum { ENV_UV_MAGIC = 0xe4710001, TIMER_MAGIC = 0x713e0001 };
 

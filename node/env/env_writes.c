@@ -1,4 +1,4 @@
-#include "node/env_writes.h"
+#include "node/env/env_writes.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -7,7 +7,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-#include "node/env_disk.h"
+#include "node/env/env_disk.h"
 
 enum {
     WRITES_MAGIC = 0x3817e001,

@@ -1,4 +1,4 @@
-#include "node/env_lanes.h"
+#include "node/env/env_lanes.h"
 
 static const char *const names[ENV_LANES] = {
     [ENV_APPLY] = "quorate-apply",

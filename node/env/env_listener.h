@@ -7,7 +7,7 @@
 #ifndef QUORATE_NODE_ENV_LISTENER_H
 #define QUORATE_NODE_ENV_LISTENER_H
 
-#include "node/env_net.h"
+#include "node/env/env_net.h"
 
 enum {
     LISTENER_BACKLOG = 1024,

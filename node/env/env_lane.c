@@ -1,4 +1,4 @@
-#include "node/env_lane.h"
+#include "node/env/env_lane.h"
 
 #include <signal.h>
 

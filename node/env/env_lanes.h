@@ -4,7 +4,7 @@
 #define QUORATE_NODE_ENV_LANES_H
 
 #include "base/env.h"
-#include "node/env_lane.h"
+#include "node/env/env_lane.h"
 
 struct env_lanes {
     struct lane lane[ENV_LANES];
