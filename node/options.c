@@ -2,10 +2,12 @@
 
 #include <ctype.h>
 #include <errno.h>
-#include <ini.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+
+#include "node/ini.h"
 
 struct option_row {
     const char *name;
@@ -93,6 +95,15 @@ static int check_text(const struct option_row *row, const char *value, struct er
     return 0;
 }
 
+static void forget_text(struct options *o, enum option option)
+{
+    if (option == OPTION_secret && o->text[option] != NULL) {
+        explicit_bzero(o->text[option], strlen(o->text[option]));
+    }
+    free(o->text[option]);
+    o->text[option] = NULL;
+}
+
 static int assign(struct options *o, enum option option, const char *value, enum option_source source,
                   struct error *e)
 {
@@ -115,7 +126,7 @@ static int assign(struct options *o, enum option option, const char *value, enum
     if (copy == NULL) {
         return error_set(e, Q_NOMEM, "out of memory for option %s", row->name);
     }
-    free(o->text[option]);
+    forget_text(o, option);
     o->text[option] = copy;
     o->number[option] = number;
     o->source[option] = source;
@@ -136,11 +147,8 @@ void options_init(struct options *o)
 
 void options_close(struct options *o)
 {
-    if (o->text[OPTION_secret] != NULL) {
-        explicit_bzero(o->text[OPTION_secret], strlen(o->text[OPTION_secret]));
-    }
     for (enum option i = 0; i < OPTION_COUNT; i++) {
-        free(o->text[i]);
+        forget_text(o, i);
     }
     memset(o, 0, sizeof *o);
 }
@@ -183,36 +191,25 @@ int options_set(struct options *o, const char *name, const char *value, enum opt
     return assign(o, option, value, source, e);
 }
 
-struct file_reading {
-    struct options *options;
-    struct error *error;
-    int rv;
-};
-
-static int on_pair(void *user, const char *section, const char *name, const char *value)
+static int on_pair(void *ctx, const char *name, const char *value, struct error *e)
 {
-    struct file_reading *reading = user;
-    (void)section;
-    reading->rv = options_set(reading->options, name, value, FROM_FILE, reading->error);
-    return reading->rv == 0;
+    return options_set(ctx, name, value, FROM_FILE, e);
 }
 
 int options_file(struct options *o, const char *path, struct error *e)
 {
-    struct file_reading reading = {.options = o, .error = e};
-    int line;
+    struct stat st;
+    int rv = ini_read(path, on_pair, o, e);
 
-    errno = 0;
-    line = ini_parse(path, on_pair, &reading);
-    if (line == -1) {
-        return error_errno(e, errno ? errno : EIO, "configuration file %s", path);
+    if (rv == 0 && o->source[OPTION_secret] == FROM_FILE && stat(path, &st) == 0 &&
+        (st.st_mode & (S_IRWXG | S_IRWXO)) != 0) {
+        return error_set(
+            e, Q_DENIED,
+            "configuration file %s holds the secret and can be read by others (mode %03o): chmod "
+            "600 it",
+            path, (unsigned)(st.st_mode & 0777));
     }
-    if (line != 0 && reading.rv != 0) {
-        return error_wrap(e, "%s, line %d", path, line);
-    }
-    return line == 0 ? 0
-                     : error_set(e, Q_INVALID, "%s, line %d: neither a section, a comment nor name = value",
-                                 path, line);
+    return rv;
 }
 
 int options_environment(struct options *o, struct error *e)

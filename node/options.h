@@ -79,7 +79,8 @@ int options_copy(const struct options *from, struct options *ret_copy, struct er
  * that is refused: the text names the option, the value and the limits), Q_NOMEM. */
 int options_set(struct options *o, const char *name, const char *value, enum option_source source,
                 struct error *e);
-/* Reads an INI file; errors name file and line. */
+/* Reads an INI file (ini.h); errors name file and line. Q_DENIED: it holds the secret, and others may read
+ * it. */
 int options_file(struct options *o, const char *path, struct error *e);
 /* Reads all QUORATE_ variables that name an option. */
 int options_environment(struct options *o, struct error *e);

@@ -1,9 +1,9 @@
 #include "node/settings.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -12,80 +12,112 @@
 
 enum { HEARTBEATS_PER_ELECTION_MIN = 2 };
 
+static int parse_address(const char *text, size_t n, struct peers_member *ret_member, struct error *e)
+{
+    struct address parsed;
+    struct error why;
+
+    if (n > PEERS_ADDRESS_MAX) {
+        return error_set(e, Q_INVALID, "option members: an address is longer than %d bytes",
+                         PEERS_ADDRESS_MAX);
+    }
+    memcpy(ret_member->address, text, n);
+    ret_member->address[n] = 0;
+    if (address_parse(ret_member->address, &parsed, &why) != 0) {
+        return error_set(e, Q_INVALID, "option members: %s", why.text);
+    }
+    return parsed.port > 0 ? 0
+                           : error_set(e, Q_INVALID, "option members: \"%s\" has no port from 1 to 65535",
+                                       ret_member->address);
+}
+
 /* One "id=host:port" of N bytes. */
 static int parse_member(const char *p, size_t n, struct peers_member *ret_member, struct error *e)
 {
-    char *end;
-    size_t len;
-    unsigned long long id;
-    struct address address;
+    const char *address;
+    uint64_t id = 0;
+    size_t i = 0;
 
-    errno = 0;
-    id = strtoull(p, &end, 10);
-    if (end == p || errno != 0 || id == 0 || id > INT64_MAX || *end != '=' || p[0] == '-' || p[0] == '+') {
+    while (i < n && isdigit((unsigned char)p[i]) && id <= INT64_MAX / 10 - 1) {
+        id = id * 10 + (uint64_t)(p[i++] - '0');
+    }
+    if (id == 0 || i == n || p[i] != '=') {
         return error_set(e, Q_INVALID,
                          "option members: \"%.*s\" does not begin with an id from 1 and =", (int)n, p);
     }
-    end++;
-    len = n - (size_t)(end - p);
-    if (len > PEERS_ADDRESS_MAX) {
-        return error_set(e, Q_INVALID, "option members: the address \"%.*s\" is longer than %d bytes",
-                         (int)len, end, PEERS_ADDRESS_MAX);
-    }
     ret_member->id = id;
-    memcpy(ret_member->address, end, len);
-    ret_member->address[len] = 0;
-    return address_parse(ret_member->address, &address, e) == 0 ? 0 : error_wrap(e, "option members");
+    address = p + i + 1;
+    return parse_address(address, n - i - 1, ret_member, e);
 }
 
+/* "id=host:port,id=host:port"; blanks around each mean nothing. */
 static int parse_members(const char *list, struct settings *s, struct error *e)
 {
     unsigned count = 0;
     for (const char *p = list; *p != 0;) {
-        size_t n = strcspn(p, ",");
-        int rv = count == PEERS_MAX
-                     ? error_set(e, Q_INVALID, "option members: more than %d members", PEERS_MAX)
-                     : parse_member(p, n, &s->members[count], e);
+        const char *end = p + strcspn(p, ","), *last = end;
+        int rv;
+        while (p < last && isspace((unsigned char)*p)) {
+            p++;
+        }
+        while (p < last && isspace((unsigned char)last[-1])) {
+            last--;
+        }
+        rv = count == PEERS_MAX ? error_set(e, Q_INVALID, "option members: more than %d members", PEERS_MAX)
+                                : parse_member(p, (size_t)(last - p), &s->members[count], e);
         if (rv != 0) {
             return rv;
         }
         count++;
-        p += n + (p[n] == ',' ? 1 : 0);
+        p = *end == ',' ? end + 1 : end;
     }
-    s->replica.members = s->members;
     s->replica.count = count;
     return 0;
 }
 
 /* The file's bytes but for white space at the end. */
-static int read_secret_file(const char *path, struct settings *s, struct error *e)
+static int read_secret(int fd, const char *path, struct settings *s, struct error *e)
 {
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    char bytes[PEERS_SECRET_MAX + 16]; /* with room for the end of a line */
     struct stat st;
     ssize_t n;
+    int rv = 0;
+
+    if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode)) {
+        return error_set(e, Q_INVALID, "secret file %s is not a regular file", path);
+    }
+    if ((st.st_mode & (S_IRWXG | S_IRWXO)) != 0) {
+        return error_set(e, Q_DENIED, "secret file %s can be read by others (mode %03o): chmod 600 it", path,
+                         (unsigned)(st.st_mode & 0777));
+    }
+    n = read(fd, bytes, sizeof bytes);
+    if (n < 0) {
+        return error_errno(e, errno, "secret file %s", path);
+    }
+    while (n > 0 && isspace((unsigned char)bytes[n - 1])) {
+        n--;
+    }
+    if (n > PEERS_SECRET_MAX) {
+        rv = error_set(e, Q_INVALID, "the secret in %s has more than %d bytes", path, PEERS_SECRET_MAX);
+    } else {
+        memcpy(s->secret, bytes, (size_t)n);
+        s->replica.secret_len = (size_t)n;
+    }
+    explicit_bzero(bytes, sizeof bytes);
+    return rv;
+}
+
+static int read_secret_file(const char *path, struct settings *s, struct error *e)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a pipe without a writer would wait for one */
+    int rv;
 
     if (fd < 0) {
         return error_set(e, Q_INVALID, "secret file %s: %s", path, strerror(errno));
     }
-    if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode)) {
-        close(fd);
-        return error_set(e, Q_INVALID, "secret file %s is not a regular file", path);
-    }
-    if ((st.st_mode & (S_IRWXG | S_IRWXO)) != 0) {
-        close(fd);
-        return error_set(e, Q_DENIED, "secret file %s can be read by others (mode %03o): chmod 600 it", path,
-                         (unsigned)(st.st_mode & 0777));
-    }
-    n = read(fd, s->secret, sizeof s->secret);
+    rv = read_secret(fd, path, s, e);
     close(fd);
-    if (n < 0) {
-        return error_errno(e, errno, "secret file %s", path);
-    }
-    while (n > 0 && (s->secret[n - 1] == '\n' || s->secret[n - 1] == '\r' || s->secret[n - 1] == ' ')) {
-        n--;
-    }
-    s->replica.secret_len = (size_t)n;
-    return 0;
+    return rv;
 }
 
 static int find_secret(const struct options *o, struct settings *s, struct error *e)
@@ -106,7 +138,6 @@ static int find_secret(const struct options *o, struct settings *s, struct error
         rv = error_set(e, Q_INVALID, "the secret has %zu bytes, fewer than %d", s->replica.secret_len,
                        PEERS_SECRET_MIN);
     }
-    s->replica.secret = s->secret;
     return rv;
 }
 
@@ -141,6 +172,10 @@ static int check(const struct options *o, struct error *e)
                          " ms) must be at most half of election-timeout (%" PRId64 " ms)",
                          heartbeat, election);
     }
+    if (options_number(o, OPTION_segment_bytes) % ENV_BLOCK != 0) {
+        return error_set(e, Q_INVALID, "segment-bytes (%" PRId64 ") is not a multiple of %d",
+                         options_number(o, OPTION_segment_bytes), ENV_BLOCK);
+    }
     if (options_number(o, OPTION_request_max) * 5 / 4 > options_number(o, OPTION_segment_bytes)) {
         return error_set(e, Q_INVALID,
                          "request-max (%" PRId64 " bytes) does not fit into segment-bytes (%" PRId64
@@ -151,12 +186,10 @@ static int check(const struct options *o, struct error *e)
     return rv == 0 ? check_address(o, OPTION_http, e) : rv;
 }
 
-int settings_make(const struct options *o, struct settings *ret_settings, struct error *e)
+static int make(const struct options *o, struct settings *s, struct error *e)
 {
-    struct settings *s = ret_settings;
     int rv = check(o, e);
 
-    memset(s, 0, sizeof *s);
     if (rv == 0) {
         rv = parse_members(options_text(o, OPTION_members), s, e);
     }
@@ -183,4 +216,20 @@ int settings_make(const struct options *o, struct settings *ret_settings, struct
     s->replica.cache_bytes = (uint64_t)options_number(o, OPTION_cache_bytes);
     s->replica.compact_bytes = (uint64_t)options_number(o, OPTION_compact_bytes);
     return 0;
+}
+
+int settings_make(const struct options *o, struct settings *ret_settings, struct error *e)
+{
+    struct settings made;
+    int rv;
+
+    memset(&made, 0, sizeof made);
+    rv = make(o, &made, e);
+    if (rv == 0) {
+        *ret_settings = made;
+        ret_settings->replica.members = ret_settings->members;
+        ret_settings->replica.secret = ret_settings->secret;
+    }
+    explicit_bzero(&made, sizeof made);
+    return rv;
 }
