@@ -382,13 +382,16 @@ static int apply(struct store *s, struct entry *entry, const struct state *state
             transaction_abandon(&s->transaction);
         }
     }
+    if (rc == 0) {
+        s->state = *state;
+        set_position(s);
+    } else {
+        entry->results->len = at;
+    }
     if (in_memory(s)) {
         gate_leave(&s->memory);
     }
     gate_leave(&s->writing);
-    if (rc != 0) {
-        entry->results->len = at;
-    }
     return rc;
 }
 
@@ -416,8 +419,6 @@ int store_apply(struct store *s, uint64_t index, uint64_t term, const void *p, s
     if (apply(s, &entry, &state, e)) {
         return error_wrap(e, "entry %llu", (unsigned long long)index);
     }
-    s->state = state;
-    set_position(s);
     return 0;
 }
 

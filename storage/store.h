@@ -41,7 +41,8 @@ int store_open(const struct store_config *config, struct store **ret_store, stru
 /* Nothing may be running. Copies the WAL back, so that the next start finds one file. NULL is fine. */
 void store_close(struct store *s);
 
-/* Index of the last applied entry, its term, and the digest after it; 0 before the first. */
+/* Index of the last applied entry, its term, and the digest after it; 0 before the first. A read may return
+ * an index that is not here yet; a checkpoint does not. */
 struct store_position {
     uint64_t index, term, time_ms;
     uint8_t digest[DIGEST_BYTES];
