@@ -292,7 +292,7 @@ static void clients_that_never_speak_and_never_read_cost_little_and_harm_nobody(
     scene_finish(scene);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         SCENE(bad_input_on_the_http_port_gets_a_status_and_harms_nobody),
@@ -300,5 +300,6 @@ int main(void)
         SCENE(garbage_on_the_http_port_harms_nobody),
         SCENE(clients_that_never_speak_and_never_read_cost_little_and_harm_nobody),
     };
+    scene_choose(argc, argv);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -66,12 +66,13 @@ static void all_three_are_killed_at_once_and_nothing_acknowledged_is_lost(void *
     scene_finish(scene);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         SCENE(the_leader_is_killed_under_load_and_nothing_acknowledged_is_lost),
         SCENE(a_follower_is_killed_under_load_and_nothing_acknowledged_is_lost),
         SCENE(all_three_are_killed_at_once_and_nothing_acknowledged_is_lost),
     };
+    scene_choose(argc, argv);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

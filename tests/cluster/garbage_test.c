@@ -99,11 +99,12 @@ static void strangers_that_say_nothing_on_the_peer_port_keep_no_member_out(void 
     scene_finish(scene);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         SCENE(garbage_on_the_peer_port_harms_nobody),
         SCENE(strangers_that_say_nothing_on_the_peer_port_keep_no_member_out),
     };
+    scene_choose(argc, argv);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

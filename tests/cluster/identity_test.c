@@ -163,7 +163,7 @@ static void a_port_for_peers_that_is_in_use_is_named(void **state)
     check_port_in_use(*state, "listen", &nodes->node[0].peer);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         SCENE(a_node_with_another_secret_is_refused_with_a_clear_message_on_both_sides),
@@ -173,5 +173,6 @@ int main(void)
         SCENE(a_port_for_clients_that_is_in_use_is_named),
         SCENE(a_port_for_peers_that_is_in_use_is_named),
     };
+    scene_choose(argc, argv);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -103,11 +103,12 @@ static void a_follower_without_the_others_refuses_writes_and_linearizable_reads_
     lose_two(*state, false);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         SCENE(a_leader_without_its_followers_refuses_writes_and_linearizable_reads_but_answers_level_none),
         SCENE(a_follower_without_the_others_refuses_writes_and_linearizable_reads_but_answers_level_none),
     };
+    scene_choose(argc, argv);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -256,7 +256,7 @@ static void help_and_version_are_told_and_nothing_is_started(void **state)
     scene_finish(scene);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         SCENE(an_unknown_option_or_a_bad_value_is_one_clear_line_and_exit_2),
@@ -266,5 +266,6 @@ int main(void)
         SCENE(a_mistake_in_the_file_names_file_and_line),
         SCENE(help_and_version_are_told_and_nothing_is_started),
     };
+    scene_choose(argc, argv);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -196,12 +196,13 @@ static void a_paused_follower_holds_nobody_up_and_answers_nothing_old_when_it_go
     scene_finish(scene);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         SCENE(a_paused_leader_answers_no_linearizable_read_and_acknowledges_no_write),
         SCENE(a_leader_that_was_paused_until_its_peers_gave_it_up_comes_back_as_a_follower),
         SCENE(a_paused_follower_holds_nobody_up_and_answers_nothing_old_when_it_goes_on),
     };
+    scene_choose(argc, argv);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -52,11 +52,12 @@ static void everything_is_there_after_all_nodes_were_stopped_and_started(void **
     scene_finish(scene);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         SCENE(each_node_is_restarted_in_turn_under_load),
         SCENE(everything_is_there_after_all_nodes_were_stopped_and_started),
     };
+    scene_choose(argc, argv);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

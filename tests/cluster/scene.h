@@ -16,6 +16,9 @@ struct scene {
 int scene_setup(void **state);
 int scene_teardown(void **state);
 
+/* For main(): an argument is a pattern (* and ?), and only tests whose name matches are run. */
+void scene_choose(int argc, char **argv);
+
 #define SCENE(test) cmocka_unit_test_setup_teardown(test, scene_setup, scene_teardown)
 
 /* Three nodes that run and are ready. OPTIONS as in processes_init(). */
