@@ -281,7 +281,6 @@ void replica_stop(struct replica *r, void (*stopped)(void *ctx))
     replica_say(r, "stopping");
     requests_stop(r->requests);
     served_stop(r->served);
-    env_timer_start(r->config.env, r->tick, 0);
     if (consensus_leads(r->consensus) && r->config.count > 1 &&
         consensus_transfer(r->consensus, 0, &e) != 0) {
         replica_say(r, "transfer_failed error=\"%s\"", e.text);
