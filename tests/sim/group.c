@@ -75,6 +75,9 @@ void group_boot(struct group_node *node)
     struct error e;
     int rv;
 
+    if (g->tune != NULL) {
+        g->tune(node, &config);
+    }
     config.env = sim_node_boot(node->machine);
     node->boots++;
     node->broken = false;
@@ -143,7 +146,7 @@ static void nobody(void *ctx, struct group_node *node)
 
 void group_init(struct group *g, struct sim *sim, unsigned count)
 {
-    *g = (struct group){.sim = sim, .count = count, .vanished = nobody, .story = g->story};
+    *g = (struct group){.sim = sim, .count = count, .vanished = nobody, .tune = g->tune, .story = g->story};
     for (unsigned i = 0; i < count; i++) {
         g->members[i].id = i + 1;
         snprintf(g->members[i].address, sizeof g->members[i].address, "node%u:7000", i + 1);

@@ -27,6 +27,8 @@ struct group {
     /* Told when the replica of a node is about to vanish (requests to it end without an answer), and after it
      * is freed. */
     void (*vanished)(void *ctx, struct group_node *node);
+    /* Optional, kept by group_init(): changes what a node is booted with. */
+    void (*tune)(struct group_node *node, struct replica_config *config);
     void *ctx;
     bool story; /* print what happens */
     uint64_t crashes, kills, boots, fatals;
