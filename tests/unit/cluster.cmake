@@ -13,7 +13,10 @@ quorate_test(cluster_peers_intruder_test LABEL unit
     SOURCES cluster/peers_intruder_test.c cluster/intruder.c cluster/station.c LINKS quorate_cluster quorate_testlib)
 quorate_test(cluster_peers_trap_test LABEL unit
     SOURCES cluster/peers_trap_test.c cluster/intruder.c cluster/station.c LINKS quorate_cluster quorate_testlib)
-quorate_test(cluster_forward_test LABEL unit SOURCES cluster/forward_test.c LINKS quorate_cluster quorate_testlib)
+foreach(test forward forward_question)
+    quorate_test(cluster_${test}_test LABEL unit
+        SOURCES cluster/${test}_test.c cluster/forward_scene.c LINKS quorate_cluster quorate_testlib)
+endforeach()
 quorate_test(cluster_cluster_id_test LABEL unit SOURCES cluster/cluster_id_test.c LINKS quorate_cluster)
 # These stand on a whole cluster in the simulator.
 foreach(test requests)

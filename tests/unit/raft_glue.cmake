@@ -23,12 +23,17 @@ quorate_test(raft_glue_driver_cluster_test LABEL unit
 
 # What stands on a member of the group.
 quorate_test(raft_glue_read_index_test LABEL unit SOURCES raft_glue/read_index_test.c LINKS quorate_raft_glue)
-foreach(test applier batcher)
+quorate_test(raft_glue_applier_test LABEL unit
+    SOURCES raft_glue/applier_test.c raft_glue/fake_consensus.c LINKS quorate_raft_glue quorate_testlib)
+foreach(test batcher batcher_outcome)
     quorate_test(raft_glue_${test}_test LABEL unit
-        SOURCES raft_glue/${test}_test.c raft_glue/fake_consensus.c LINKS quorate_raft_glue quorate_testlib)
+        SOURCES raft_glue/${test}_test.c raft_glue/batcher_scene.c raft_glue/fake_consensus.c
+        LINKS quorate_raft_glue quorate_testlib)
 endforeach()
-foreach(test consensus consensus_open)
+quorate_test(raft_glue_consensus_open_test LABEL unit
+    SOURCES raft_glue/consensus_open_test.c raft_glue/members.c LINKS quorate_raft_glue quorate_testlib PkgConfig::RAFT)
+foreach(test consensus consensus_life)
     quorate_test(raft_glue_${test}_test LABEL unit
-        SOURCES raft_glue/${test}_test.c raft_glue/members.c
+        SOURCES raft_glue/${test}_test.c raft_glue/consensus_scene.c raft_glue/members.c
         LINKS quorate_raft_glue quorate_testlib PkgConfig::RAFT)
 endforeach()
