@@ -1,6 +1,7 @@
 #include "node/http/parser.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #ifdef QUORATE_LLHTTP
 #include <llhttp.h>
@@ -19,7 +20,10 @@ struct parser {
     void *ctx;
     const char *end; /* of the bytes being fed */
     bool stopped, done;
-    bool named; /* a header's name is whole and its value has not begun */
+    bool named; /* a header's name is whole and its value has not begun; only with http-parser */
+    /* Only with llhttp: */
+    bool targeted;    /* the message's target is whole */
+    const char *real; /* the byte that STAND_IN was fed for */
 };
 
 /* What both libraries take as "an error, stop". */
@@ -34,7 +38,7 @@ static int answer(struct parser *p, bool go_on)
 static int on_url(library_t *l, const char *at, size_t n)
 {
     struct parser *p = l->data;
-    return answer(p, p->events->target(p->ctx, at, n));
+    return answer(p, p->events->target(p->ctx, p->real != NULL ? p->real : at, n));
 }
 
 static int on_header_field(library_t *l, const char *at, size_t n)
@@ -59,6 +63,13 @@ static int on_header_value(library_t *l, const char *at, size_t n)
 }
 
 #ifdef QUORATE_LLHTTP
+static int on_url_complete(library_t *l)
+{
+    struct parser *p = l->data;
+    p->targeted = true;
+    return GO_ON;
+}
+
 /* An empty value is one, too. */
 static int on_header_field_complete(library_t *l)
 {
@@ -97,6 +108,7 @@ static int on_message_complete(library_t *l)
     struct parser *p = l->data;
     p->done = true;
 #ifdef QUORATE_LLHTTP
+    p->targeted = false;
     return HPE_PAUSED;
 #else
     http_parser_pause(l, 1);
@@ -121,6 +133,7 @@ struct parser *parser_new(const struct parser_events *events, void *ctx)
     p->settings.on_header_field = on_header_field;
     p->settings.on_header_value = on_header_value;
 #ifdef QUORATE_LLHTTP
+    p->settings.on_url_complete = on_url_complete;
     p->settings.on_header_field_complete = on_header_field_complete;
 #endif
     p->settings.on_headers_complete = on_headers_complete;
@@ -141,10 +154,40 @@ void parser_free(struct parser *p)
 }
 
 #ifdef QUORATE_LLHTTP
+/* Where a target may stand, llhttp refuses bytes above ASCII, which http-parser lets pass and clients do
+ * send. It is shown this byte instead: one that it takes in a path and a query and nowhere else in a
+ * request's line. */
+static const char stand_in = '|';
+
+/* How many bytes, at most to the end of the line, are ASCII. */
+static size_t ascii_run(const char *bytes, size_t n)
+{
+    const char *newline = memchr(bytes, '\n', n);
+    size_t line = newline != NULL ? (size_t)(newline - bytes) + 1 : n;
+    size_t run = 0;
+    while (run < line && ((unsigned char)bytes[run] & 0x80U) == 0) {
+        run++;
+    }
+    return run;
+}
+
 static enum parser_result feed(struct parser *p, const char *bytes, size_t n, size_t *ret_used)
 {
-    llhttp_errno_t code = llhttp_execute(&p->library, bytes, n);
-    *ret_used = code == HPE_OK ? n : (size_t)(llhttp_get_error_pos(&p->library) - bytes);
+    llhttp_errno_t code = HPE_OK;
+    size_t used = 0;
+
+    while (used < n && code == HPE_OK) {
+        const char *at = bytes + used;
+        size_t part = p->targeted ? n - used : ascii_run(at, n - used);
+        p->real = part > 0 ? NULL : at;
+        if (p->real != NULL) {
+            at = &stand_in;
+            part = 1;
+        }
+        code = llhttp_execute(&p->library, at, part);
+        used += code == HPE_OK ? part : (size_t)(llhttp_get_error_pos(&p->library) - at);
+    }
+    *ret_used = used;
     if (p->done && code == HPE_PAUSED) {
         llhttp_resume(&p->library);
         return PARSER_DONE;
