@@ -16,7 +16,7 @@ quorate_test(cluster_peers_trap_test LABEL unit
 quorate_test(cluster_forward_test LABEL unit SOURCES cluster/forward_test.c LINKS quorate_cluster quorate_testlib)
 quorate_test(cluster_cluster_id_test LABEL unit SOURCES cluster/cluster_id_test.c LINKS quorate_cluster)
 # These stand on a whole cluster in the simulator.
-foreach(test requests)
+foreach(test deadlines requests stop)
     quorate_test(cluster_${test}_test LABEL unit
         SOURCES cluster/${test}_test.c cluster/asker.c LINKS quorate_group)
 endforeach()
