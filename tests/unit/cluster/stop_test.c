@@ -168,6 +168,21 @@ static void a_write_through_a_follower_survives_the_leaders_stop(void **state)
     GROUP_UNTIL(&s->group, stopped == 1);
 }
 
+static void a_leader_on_a_slow_network_answers_its_followers_before_it_goes(void **state)
+{
+    struct scene *s = *state;
+    struct sim_net_faults slow = {.delay_min_us = 45000, .delay_max_us = 55000};
+    struct group_node *leader = group_settled(&s->group), *follower = group_follower(&s->group, 0);
+    uint64_t last = status_of(leader).log_last;
+
+    sim_net_set_faults(sim_network(s->sim), &slow);
+    ask_put(&s->a, follower, "key", "x");
+    GROUP_UNTIL(&s->group, status_of(leader).log_last > last);
+    replica_stop(leader->replica, on_stopped);
+    expect_shown(&s->a, &s->group, "put 1");
+    GROUP_UNTIL(&s->group, stopped == 1);
+}
+
 /* Requests that nobody will answer. */
 
 static void a_stop_does_not_wait_for_what_waits_for_others(void **state)
@@ -327,6 +342,7 @@ int main(void)
         TEST(a_node_that_stops_takes_nothing_new),
         TEST(what_was_under_way_is_answered_before_the_stop),
         TEST(a_write_through_a_follower_survives_the_leaders_stop),
+        TEST(a_leader_on_a_slow_network_answers_its_followers_before_it_goes),
         TEST(a_stop_does_not_wait_for_what_waits_for_others),
         TEST(a_leader_that_is_alone_stops_in_time),
         TEST(a_node_that_lags_stops_in_time),
