@@ -255,6 +255,7 @@ static void continue_stop(struct replica *r)
         return;
     }
     if (late) {
+        requests_give_up(r->requests);
         batcher_stop(r->batcher);
     }
     if ((requests_idle(r->requests) && !leads) || late) {

@@ -365,60 +365,86 @@ void requests_submit(struct requests *rs, struct replica_request *q)
 
 /* Deadlines. */
 
+static bool can_be_ended(const struct replica_request *q)
+{
+    return q->phase != REQUEST_CLASSIFY && q->phase != REQUEST_READING && q->phase != REQUEST_ANSWERED;
+}
+
+/* Takes it back from whoever has it; whether it may be done nevertheless. */
+static bool withdraw(struct replica_request *q)
+{
+    switch (q->phase) {
+    case REQUEST_WRITING: return !batcher_forget(q->owner->config.batcher, &q->writing);
+    case REQUEST_FORWARDED: forward_forget(&q->call); return true;
+    case REQUEST_ASKING_HERE: consensus_forget(&q->asking); return false;
+    case REQUEST_ASKING_LEADER: forward_forget(&q->call); return false;
+    case REQUEST_CATCHING_UP:
+    case REQUEST_CLASSIFY:
+    case REQUEST_READING:
+    case REQUEST_ANSWERED: return false;
+    }
+    return false;
+}
+
 static void expire(struct replica_request *q)
 {
-    struct requests *rs = q->owner;
+    static const char *const late[] = {
+        [REQUEST_WRITING] = "the request waited too long: nothing was done",
+        [REQUEST_ASKING_HERE] = "no majority confirmed the leader in time",
+        [REQUEST_ASKING_LEADER] = "the leader did not answer in time",
+        [REQUEST_CATCHING_UP] = "this node is too far behind the leader",
+    };
+    enum request_phase phase = q->phase;
 
-    metric_add(&rs->counters[C_TIMEOUTS], 1);
-    switch (q->phase) {
-    case REQUEST_WRITING:
-        if (batcher_forget(rs->config.batcher, &q->writing)) {
-            finish_code(q, Q_TIMEOUT, "the request waited too long: nothing was done");
-        } else {
-            finish_code(
-                q, Q_UNKNOWN,
-                "no majority answered in time: the outcome is unknown, the write may still be applied");
-        }
-        return;
-    case REQUEST_FORWARDED:
-        forward_forget(&q->call);
+    metric_add(&q->owner->counters[C_TIMEOUTS], 1);
+    if (!withdraw(q)) {
+        finish_code(q, Q_TIMEOUT, late[phase]);
+    } else if (phase == REQUEST_WRITING) {
+        finish_code(q, Q_UNKNOWN,
+                    "no majority answered in time: the outcome is unknown, the write may still be applied");
+    } else {
         finish_code(
             q, Q_UNKNOWN,
             "the leader did not answer in time: the outcome is unknown, the write may still be applied");
-        return;
-    case REQUEST_ASKING_HERE:
-        consensus_forget(&q->asking);
-        finish_code(q, Q_TIMEOUT, "no majority confirmed the leader in time");
-        return;
-    case REQUEST_ASKING_LEADER:
-        forward_forget(&q->call);
-        finish_code(q, Q_TIMEOUT, "the leader did not answer in time");
-        return;
-    case REQUEST_CATCHING_UP: finish_code(q, Q_TIMEOUT, "this node is too far behind the leader"); return;
-    case REQUEST_CLASSIFY:
-    case REQUEST_READING:
-    case REQUEST_ANSWERED: return;
     }
 }
 
-static void expire_list(struct list *requests, uint64_t now)
+static void give_up(struct replica_request *q)
 {
-    LIST_EACH_SAFE (requests, item) {
-        struct replica_request *q = CONTAINER_OF(item, struct replica_request, link);
-        if (now >= q->deadline_ms && q->phase != REQUEST_CLASSIFY && q->phase != REQUEST_READING) {
-            expire(q);
+    if (withdraw(q)) {
+        finish_code(q, Q_UNKNOWN,
+                    "this node is stopping: the outcome is unknown, the write may still be applied");
+    } else {
+        finish_code(q, Q_CLOSED, "this node is stopping");
+    }
+}
+
+/* Ends with END what is past its deadline at NOW and can be ended. Answers are told after the walk, so that
+ * their callbacks cannot disturb it. */
+static void end_all(struct requests *rs, uint64_t now, void (*end)(struct replica_request *q))
+{
+    struct list *const lists[] = {&rs->under_way, &rs->catching_up};
+
+    rs->submitting = true;
+    for (unsigned i = 0; i < sizeof lists / sizeof lists[0]; i++) {
+        LIST_EACH_SAFE (lists[i], item) {
+            struct replica_request *q = CONTAINER_OF(item, struct replica_request, link);
+            if (now >= q->deadline_ms && can_be_ended(q)) {
+                end(q);
+            }
         }
     }
+    rs->submitting = false;
 }
 
 void requests_tick(struct requests *rs)
 {
-    uint64_t now = env_now_ms(rs->config.env);
-    /* Answers are told after the walk, so that their callbacks cannot disturb it. */
-    rs->submitting = true;
-    expire_list(&rs->under_way, now);
-    expire_list(&rs->catching_up, now);
-    rs->submitting = false;
+    end_all(rs, env_now_ms(rs->config.env), expire);
+}
+
+void requests_give_up(struct requests *rs)
+{
+    end_all(rs, UINT64_MAX, give_up);
 }
 
 int requests_new(const struct requests_config *config, struct requests **ret_requests, struct error *e)

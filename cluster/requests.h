@@ -37,6 +37,8 @@ void requests_advanced(struct requests *rs);
 void requests_tick(struct requests *rs);
 /* New requests fail with Q_CLOSED from now on. */
 void requests_stop(struct requests *rs);
+/* Ends whatever waits for others: it is too late to hear from them. What a reader works on ends by itself. */
+void requests_give_up(struct requests *rs);
 /* No request is under way. */
 bool requests_idle(const struct requests *rs);
 void requests_metrics(struct requests *rs, struct metrics *metrics);
