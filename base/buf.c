@@ -33,20 +33,38 @@ uint8_t *buf_detach(struct buf *b, size_t *ret_len)
     return data;
 }
 
+static bool passes_max(const struct buf *b, size_t n)
+{
+    return n > b->max || b->len > b->max - n;
+}
+
+/* What cap must be for N more bytes, which do not pass the maximum. */
+static size_t cap_for(const struct buf *b, size_t n)
+{
+    size_t cap = b->cap ? b->cap : BUF_FIRST;
+    while (cap < b->len + n) {
+        cap = cap > b->max / 2 ? b->max : cap * 2;
+    }
+    return cap;
+}
+
+size_t buf_growth(const struct buf *b, size_t n)
+{
+    bool none = b->failed != Q_OK || passes_max(b, n) || b->len + n <= b->cap;
+    return none ? 0 : cap_for(b, n) - b->cap;
+}
+
 uint8_t *buf_reserve(struct buf *b, size_t n)
 {
     if (b->failed != Q_OK) {
         return NULL;
     }
-    if (n > b->max || b->len > b->max - n) {
+    if (passes_max(b, n)) {
         b->failed = Q_TOO_BIG;
         return NULL;
     }
     if (b->len + n > b->cap) {
-        size_t cap = b->cap ? b->cap : BUF_FIRST;
-        while (cap < b->len + n) {
-            cap = cap > b->max / 2 ? b->max : cap * 2;
-        }
+        size_t cap = cap_for(b, n);
         uint8_t *data = realloc(b->data, cap);
         if (data == NULL) {
             b->failed = Q_NOMEM;

@@ -30,6 +30,8 @@ uint8_t *buf_detach(struct buf *b, size_t *ret_len);
 /* Makes room for N more bytes and returns where they go, NULL on failure. The caller adds what it wrote to
  * len. */
 uint8_t *buf_reserve(struct buf *b, size_t n);
+/* How much cap would grow by if N more bytes were put now; 0 where that would be refused. */
+size_t buf_growth(const struct buf *b, size_t n);
 
 void buf_put_u8(struct buf *b, uint8_t v);
 void buf_put_u16(struct buf *b, uint16_t v);

@@ -87,6 +87,7 @@ static int open_http(struct quorate *node, struct error *e)
         .head_max = HTTP_HEAD_MAX,
         .body_max = (size_t)options_number(o, OPTION_request_max),
         .output_max = (size_t)SETTINGS_RESULT_MAX * 2,
+        .memory_max = (size_t)options_number(o, OPTION_http_memory),
         .head_ms = HTTP_HEAD_MS,
         .body_ms = HTTP_BODY_MS,
         .idle_ms = (uint64_t)options_number(o, OPTION_idle),

@@ -48,6 +48,8 @@ enum option_kind { OPTION_TEXT, OPTION_NUMBER, OPTION_SIZE, OPTION_TIME, OPTION_
     X(request_timeout, "request-timeout", OPTION_TIME, "10s", 10, 3600000,                                   \
       "for a request that names no timeout")                                                                 \
     X(connections_max, "http-connections", OPTION_NUMBER, "4096", 1, 100000, "client connections at once")   \
+    X(http_memory, "http-memory", OPTION_SIZE, "256M", 1 << 20, INT64_C(1) << 40,                            \
+      "bytes of requests, and of answers that clients have not taken, at once")                              \
     X(idle, "http-idle-timeout", OPTION_TIME, "60s", 100, 86400000,                                          \
       "until a connection without requests is closed")                                                       \
     X(segment_bytes, "segment-bytes", OPTION_SIZE, "16M", 65536, INT64_C(1) << 30, "size of a log segment")  \

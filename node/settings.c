@@ -182,6 +182,12 @@ static int check(const struct options *o, struct error *e)
                          " bytes) with room to spare",
                          options_number(o, OPTION_request_max), options_number(o, OPTION_segment_bytes));
     }
+    if (options_number(o, OPTION_request_max) * 2 > options_number(o, OPTION_http_memory)) {
+        return error_set(e, Q_INVALID,
+                         "http-memory (%" PRId64 " bytes) must be at least twice request-max (%" PRId64
+                         " bytes)",
+                         options_number(o, OPTION_http_memory), options_number(o, OPTION_request_max));
+    }
     rv = check_address(o, OPTION_listen, e);
     return rv == 0 ? check_address(o, OPTION_http, e) : rv;
 }

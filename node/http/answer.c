@@ -90,6 +90,29 @@ bool http_header_is_set(const struct http_request *r, const char *name)
     return find_line(r, name, &at) > 0;
 }
 
+void http_set_repeatable(struct http_request *r)
+{
+    r->repeatable = true;
+}
+
+/* There is no room for the answer. */
+static void refuse_answer(struct http_request *r, struct buf *body)
+{
+    bool repeatable = r->repeatable || r->method == HTTP_METHOD_GET || r->method == HTTP_METHOD_HEAD;
+
+    if (body != NULL) {
+        buf_close(body);
+    }
+    http_memory_refused(r->memory);
+    buf_close(&r->answer_headers);
+    if (repeatable) {
+        http_set_header(r, "Retry-After", "1");
+        http_respond_text(r, 503, "the server has no memory for the answer now");
+    } else {
+        http_connection_abort(r);
+    }
+}
+
 void http_respond(struct http_request *r, int status, const char *type, struct buf *body)
 {
     struct error why;
@@ -101,10 +124,14 @@ void http_respond(struct http_request *r, int status, const char *type, struct b
         http_respond_text(r, 500, why.text);
         return;
     }
-    r->status = status;
     if (type != NULL) {
         http_set_header(r, "Content-Type", type);
     }
+    if (!http_request_turn(r, body)) {
+        refuse_answer(r, body);
+        return;
+    }
+    r->status = status;
     if (body != NULL) {
         r->answer_body = *body;
         buf_init(body, body->max);

@@ -23,6 +23,7 @@ struct connection {
     struct http_request *incoming; /* the one that arrives, at the line's end; NULL between requests */
     struct cursor input;           /* bytes that are not parsed yet, in the read buffer or in REST */
     uint8_t *rest;                 /* those that had to be kept because the line is full */
+    size_t rest_len;
 
     bool stepping; /* inside step(): what happens meanwhile is seen by its loop */
     bool reading, lingering, closing;
@@ -58,16 +59,25 @@ static uint64_t now_of(const struct connection *c)
 
 /* ---- the end ---- */
 
+static void drop_rest(struct connection *c)
+{
+    if (c->rest != NULL) {
+        free(c->rest);
+        http_memory_give(c->owner->memory, c->rest_len);
+        c->rest = NULL;
+    }
+}
+
 static void on_closed(uv_handle_t *handle)
 {
     struct connection *c = CAST(struct connection, handle->data, CONNECTION_MAGIC);
     if (--c->handles > 0) {
         return;
     }
+    drop_rest(c); /* while the server is there */
     c->owner->closed(c->owner, c);
     c->magic = 0;
     parser_free(c->parser);
-    free(c->rest);
     free(c);
 }
 
@@ -130,20 +140,59 @@ void http_connection_answered(struct http_request *r)
     step(c);
 }
 
+void http_connection_abort(struct http_request *r)
+{
+    if (r->connection != NULL) {
+        http_connection_close(r->connection); /* leaves R alone */
+    }
+    http_request_free(r);
+}
+
 /* ---- in ---- */
+
+/* The incoming request has arrived, or no more of it is wanted. */
+static struct http_request *take_incoming(struct connection *c)
+{
+    struct http_request *r = c->incoming;
+    c->incoming = NULL;
+    c->line.whole++;
+    c->last = c->last || r->close;
+    r->state = HTTP_UNDER_WAY;
+    r->whole_ns = uv_hrtime();
+    return r;
+}
+
+static void respond_refusal(struct http_request *r, int status, const char *why)
+{
+    if (status == 503) {
+        http_set_header(r, "Retry-After", "1");
+        http_memory_refused(r->memory);
+    }
+    http_respond_text(r, status, why);
+}
 
 /* Answers the incoming request with a refusal; nothing behind it can be understood. */
 static bool refuse(struct connection *c, int status, const char *why)
 {
-    struct http_request *r = c->incoming;
-    c->incoming = NULL;
-    c->last = true;
-    c->line.whole++;
-    r->state = HTTP_UNDER_WAY;
-    r->whole_ns = uv_hrtime();
-    r->close = true;
-    http_respond_text(r, status, why);
+    c->incoming->close = true;
+    respond_refusal(take_incoming(c), status, why);
     return false;
+}
+
+static const char no_room[] = "the server has no memory for this request now";
+
+/* There is no memory for the incoming request, whose head is whole. */
+static bool refuse_body(struct connection *c)
+{
+    struct http_request *r = c->incoming;
+    bool near = r->announced != UINT64_MAX && r->announced - r->body.len <= CONNECTION_READ_MAX;
+
+    if (!near || (r->expects && !r->continued)) {
+        return refuse(c, 503, no_room);
+    }
+    http_request_drop_input(r);
+    r->unwanted = true;
+    return true;
 }
 
 static bool head_status(struct connection *c, int status)
@@ -152,7 +201,7 @@ static bool head_status(struct connection *c, int status)
            : status == 400 ? refuse(c, status, "control characters in a header")
            : status == 414 ? refuse(c, status, "request target too long")
            : status == 431 ? refuse(c, status, "request header too large")
-                           : refuse(c, status, "out of memory");
+                           : refuse(c, status, no_room);
 }
 
 static bool on_target(void *ctx, const char *p, size_t n)
@@ -179,22 +228,16 @@ static bool on_head(void *ctx, const struct parser_head *head)
     const char *why = "";
     int status = http_request_finish_head(c->incoming, head->method, head->major, head->minor, &why);
 
-    if (status != 0) {
-        return refuse(c, status, why);
-    }
     c->incoming->close = !head->keep_alive;
     c->arrive_ms = now_of(c) + config_of(c)->body_ms;
-    return true;
+    return status == 0 ? true : status == 503 ? refuse_body(c) : refuse(c, status, why);
 }
 
 static bool on_body(void *ctx, const char *p, size_t n)
 {
     struct connection *c = ctx;
-    struct buf *body = &c->incoming->body;
-    buf_put_bytes(body, p, n);
-    return body->failed == Q_OK        ? true
-           : body->failed == Q_TOO_BIG ? refuse(c, 413, "request body too large")
-                                       : refuse(c, 503, "out of memory");
+    int status = c->incoming->unwanted ? 0 : http_request_add_body(c->incoming, p, n);
+    return status == 0 ? true : status == 413 ? refuse(c, status, "request body too large") : refuse_body(c);
 }
 
 static const struct parser_events events = {
@@ -213,7 +256,7 @@ static bool begin(struct connection *c)
     if (cursor_left(&c->input) == 0) {
         return false;
     }
-    r = http_request_new(c, c->peer, config->head_max, config->body_max);
+    r = http_request_new(c, c->peer, c->owner->memory, config->head_max, config->body_max);
     if (r == NULL) {
         http_connection_close(c);
         return false;
@@ -221,19 +264,18 @@ static bool begin(struct connection *c)
     list_push(&c->line.requests, &r->link);
     c->incoming = r;
     c->arrive_ms = now_of(c) + config->head_ms;
-    return true;
+    return http_request_admit(r) || refuse(c, 503, no_room);
 }
 
 /* The incoming request is whole: the owner's now. */
 static void hand_over(struct connection *c)
 {
-    struct http_request *r = c->incoming;
-    c->incoming = NULL;
-    c->line.whole++;
-    c->last = c->last || r->close;
-    r->state = HTTP_UNDER_WAY;
-    r->whole_ns = uv_hrtime();
-    c->owner->request(c->owner, r);
+    struct http_request *r = take_incoming(c);
+    if (r->unwanted) {
+        respond_refusal(r, 503, no_room);
+    } else {
+        c->owner->request(c->owner, r);
+    }
 }
 
 static bool wants_input(const struct connection *c)
@@ -267,23 +309,31 @@ static void parse(struct connection *c)
     }
 }
 
-/* Keeps what is left of the input until the line has room again. False: out of memory. */
+/* Keeps what is left of the input until the line has room again; what the server has no room for is dropped,
+ * and the connection ends with its line. False: out of memory. */
 static bool keep_rest(struct connection *c)
 {
     size_t n = cursor_left(&c->input);
     uint8_t *rest = NULL;
 
     if (c->rest == NULL && n > 0 && !c->last) {
+        if (!http_memory_take(c->owner->memory, n)) {
+            c->last = true; /* those in the line are the last that are answered */
+            http_memory_refused(c->owner->memory);
+            c->input = cursor_of(NULL, 0);
+            return true;
+        }
         rest = malloc(n);
         if (rest == NULL) {
+            http_memory_give(c->owner->memory, n);
             return false;
         }
         memcpy(rest, c->input.p, n);
         c->rest = rest;
+        c->rest_len = n;
         c->input = cursor_of(rest, n);
     } else if (n == 0 || c->last) {
-        free(c->rest);
-        c->rest = NULL;
+        drop_rest(c);
         c->input = cursor_of(NULL, 0);
     }
     return true;
@@ -448,21 +498,6 @@ void http_connection_drain(struct connection *c)
     }
 }
 
-static void name_peer(struct connection *c)
-{
-    struct sockaddr_storage address = {0};
-    int n = sizeof address;
-    char ip[INET6_ADDRSTRLEN] = "?";
-    int port = 0;
-
-    if (uv_tcp_getpeername(&c->tcp, (struct sockaddr *)&address, &n) == 0) {
-        uv_ip_name((const struct sockaddr *)&address, ip, sizeof ip);
-        port = ntohs(address.ss_family == AF_INET6 ? ((const struct sockaddr_in6 *)&address)->sin6_port
-                                                   : ((const struct sockaddr_in *)&address)->sin_port);
-    }
-    snprintf(c->peer, sizeof c->peer, address.ss_family == AF_INET6 ? "[%s]:%d" : "%s:%d", ip, port);
-}
-
 int http_connection_accept(struct connection_owner *owner, uv_stream_t *listener,
                            struct connection **ret_connection)
 {
@@ -495,7 +530,7 @@ int http_connection_accept(struct connection_owner *owner, uv_stream_t *listener
         return 0;
     }
     uv_tcp_nodelay(&c->tcp, 1); /* without it only slower */
-    name_peer(c);
+    http_request_name_peer(&c->tcp, c->peer);
     step(c);
     return 0;
 }

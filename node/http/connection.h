@@ -6,7 +6,8 @@
  *      write <- [front of the line answered?] <- requests in order of arrival <'
  *
  * The line holds requests that arrive, are under way, are answered, or are being written. Reading stops while
- * it holds pipeline_max whole ones, so what a client can make us keep is bounded by that and by output_max.
+ * it holds pipeline_max whole ones, so what a client can make us keep is bounded by that and by output_max;
+ * what all of them can, by the owner's memory.
  * After the last answer the connection lingers: it says that it will send no more, and throws away what still
  * comes until the client closes, so that the answer is not lost to a reset. */
 #ifndef QUORATE_NODE_HTTP_CONNECTION_H
@@ -25,6 +26,7 @@ enum {
 /* The server, as its connections see it. It outlives them. */
 struct connection_owner {
     const struct http_server_config *config;
+    struct http_memory *memory;
     uint8_t
         *read_buffer; /* CONNECTION_READ_MAX bytes, shared: what is in it is used up before the next read */
     bool draining;    /* answers end their connections */
@@ -51,6 +53,8 @@ void http_connection_drain(struct connection *c);
 /* Closes at once; `closed` comes later. */
 void http_connection_close(struct connection *c);
 
+/* R, which is under way, will have no answer: ends its connection and frees it. */
+void http_connection_abort(struct http_request *r);
 /* R has its answer: sends it when its turn comes, or frees it if the client is gone. */
 void http_connection_answered(struct http_request *r);
 

@@ -212,6 +212,9 @@ static void on_done(struct replica_request *request, const struct replica_answer
     if (answer->index != 0) {
         set_index(x, answer->index);
     }
+    if (answer->error.code == Q_OK && !answer->logged) {
+        http_set_repeatable(x->http);
+    }
     if (answer->error.code != Q_OK) {
         exchange_refuse(x, &answer->error);
         return;

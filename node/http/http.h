@@ -50,6 +50,9 @@ bool http_header_is_set(const struct http_request *r, const char *name);
  * NULL is an empty one; one that failed (buf_check) becomes a 500. TYPE NULL: no Content-Type. May be called
  * inside the handler or later, on the loop. */
 void http_respond(struct http_request *r, int status, const char *type, struct buf *body);
+/* The request changed nothing, whatever its method (GET and HEAD never do): if the server has no memory for
+ * the answer, it may say so, and the client may ask again. */
+void http_set_repeatable(struct http_request *r);
 /* A text/plain answer: TEXT and a newline. */
 void http_respond_text(struct http_request *r, int status, const char *text);
 

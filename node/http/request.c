@@ -6,13 +6,30 @@
 
 #include "node/http/query.h"
 
+#define NO_ROOM "the server has no memory for this request now"
+
 static const char *const method_names[] = {
     [HTTP_METHOD_GET] = "GET", [HTTP_METHOD_HEAD] = "HEAD",     [HTTP_METHOD_POST] = "POST",
     [HTTP_METHOD_PUT] = "PUT", [HTTP_METHOD_DELETE] = "DELETE", [HTTP_METHOD_OPTIONS] = "OPTIONS",
 };
 
-struct http_request *http_request_new(struct connection *connection, const char *peer, size_t head_max,
-                                      size_t body_max)
+void http_request_name_peer(const uv_tcp_t *tcp, char peer[HTTP_REQUEST_PEER_MAX])
+{
+    struct sockaddr_storage address = {0};
+    int n = sizeof address;
+    char ip[INET6_ADDRSTRLEN] = "?";
+    int port = 0;
+
+    if (uv_tcp_getpeername(tcp, (struct sockaddr *)&address, &n) == 0) {
+        uv_ip_name((const struct sockaddr *)&address, ip, sizeof ip);
+        port = ntohs(address.ss_family == AF_INET6 ? ((const struct sockaddr_in6 *)&address)->sin6_port
+                                                   : ((const struct sockaddr_in *)&address)->sin_port);
+    }
+    snprintf(peer, HTTP_REQUEST_PEER_MAX, address.ss_family == AF_INET6 ? "[%s]:%d" : "%s:%d", ip, port);
+}
+
+struct http_request *http_request_new(struct connection *connection, const char *peer,
+                                      struct http_memory *memory, size_t head_max, size_t body_max)
 {
     struct http_request *r = calloc(1, sizeof *r);
     if (r == NULL) {
@@ -20,6 +37,7 @@ struct http_request *http_request_new(struct connection *connection, const char 
     }
     r->magic = HTTP_REQUEST_MAGIC;
     r->connection = connection;
+    r->memory = memory;
     r->path = r->query = "";
     list_init(&r->link);
     strncpy(r->peer, peer, sizeof r->peer - 1);
@@ -32,9 +50,66 @@ struct http_request *http_request_new(struct connection *connection, const char 
     return r;
 }
 
+/* ---- what it counts for ---- */
+
+enum { BASE = sizeof(struct http_request) + HTTP_REQUEST_ANSWER_MIN };
+
+static bool take(struct http_request *r, size_t n)
+{
+    if (!http_memory_take(r->memory, n)) {
+        return false;
+    }
+    r->taken += n;
+    return true;
+}
+
+static void give(struct http_request *r, size_t n)
+{
+    if (n > 0) {
+        r->taken -= n;
+        http_memory_give(r->memory, n);
+    }
+}
+
+bool http_request_admit(struct http_request *r)
+{
+    return take(r, BASE);
+}
+
+/* Makes room for N more bytes in B, one of the request's. False: nothing was done. Past B's own maximum it is
+ * B that fails. */
+static bool room_for(struct http_request *r, struct buf *b, size_t n)
+{
+    if (!take(r, buf_growth(b, n))) {
+        return false;
+    }
+    buf_reserve(b, n);
+    return true;
+}
+
+void http_request_drop_input(struct http_request *r)
+{
+    r->path = r->query = "";
+    buf_close(&r->target);
+    buf_close(&r->headers);
+    buf_close(&r->params);
+    buf_close(&r->body);
+    give(r, r->taken > BASE ? r->taken - BASE : 0);
+}
+
+bool http_request_turn(struct http_request *r, const struct buf *body)
+{
+    /* Headers are held twice; what the server adds to them is within the rest of HTTP_REQUEST_ANSWER_MIN. */
+    size_t size = 2 * r->answer_headers.cap + (body != NULL ? body->cap : 0);
+
+    http_request_drop_input(r);
+    return size <= HTTP_REQUEST_ANSWER_MIN / 2 || take(r, size);
+}
+
 void http_request_free(struct http_request *r)
 {
     if (r != NULL) {
+        give(r, r->taken);
         r->magic = 0;
         buf_close(&r->target);
         buf_close(&r->headers);
@@ -60,6 +135,9 @@ static int head_check(const struct http_request *r, int too_long)
 
 int http_request_add_target(struct http_request *r, const char *p, size_t n)
 {
+    if (!room_for(r, &r->target, n)) {
+        return 503;
+    }
     buf_put_bytes(&r->target, p, n);
     return head_check(r, 414);
 }
@@ -100,6 +178,9 @@ int http_request_add_field(struct http_request *r, const char *p, size_t n)
     if (!is_clean(p, n)) {
         return 400;
     }
+    if (!room_for(r, &r->headers, n + 1)) {
+        return 503;
+    }
     if (r->in_value) {
         end_value(r);
         r->header_count++;
@@ -116,12 +197,24 @@ int http_request_add_value(struct http_request *r, const char *p, size_t n)
     if (!is_clean(p, n)) {
         return 400;
     }
+    if (!room_for(r, &r->headers, n + 1)) {
+        return 503;
+    }
     if (!r->in_value) {
         buf_put_u8(&r->headers, 0);
         r->in_value = true;
     }
     buf_put_bytes(&r->headers, p, n);
     return head_check(r, 431);
+}
+
+int http_request_add_body(struct http_request *r, const char *p, size_t n)
+{
+    if (!room_for(r, &r->body, n)) {
+        return 503;
+    }
+    buf_put_bytes(&r->body, p, n);
+    return r->body.failed == Q_OK ? 0 : r->body.failed == Q_TOO_BIG ? 413 : 503;
 }
 
 struct header {
@@ -212,6 +305,21 @@ static int refuse(int status, const char *why, const char **ret_why)
     return status;
 }
 
+/* The parameters take at most 10 bytes each besides what is written. */
+static bool parse_query(struct http_request *r)
+{
+    size_t most = strlen(r->query) + 10;
+
+    for (const char *p = r->query; *p != '\0'; p++) {
+        most += *p == '&' ? 10 : 0;
+    }
+    if (!room_for(r, &r->params, most)) {
+        return false;
+    }
+    query_parse(r->query, &r->params, r->query_error, sizeof r->query_error);
+    return r->params.failed == Q_OK;
+}
+
 static int check_framing(const struct http_request *r, unsigned minor, const char **ret_why)
 {
     const char *coding = http_header(r, "Transfer-Encoding");
@@ -236,13 +344,16 @@ int http_request_finish_head(struct http_request *r, const char *method, unsigne
     struct header h;
     const char *expect, *length;
 
+    r->in_trailer = true;
+    if (!room_for(r, &r->headers, 1) || !room_for(r, &r->target, 1)) {
+        return refuse(503, NO_ROOM, ret_why);
+    }
     if (r->in_value) {
         end_value(r);
     }
     buf_put_u8(&r->target, 0);
-    r->in_trailer = true;
     if (r->headers.failed == Q_NOMEM || r->target.failed != Q_OK) {
-        return refuse(503, "out of memory", ret_why);
+        return refuse(503, NO_ROOM, ret_why);
     }
     r->method = HTTP_METHOD_OTHER;
     for (unsigned i = 0; i < sizeof method_names / sizeof method_names[0]; i++) {
@@ -271,12 +382,11 @@ int http_request_finish_head(struct http_request *r, const char *method, unsigne
     if (!split_target(r)) {
         return refuse(400, "malformed request target", ret_why);
     }
-    query_parse(r->query, &r->params, r->query_error, sizeof r->query_error);
-    if (r->params.failed != Q_OK) {
-        return refuse(503, "out of memory", ret_why);
-    }
     length = http_header(r, "Content-Length");
-    if (length != NULL && strtoull(length, NULL, 10) > r->body.max) {
+    r->announced = length != NULL                                ? strtoull(length, NULL, 10)
+                   : http_header(r, "Transfer-Encoding") != NULL ? UINT64_MAX
+                                                                 : 0;
+    if (length != NULL && r->announced > r->body.max) {
         return refuse(413, "request body too large", ret_why);
     }
     expect = http_header(r, "Expect");
@@ -285,6 +395,9 @@ int http_request_finish_head(struct http_request *r, const char *method, unsigne
             return refuse(417, "only Expect: 100-continue is understood", ret_why);
         }
         r->expects = true;
+    }
+    if (!parse_query(r) || (length != NULL && !http_memory_has(r->memory, r->announced))) {
+        return refuse(503, NO_ROOM, ret_why);
     }
     return 0;
 }

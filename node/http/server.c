@@ -137,6 +137,7 @@ static void finish(struct http_server *s)
     if (s->closing && s->handles == 0 && list_empty(&s->connections)) {
         void (*closed)(void *) = s->closed;
         void *ctx = s->config.ctx;
+        http_memory_free(s->owner.memory);
         s->magic = 0;
         free(s);
         if (closed != NULL) {
@@ -251,6 +252,7 @@ static void forget(uv_handle_t *handle)
 {
     struct http_server *s = handle->data;
     if (--s->handles == 0) {
+        http_memory_free(s->owner.memory);
         free(s);
     }
 }
@@ -259,6 +261,7 @@ int http_server_open(const struct http_server_config *config, struct http_server
                      struct error *e)
 {
     struct sockaddr_storage address;
+    struct http_memory *memory;
     struct http_server *s;
     int rc = resolve(config->loop, config->address, &address, e);
 
@@ -266,13 +269,17 @@ int http_server_open(const struct http_server_config *config, struct http_server
         return rc;
     }
     s = calloc(1, sizeof *s);
-    if (s == NULL) {
+    memory = http_memory_new(config->memory_max);
+    if (s == NULL || memory == NULL) {
+        free(s);
+        http_memory_free(memory);
         return error_set(e, Q_NOMEM, "out of memory for the HTTP server");
     }
     s->magic = SERVER_MAGIC;
     s->config = *config;
     s->owner = (struct connection_owner){
         .config = &s->config,
+        .memory = memory,
         .read_buffer = s->read_buffer,
         .date = on_date,
         .request = on_request,
@@ -337,4 +344,5 @@ void http_server_close(struct http_server *s, uint64_t grace_ms, void (*closed)(
 void http_server_metrics(struct http_server *s, struct metrics *metrics)
 {
     metrics_register(metrics, s->metrics, COUNTS);
+    http_memory_metrics(s->owner.memory, metrics);
 }

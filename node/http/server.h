@@ -4,7 +4,12 @@
  * Bad requests get a status (400, 405, 408, 413, 414, 417, 431, 501, 505) and the connection is closed where
  * the next request's beginning cannot be known. A request with both Content-Length and Transfer-Encoding is
  * refused (RFC 9112, section 6.3). A client that does not read is cut off when more than output_max bytes
- * wait for it, or after write_ms without progress. */
+ * wait for it, or after write_ms without progress.
+ *
+ * What all clients together make the server keep is bounded by memory_max: a request that would pass it gets
+ * 503 with Retry-After before its memory is taken. Where little of it is still to come, that is thrown away
+ * and the connection goes on. An answer that would pass it becomes a 503 too, unless asking again could do
+ * harm (http_set_repeatable()): then the connection ends without an answer. */
 #ifndef QUORATE_NODE_HTTP_SERVER_H
 #define QUORATE_NODE_HTTP_SERVER_H
 
@@ -33,6 +38,7 @@ struct http_server_config {
     size_t head_max;          /* bytes of request line and headers: 431 (414 for the line); up to 64 KiB */
     size_t body_max;          /* 413, before memory is taken where Content-Length tells */
     size_t output_max;
+    size_t memory_max;         /* bytes of requests and of answers not yet taken, over all connections */
     uint64_t head_ms, body_ms; /* from the first byte to the whole head; from there to the whole body: 408 */
     uint64_t idle_ms, write_ms;
 };
@@ -44,8 +50,8 @@ int http_server_port(const struct http_server *s);
 /* Stops accepting; connections close after the answers that are under way, or after GRACE_MS. CLOSED comes
  * once, then the object is freed. */
 void http_server_close(struct http_server *s, uint64_t grace_ms, void (*closed)(void *ctx));
-/* Counters by status class, connections, bytes, latency histogram. They live in S: METRICS must not be
- * rendered once S is closed. */
+/* Counters by status class, connections, bytes, memory, latency histogram. They live in S: METRICS must not
+ * be rendered once S is closed. */
 void http_server_metrics(struct http_server *s, struct metrics *metrics);
 
 #endif

@@ -8,7 +8,7 @@ endforeach()
 foreach(test json result_json sql_json)
     quorate_test(node_http_${test}_test LABEL unit SOURCES node/http_${test}_test.c LINKS quorate_node_http m)
 endforeach()
-foreach(test server limits)
+foreach(test server limits memory)
     quorate_test(node_http_${test}_test LABEL unit
         SOURCES node/http_${test}_test.c node/http_fixture.c node/http_world.c LINKS quorate_node_http)
 endforeach()

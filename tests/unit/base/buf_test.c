@@ -72,6 +72,24 @@ static void the_cap_grows_to_the_maximum_and_no_further(void **state)
     buf_close(&b);
 }
 
+static void the_growth_of_a_put_is_known_before(void **state)
+{
+    (void)state;
+    static const char bytes[200];
+    struct buf b;
+    buf_init(&b, 150);
+    for (size_t n = 0; n <= 200; n += 7) {
+        size_t before = b.cap, growth = buf_growth(&b, n);
+        buf_put_bytes(&b, bytes, n);
+        assert_int_equal(b.cap - before, growth);
+        buf_clear(&b);
+    }
+    buf_put_bytes(&b, bytes, 151);
+    assert_int_equal(b.failed, Q_TOO_BIG);
+    assert_int_equal(buf_growth(&b, 1), 0);
+    buf_close(&b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -79,6 +97,7 @@ int main(void)
         cmocka_unit_test(a_put_past_the_maximum_fails_and_stays_failed),
         cmocka_unit_test(a_length_that_runs_past_the_end_takes_nothing),
         cmocka_unit_test(the_cap_grows_to_the_maximum_and_no_further),
+        cmocka_unit_test(the_growth_of_a_put_is_known_before),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

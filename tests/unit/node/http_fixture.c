@@ -57,7 +57,7 @@ static const struct http_route routes[] = {
     {.path = "/echo", .prefix = true, .methods = ~0U, .handler = on_echo},
     {.path = "/later", .methods = 1U << HTTP_METHOD_GET, .handler = on_later},
     {.path = "/param", .methods = 1U << HTTP_METHOD_GET, .handler = on_param},
-    {.path = "/big", .methods = 1U << HTTP_METHOD_GET, .handler = on_big},
+    {.path = "/big", .methods = 1U << HTTP_METHOD_GET | 1U << HTTP_METHOD_POST, .handler = on_big},
 };
 
 int fixture_open(void **state)

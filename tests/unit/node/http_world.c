@@ -26,6 +26,7 @@ void world_init(struct http_world *w, const struct http_route *routes, unsigned 
         .head_max = 8192,
         .body_max = 1024 * 1024,
         .output_max = 8 * 1024 * 1024,
+        .memory_max = 1024 * 1024 * 1024,
         .head_ms = 5000,
         .body_ms = 5000,
         .idle_ms = 5000,
