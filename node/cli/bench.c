@@ -171,26 +171,28 @@ static uint64_t own_cpu_us(void)
            (uint64_t)(use.ru_utime.tv_usec + use.ru_stime.tv_usec);
 }
 
-static uint64_t nodes_cpu_us(const struct bench_plan *plan)
+static void read_nodes_cpu(const struct bench_plan *plan, uint64_t ret_us[BENCH_PIDS_MAX])
 {
-    uint64_t sum = 0;
     for (unsigned i = 0; i < plan->pid_count; i++) {
-        sum += process_cpu_us(plan->pids[i]);
+        ret_us[i] = process_cpu_us(plan->pids[i]);
     }
-    return sum;
 }
 
 static int measure(struct bench *b, struct error *e)
 {
-    uint64_t begin = clock_us(), own = own_cpu_us(), nodes = nodes_cpu_us(b->plan);
+    uint64_t before[BENCH_PIDS_MAX], after[BENCH_PIDS_MAX], begin = clock_us(), own = own_cpu_us();
     int rv;
 
+    read_nodes_cpu(b->plan, before);
     b->phase = MEASURING;
     b->last_ack_us = begin;
     rv = run_until(b, begin + b->plan->duration_ms * 1000, e);
     b->result->elapsed_us = clock_us() - begin;
     b->result->client_cpu_us = own_cpu_us() - own;
-    b->result->nodes_cpu_us = nodes_cpu_us(b->plan) - nodes;
+    read_nodes_cpu(b->plan, after);
+    for (unsigned i = 0; i < b->plan->pid_count; i++) {
+        b->result->nodes_cpu_us += after[i] > before[i] ? after[i] - before[i] : 0; /* it may have ended */
+    }
     return rv;
 }
 

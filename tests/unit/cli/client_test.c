@@ -136,6 +136,23 @@ static void a_lost_connection_makes_a_single_request_unknown(void **state)
     fake_node_free(node);
 }
 
+static void a_kept_connection_that_breaks_sends_nothing_twice(void **state)
+{
+    const struct fake_step steps[] = {ok, closes, ok};
+    struct fake_node *node = fake_node_new(steps, 3);
+    const char *url = fake_node_url(node);
+    struct world w;
+    (void)state;
+    open_world(&w, TIMEOUT_MS, 1, &url);
+    assert_int_equal(call(&w, "POST", CLIENT_ONCE), 0);
+
+    assert_int_equal(call(&w, "POST", CLIENT_ONCE), Q_UNKNOWN);
+
+    assert_int_equal(fake_node_requests(node), 2);
+    close_world(&w);
+    fake_node_free(node);
+}
+
 static void a_lost_connection_makes_a_repeatable_request_go_on(void **state)
 {
     const struct fake_step steps[] = {closes, closes, ok};
@@ -341,6 +358,7 @@ int main(void)
         cmocka_unit_test(the_node_that_answered_is_asked_first_the_next_time),
         cmocka_unit_test(what_was_certainly_not_done_is_sent_again_even_once),
         cmocka_unit_test(a_lost_connection_makes_a_single_request_unknown),
+        cmocka_unit_test(a_kept_connection_that_breaks_sends_nothing_twice),
         cmocka_unit_test(a_lost_connection_makes_a_repeatable_request_go_on),
         cmocka_unit_test(a_node_that_does_not_know_itself_is_believed),
         cmocka_unit_test(rows_that_look_like_an_unknown_outcome_are_rows),

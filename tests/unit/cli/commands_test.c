@@ -249,6 +249,54 @@ static void standard_input_runs_statement_by_statement_until_one_fails(void **st
     fake_node_free(node);
 }
 
+static void a_bench_counts_what_succeeded_and_what_did_not(void **state)
+{
+    static const struct fake_step steps[] = {
+        {FAKE_ANSWER, 200, NULL,
+         "{\"quorate\":{\"id\":1,\"state\":\"leader\",\"leader\":1,\"term\":1,\"members\":[]}}"},
+        {FAKE_ANSWER, 200, NULL, "{}"},
+        {FAKE_ANSWER, 200, NULL, "{}"},
+        {FAKE_ANSWER, 503, NULL, "leader not found"},
+    };
+    struct fake_node *node = fake_node_new(steps, 4);
+    (void)state;
+
+    TOOL(&run, NULL, "bench", "--seconds", "100ms", "--warmup", "0", "--clients", "1", "--mix", "put",
+         "--value-size", "3", "--keys", "1", "--endpoint", fake_node_url(node));
+
+    assert_int_equal(run.status, 0);
+    assert_non_null(strstr(run.out, "operations   2 (2 puts, 0 gets)"));
+    assert_non_null(strstr(run.out, "the first: status 503: leader not found"));
+    assert_non_null(strstr(fake_node_request(node, 1), "PUT /v1/kv/bench/key00000000 HTTP/1.1\r\n"));
+    assert_non_null(strstr(fake_node_request(node, 1), "Content-Length: 3\r\n"));
+    assert_true(fake_node_requests(node) < 12); /* it does not flood a cluster without a leader */
+    fake_node_free(node);
+}
+
+static void a_bench_fills_what_it_gets(void **state)
+{
+    static const struct fake_step steps[] = {
+        {FAKE_ANSWER, 200, NULL,
+         "{\"quorate\":{\"id\":1,\"state\":\"leader\",\"leader\":1,\"term\":1,\"members\":[]}}"},
+        {FAKE_ANSWER, 200, NULL, "{}"},
+    };
+    struct fake_node *node = fake_node_new(steps, 2);
+    (void)state;
+
+    TOOL(&run, NULL, "bench", "--seconds", "100ms", "--warmup", "0", "--clients", "4", "--mix", "get",
+         "--keys", "10", "--level", "none", "--json", "--endpoint", fake_node_url(node));
+
+    assert_int_equal(run.status, 0);
+    assert_non_null(strstr(run.out, "{\"puts\":0,\"gets\":"));
+    assert_non_null(strstr(run.out, "\"errors\":0,"));
+    for (unsigned i = 1; i <= 10; i++) {
+        assert_non_null(strstr(fake_node_request(node, i), "PUT /v1/kv/bench/key0000000"));
+    }
+    assert_non_null(strstr(fake_node_request(node, 11), "GET /v1/kv/bench/key0000000"));
+    assert_non_null(strstr(fake_node_request(node, 11), "?level=none HTTP/1.1\r\n"));
+    fake_node_free(node);
+}
+
 static void a_directory_without_cluster_is_told(void **state)
 {
     char dir[] = "/tmp/quorate-test.XXXXXX";
@@ -276,6 +324,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_list_stops_at_its_limit),
         cmocka_unit_test(statements_go_in_one_request),
         cmocka_unit_test(standard_input_runs_statement_by_statement_until_one_fails),
+        cmocka_unit_test(a_bench_counts_what_succeeded_and_what_did_not),
+        cmocka_unit_test(a_bench_fills_what_it_gets),
         cmocka_unit_test(a_directory_without_cluster_is_told),
     };
     if (argc != 2) {

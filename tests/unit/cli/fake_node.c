@@ -12,7 +12,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { CONNECTIONS_MAX = 128, BYTES_MAX = 4 * 1024 * 1024, REQUESTS_MAX = 20000 };
+enum { CONNECTIONS_MAX = 128, BYTES_MAX = 4 * 1024 * 1024, REQUESTS_MAX = 200000 };
 
 struct connection {
     int fd;

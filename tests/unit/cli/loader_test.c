@@ -280,6 +280,45 @@ static void connections_go_where_they_are_sent(void **state)
     fake_node_free(second);
 }
 
+static void a_preferred_node_that_is_dead_is_left_again(void **state)
+{
+    struct fake_node *node = fake_node_new(&ok, 1);
+    char nowhere[64];
+    struct loader *l;
+    (void)state;
+    fake_node_nowhere(nowhere);
+    l = open_loader(2, 2, TIMEOUT_MS, 2, (const char *[]){fake_node_url(node), nowhere});
+    submit(l, 0, false);
+    assert_loaded(l, 1);
+
+    loader_prefer(l, nowhere);
+    for (unsigned i = 1; i < 20; i++) {
+        submit(l, i, false);
+    }
+
+    assert_loaded(l, 20);
+    loader_free(l);
+    fake_node_free(node);
+}
+
+static void a_preferred_node_of_no_use_is_left_again(void **state)
+{
+    struct fake_node *useless = fake_node_new(&no_leader, 1), *node = fake_node_new(&ok, 1);
+    struct loader *l =
+        open_loader(2, 2, TIMEOUT_MS, 2, (const char *[]){fake_node_url(node), fake_node_url(useless)});
+    (void)state;
+
+    loader_prefer(l, fake_node_url(useless));
+    for (unsigned i = 0; i < 20; i++) {
+        submit(l, i, false);
+    }
+
+    assert_loaded(l, 20);
+    loader_free(l);
+    fake_node_free(useless);
+    fake_node_free(node);
+}
+
 static void a_request_of_sql_is_judged_by_its_results(void **state)
 {
     const struct fake_step steps[] = {sql_unknown, sql_ok};
@@ -337,6 +376,8 @@ int main(void)
         cmocka_unit_test(a_node_that_answers_but_is_of_no_use_is_left_for_another),
         cmocka_unit_test(a_silent_node_is_left_for_another),
         cmocka_unit_test(connections_go_where_they_are_sent),
+        cmocka_unit_test(a_preferred_node_that_is_dead_is_left_again),
+        cmocka_unit_test(a_preferred_node_of_no_use_is_left_again),
         cmocka_unit_test(a_request_of_sql_is_judged_by_its_results),
         cmocka_unit_test(a_refusal_ends_the_load_with_the_nodes_words),
     };
