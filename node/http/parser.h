@@ -4,8 +4,9 @@
  *
  * The library refuses what RFC 9112 says must be refused about framing; what it is too lax about (a request
  * with both Content-Length and Transfer-Encoding, spaces in header names, versions) is checked again by
- * connection.c, so that both libraries behave alike. Protocol upgrades are ignored: the request is an
- * ordinary one. */
+ * request.c. What both libraries accept they read alike; llhttp refuses more: lines that end without a
+ * carriage return, folded headers, any other word where HTTP stands. Protocol upgrades are ignored: the
+ * request is an ordinary one. */
 #ifndef QUORATE_NODE_HTTP_PARSER_H
 #define QUORATE_NODE_HTTP_PARSER_H
 

@@ -61,6 +61,25 @@ static void a_request_may_come_byte_by_byte(void **state)
     close(fd);
 }
 
+static void a_target_may_hold_bytes_above_ascii(void **state)
+{
+    static const char text[] = "PUT /echo/\xc3\xa9|\xff?q=\xc2\xb5 HTTP/1.1\r\nHost: h\r\nX: \xe9\r\n"
+                               "Content-Length: 2\r\n\r\n\xc3\xa9";
+    static const char heard[] = "3 /echo/\xc3\xa9|\xff q=\xc2\xb5 [\xc3\xa9]";
+    struct fixture *f = *state;
+    world_open(&f->world);
+    int fd = world_dial(&f->world);
+    for (unsigned i = 0; i < 2; i++) {
+        world_say(&f->world, fd, text);
+        world_hear(&f->world, fd, heard);
+    }
+    for (size_t i = 0; i < sizeof text - 1; i++) {
+        world_send(&f->world, fd, text + i, 1);
+    }
+    world_hear(&f->world, fd, heard);
+    close(fd);
+}
+
 static void pipelined_answers_keep_the_order_of_the_requests(void **state)
 {
     struct fixture *f = *state;
@@ -376,6 +395,7 @@ int main(void)
         TEST(the_connection_is_kept_for_the_next_request),
         TEST(http_1_0_closes_unless_asked_to_keep),
         TEST(a_request_may_come_byte_by_byte),
+        TEST(a_target_may_hold_bytes_above_ascii),
         TEST(pipelined_answers_keep_the_order_of_the_requests),
         TEST(chunked_bodies_are_put_together),
         TEST(a_client_that_expects_100_continue_gets_it_in_turn),
