@@ -13,7 +13,9 @@ struct compactor {
     bool busy, failed;
     uint64_t durable;    /* what the database is known to hold durably */
     uint64_t floor;      /* when the checkpoint was started */
-    uint64_t last_bytes; /* of log at the last attempt: a floor that does not move costs no checkpoints */
+    uint64_t last_bytes; /* of log at the last attempt, or less if there was less since: a floor that does not
+                            move costs no checkpoints */
+    bool last;           /* the checkpoint that is under way was started to be the last one */
     struct error error;
     void (*finished)(void *ctx);
     void *finished_ctx;
@@ -42,6 +44,7 @@ static void compact(struct compactor *c)
 static void start(struct compactor *c)
 {
     c->busy = true;
+    c->last = c->finished != NULL;
     c->work = (struct env_work){.run = checkpoint_on_lane, .done = c->work.done, .lane = ENV_WORKER};
     env_run(c->config.env, &c->work);
 }
@@ -49,16 +52,17 @@ static void start(struct compactor *c)
 static void checkpoint_done(struct env_work *work)
 {
     struct compactor *c = CAST(struct compactor, CONTAINER_OF(work, struct compactor, work), COMPACTOR_MAGIC);
-    void (*finished)(void *ctx) = c->finished;
 
     c->busy = false;
     if (c->failed) {
         c->config.done(c->config.ctx, 0, &c->error);
-    } else if (finished == NULL) {
+    } else if (c->finished == NULL) {
         compact(c);
     }
-    if (finished != NULL) {
-        finished(c->finished_ctx);
+    if (c->finished != NULL && !c->last && !c->failed) {
+        start(c); /* what was applied meanwhile is not in this one */
+    } else if (c->finished != NULL) {
+        c->finished(c->finished_ctx);
     }
 }
 
@@ -86,8 +90,11 @@ void compactor_free(struct compactor *c)
 void compactor_poll(struct compactor *c, uint64_t applied, uint64_t floor)
 {
     uint64_t bytes = consensus_log_bytes(c->config.consensus);
-    uint64_t more = bytes > c->last_bytes ? bytes - c->last_bytes : 0;
-    bool due = more >= c->config.log_bytes || store_wal_bytes(c->config.store) >= c->config.wal_bytes;
+    bool due;
+
+    c->last_bytes = bytes < c->last_bytes ? bytes : c->last_bytes;
+    due = bytes - c->last_bytes >= c->config.log_bytes ||
+          store_wal_bytes(c->config.store) >= c->config.wal_bytes;
 
     if (!c->busy && c->finished == NULL && due && applied > 0) {
         c->floor = floor;
