@@ -6,6 +6,7 @@
 #include "node/http/exchange.h"
 #include "node/http/json.h"
 #include "node/http/params.h"
+#include "node/http/pragma.h"
 #include "node/http/result_json.h"
 #include "node/http/sql_json.h"
 #include "storage/result.h"
@@ -79,12 +80,16 @@ static void finish(struct exchange *x, const struct replica_answer *answer)
     end_answer((struct sql_exchange *)x, answer->logged ? answer->index : 0);
 }
 
-/* {"results":[]}: nothing was asked. */
-static void answer_nothing(struct sql_exchange *s)
+/* {"results":[]}, and why, if it is not that nothing was asked: nothing was done. */
+static void answer_nothing(struct sql_exchange *s, const char *why)
 {
     begin_answer(s);
     js_begin_array(&s->json);
     js_end_array(&s->json);
+    if (why != NULL) {
+        js_key(&s->json, "error");
+        js_string(&s->json, why);
+    }
     end_answer(s, 0);
     exchange_free(&s->x);
 }
@@ -183,6 +188,7 @@ static int64_t next_sequence(struct api *api)
 static void run(struct api *api, struct http_request *r, enum command_op op)
 {
     struct sql_exchange *s = new_exchange(api, r);
+    struct command command;
     uint32_t statements;
     struct error e;
 
@@ -195,7 +201,7 @@ static void run(struct api *api, struct http_request *r, enum command_op op)
     }
     if (put_command(s, op, &statements, &e) != 0) {
         if (e.code == Q_NOT_FOUND && s->x.queued && params_flag(r, "wait")) {
-            answer_nothing(s); /* everything that was queued before is done: see sql_api.h */
+            answer_nothing(s, NULL); /* everything that was queued before is done: see sql_api.h */
             return;
         }
         e.code = e.code == Q_NOT_FOUND ? Q_INVALID : e.code;
@@ -203,7 +209,13 @@ static void run(struct api *api, struct http_request *r, enum command_op op)
         return;
     }
     if (statements == 0) {
-        answer_nothing(s);
+        answer_nothing(s, NULL);
+        return;
+    }
+    if (command_decode(s->x.command.data, s->x.command.len, &command, &e) == 0 &&
+        pragma_disallowed_in(&command)) {
+        s->sequence = 0;
+        answer_nothing(s, "disallowed pragma");
         return;
     }
     if (op != COMMAND_SQL_EXECUTE) {

@@ -5,7 +5,7 @@ foreach(test connect disk lanes net timers writes)
     set_tests_properties(node_env_${test}_test PROPERTIES LABELS "unit;threads")
 endforeach()
 
-foreach(test json result_json sql_json)
+foreach(test json pragma result_json sql_json)
     quorate_test(node_http_${test}_test LABEL unit SOURCES node/http_${test}_test.c LINKS quorate_node_http m)
 endforeach()
 foreach(test server limits memory)

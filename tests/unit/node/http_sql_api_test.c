@@ -329,6 +329,31 @@ static void queued_writes_are_done_and_numbered(void **state)
                   "queue wait timeout\n");
 }
 
+static void a_breaking_pragma_stops_the_whole_request(void **state)
+{
+    struct api_world *w = *state;
+    static const char *const paths[] = {"/db/execute", "/db/query", "/db/request", "/db/execute?queue"};
+    make_table(w);
+    unsigned before = w->replica.submitted;
+    for (unsigned i = 0; i < 4; i++) {
+        expect_ok(post(w, paths[i], "[\"DELETE FROM t\",[\"PRAGMA journal_mode=DELETE\"]]"),
+                  "{\"results\":[],\"error\":\"disallowed pragma\"}");
+    }
+    expect_ok(get(w, "/db/query?q=PRAGMA+wal_checkpoint"),
+              "{\"results\":[],\"error\":\"disallowed pragma\"}");
+    struct reply r =
+        ask(w, "POST", "/db/execute", "Content-Type: text/plain\r\n", "SELECT 1; PRAGMA synchronous=OFF");
+    expect(&r, 200, "{\"results\":[],\"error\":\"disallowed pragma\"}");
+    assert_int_equal(w->replica.submitted, before);
+
+    expect_ok(post(w, "/db/execute", "[\"INSERT INTO t(name) VALUES('PRAGMA journal_mode=DELETE')\"]"),
+              "{\"results\":[{\"last_insert_id\":3,\"rows_affected\":1}]}");
+    /* Others that the store refuses fail by themselves. */
+    expect_ok(post(w, "/db/execute", "[\"PRAGMA cache_size=1\",\"DELETE FROM t\"]"),
+              "{\"results\":[{\"error\":\"PRAGMA cache_size is not allowed: it would act on one node's "
+              "connection or file alone\"},{\"rows_affected\":3}]}");
+}
+
 static void a_command_or_an_answer_over_its_limit_is_refused(void **state)
 {
     struct api_world *w = *state;
@@ -368,6 +393,7 @@ int main(void)
         TEST(redirect_leads_to_the_leader),
         TEST(a_forwarded_answer_names_who_served_it),
         TEST(queued_writes_are_done_and_numbered),
+        TEST(a_breaking_pragma_stops_the_whole_request),
         TEST(a_command_or_an_answer_over_its_limit_is_refused),
         TEST(head_is_get_without_the_body),
     };
