@@ -337,7 +337,7 @@ static int put_list(struct exchange *x, const struct kv_path *path, struct error
 
 static int put_read(struct exchange *x, const struct kv_path *path, struct error *e)
 {
-    enum read_level level;
+    enum read_level level = READ_LINEARIZABLE;
     int rc = read_level(x->http, &level, e);
 
     if (rc != 0) {
@@ -382,7 +382,7 @@ void kv_api_handle(void *ctx, struct http_request *r)
 {
     struct kv_exchange *k = exchange_new(sizeof *k, ctx, r, EXCHANGE_JSON);
     bool writes = http_method(r) == HTTP_METHOD_PUT || http_method(r) == HTTP_METHOD_DELETE;
-    struct kv_path path;
+    struct kv_path path = {.bytes = NULL};
     struct error e;
     int rc;
 

@@ -76,7 +76,7 @@ static bool strikes(struct sim_disk *d, unsigned ppm, uint64_t *counter)
 
 static int find_file(struct sim_disk *d, const char *path, struct sim_inode **ret_inode, struct error *e)
 {
-    struct sim_inode *inode;
+    struct sim_inode *inode = NULL;
     int rc = sim_tree_find(&d->tree, path, &inode, e);
     if (rc != 0) {
         return rc;
@@ -90,7 +90,7 @@ static int find_file(struct sim_disk *d, const char *path, struct sim_inode **re
 
 int sim_disk_flip(struct sim_disk *d, const char *path, uint64_t offset, unsigned bit, struct error *e)
 {
-    struct sim_inode *inode;
+    struct sim_inode *inode = NULL;
     int rc = find_file(d, path, &inode, e);
     if (rc != 0) {
         return rc;
@@ -129,7 +129,7 @@ void sim_disk_wipe(struct sim_disk *d)
 int sim_disk_open(struct sim_disk *d, const char *path, unsigned flags, struct sim_inode **ret_inode,
                   struct error *e)
 {
-    struct sim_inode *inode;
+    struct sim_inode *inode = NULL;
     int rc;
     if (flags & ENV_CREATE) {
         if (d->faults.capacity != 0 && sim_disk_used(d) >= d->faults.capacity) {
@@ -159,7 +159,7 @@ void sim_disk_close(struct sim_disk *d, struct sim_inode *inode)
 
 int sim_disk_lock(struct sim_disk *d, const char *path, struct sim_inode **ret_inode, struct error *e)
 {
-    struct sim_inode *inode;
+    struct sim_inode *inode = NULL;
     int rc = find_file(d, path, &inode, e);
     if (rc == Q_NOT_FOUND) {
         rc = sim_tree_make(&d->tree, path, false, &inode, e);
@@ -256,7 +256,7 @@ int sim_disk_unlink(struct sim_disk *d, const char *path, struct error *e)
 
 int sim_disk_make_dir(struct sim_disk *d, const char *path, struct error *e)
 {
-    struct sim_inode *inode;
+    struct sim_inode *inode = NULL;
     if (sim_tree_find(&d->tree, path, &inode, NULL) == 0) {
         return inode->is_dir ? 0 : error_set(e, Q_CONFLICT, "%s is a file", path);
     }
@@ -265,7 +265,7 @@ int sim_disk_make_dir(struct sim_disk *d, const char *path, struct error *e)
 
 static int find_dir(struct sim_disk *d, const char *path, struct sim_inode **ret_inode, struct error *e)
 {
-    struct sim_inode *inode;
+    struct sim_inode *inode = NULL;
     int rc = sim_tree_find(&d->tree, path, &inode, e);
     if (rc != 0) {
         return rc;
@@ -279,7 +279,7 @@ static int find_dir(struct sim_disk *d, const char *path, struct sim_inode **ret
 
 int sim_disk_sync_dir(struct sim_disk *d, const char *path, struct error *e)
 {
-    struct sim_inode *dir;
+    struct sim_inode *dir = NULL;
     int rc = find_dir(d, path, &dir, e);
     if (rc != 0) {
         return rc;
@@ -295,7 +295,7 @@ int sim_disk_sync_dir(struct sim_disk *d, const char *path, struct error *e)
 int sim_disk_list_dir(struct sim_disk *d, const char *path, void (*each)(void *ctx, const char *name),
                       void *ctx, struct error *e)
 {
-    struct sim_inode *dir;
+    struct sim_inode *dir = NULL;
     int rc = find_dir(d, path, &dir, e);
     if (rc != 0) {
         return rc;
