@@ -22,3 +22,10 @@ endforeach()
 foreach(test options settings)
     quorate_test(node_${test}_test LABEL unit SOURCES node/${test}_test.c LINKS quorate_node)
 endforeach()
+
+# The library, with threads of its own and of its callers.
+quorate_test(node_door_test LABEL unit SOURCES node/door_test.c LINKS quorate_node)
+quorate_test(node_library_test LABEL unit SOURCES node/library_test.c node/embedded.c LINKS quorate_node m)
+foreach(test door library)
+    set_tests_properties(node_${test}_test PROPERTIES LABELS "unit;threads")
+endforeach()
