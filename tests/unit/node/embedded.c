@@ -48,6 +48,14 @@ void embedded_start(struct embedded *n)
     }
 }
 
+void embedded_start_alone(struct embedded *n)
+{
+    embedded_set(n, "members", "1=127.0.0.1:7701,2=127.0.0.1:1");
+    if (quorate_start(n->options, &n->node, &n->e) != 0) {
+        fail_msg("%s", n->e.text);
+    }
+}
+
 void embedded_execute(struct embedded *n, const char *sql)
 {
     quorate_result_free(n->result);

@@ -20,6 +20,8 @@ void embedded_close(struct embedded *n);
 void embedded_set(struct embedded *n, const char *name, const char *value);
 /* Starts, and waits until it is ready; fails the test if it does not. */
 void embedded_start(struct embedded *n);
+/* Starts it as one of two members, of whom the other never comes. */
+void embedded_start_alone(struct embedded *n);
 void embedded_stop(struct embedded *n);
 
 /* The last result is freed by the next of these, and by embedded_close(). A failure fails the test. */
