@@ -155,7 +155,9 @@ static void ready_enter(struct door_visit *visit)
 
 int call_wait_ready(struct quorate *node, uint64_t timeout_ms, struct error *e)
 {
-    struct ready_call c = {.deadline_ms = monotonic_ms() + timeout_ms};
+    uint64_t now_ms = monotonic_ms();
+    struct ready_call c = {.deadline_ms =
+                               timeout_ms < UINT64_MAX - now_ms ? now_ms + timeout_ms : UINT64_MAX};
     call_init(&c.call, node, ready_enter);
     return call_wait(&c.call, e);
 }

@@ -26,6 +26,9 @@ SAME_CODE(QUORATE_TIMEOUT, Q_TIMEOUT);
 SAME_CODE(QUORATE_UNKNOWN, Q_UNKNOWN);
 SAME_CODE(QUORATE_CLOSED, Q_CLOSED);
 SAME_CODE(QUORATE_SQL, Q_SQL);
+SAME_CODE(QUORATE_NONE, READ_NONE);
+SAME_CODE(QUORATE_WEAK, READ_WEAK);
+SAME_CODE(QUORATE_LINEARIZABLE, READ_LINEARIZABLE);
 SAME_CODE(QUORATE_STRONG, READ_STRONG);
 SAME_CODE(QUORATE_BLOB, VALUE_BLOB);
 _Static_assert(sizeof((struct quorate_error *)0)->text == ERROR_TEXT_MAX,
@@ -114,6 +117,27 @@ struct quorate_result {
     struct quorate_value *values; /* rows * columns; bytes point into raw */
 };
 
+static int check_level(enum quorate_level level, struct error *e)
+{
+    return (unsigned)level <= QUORATE_STRONG ? 0
+                                             : error_set(e, Q_INVALID, "%d is not a read level", (int)level);
+}
+
+static int check_parameters(const struct quorate_value *parameters, size_t count, struct error *e)
+{
+    if (count > COMMAND_PARAMETERS_MAX) {
+        return error_set(e, Q_TOO_BIG, "%zu parameters are over the limit of %d", count,
+                         COMMAND_PARAMETERS_MAX);
+    }
+    for (size_t i = 0; i < count; i++) {
+        if ((unsigned)parameters[i].type > QUORATE_BLOB) {
+            return error_set(e, Q_INVALID, "parameter %zu has the unknown type %d", i + 1,
+                             (int)parameters[i].type);
+        }
+    }
+    return 0;
+}
+
 static void put_parameter(struct buf *b, const struct quorate_value *v)
 {
     struct value value = {
@@ -194,28 +218,29 @@ static int parse_sql(struct quorate_result *r, struct error *e)
     return c.bad ? error_set(e, Q_CORRUPT, "the result does not follow its format") : 0;
 }
 
-static int run_sql(struct quorate *node, enum command_op op, enum read_level level, const char *sql,
+static int run_sql(struct quorate *node, enum command_op op, enum quorate_level level, const char *sql,
                    const struct quorate_value *parameters, size_t count, struct quorate_result **ret_result,
                    struct quorate_error *error)
 {
     struct quorate_result *r = calloc(1, sizeof *r);
     struct error e;
     struct buf command;
-    int rv;
+    int rv = r != NULL ? 0 : error_set(&e, Q_NOMEM, "out of memory for a result");
 
     buf_init(&command, COMMAND_BYTES_MAX);
-    if (r == NULL) {
-        rv = error_set(&e, Q_NOMEM, "out of memory for a result");
-    } else if (count > COMMAND_PARAMETERS_MAX) {
-        rv = error_set(&e, Q_TOO_BIG, "%zu parameters are over the limit of %d", count,
-                       COMMAND_PARAMETERS_MAX);
-    } else {
+    if (rv == 0) {
+        rv = check_level(level, &e);
+    }
+    if (rv == 0) {
+        rv = check_parameters(parameters, count, &e);
+    }
+    if (rv == 0) {
         command_put_sql(&command, op, COMMAND_TRANSACTION, 1);
         command_put_statement(&command, sql, strlen(sql), (uint32_t)count);
         for (size_t i = 0; i < count; i++) {
             put_parameter(&command, &parameters[i]);
         }
-        rv = call_run(node, &command, level, &r->raw, &e);
+        rv = call_run(node, &command, (enum read_level)level, &r->raw, &e);
     }
     buf_close(&command);
     if (rv == 0) {
@@ -232,15 +257,14 @@ static int run_sql(struct quorate *node, enum command_op op, enum read_level lev
 int quorate_execute(struct quorate *node, const char *sql, const struct quorate_value *parameters,
                     size_t count, struct quorate_result **ret_result, struct quorate_error *error)
 {
-    return run_sql(node, COMMAND_SQL_EXECUTE, READ_STRONG, sql, parameters, count, ret_result, error);
+    return run_sql(node, COMMAND_SQL_EXECUTE, QUORATE_STRONG, sql, parameters, count, ret_result, error);
 }
 
 int quorate_query(struct quorate *node, enum quorate_level level, const char *sql,
                   const struct quorate_value *parameters, size_t count, struct quorate_result **ret_result,
                   struct quorate_error *error)
 {
-    return run_sql(node, COMMAND_SQL_QUERY, (enum read_level)level, sql, parameters, count, ret_result,
-                   error);
+    return run_sql(node, COMMAND_SQL_QUERY, level, sql, parameters, count, ret_result, error);
 }
 
 void quorate_result_free(struct quorate_result *result)
@@ -369,8 +393,11 @@ int quorate_kv_get(struct quorate *node, enum quorate_level level, const char *n
     int rv;
 
     buf_init(&command, COMMAND_BYTES_MAX);
-    command_put_kv_get(&command, cursor_of(ns, strlen(ns)), cursor_of(key, key_len));
-    rv = run_kv(node, &command, (enum read_level)level, &raw, &body, &e);
+    rv = check_level(level, &e);
+    if (rv == 0) {
+        command_put_kv_get(&command, cursor_of(ns, strlen(ns)), cursor_of(key, key_len));
+        rv = run_kv(node, &command, (enum read_level)level, &raw, &body, &e);
+    }
     if (rv == 0 && cursor_u8(&body) == 0) {
         rv = error_set(&e, Q_NOT_FOUND, "there is no such key");
     }

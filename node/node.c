@@ -127,7 +127,7 @@ static int open_replica(struct quorate *node, struct error *e)
 
 static void on_env_closed(void *ctx)
 {
-    door_close(&node_of(ctx)->door);
+    (void)ctx; /* nothing is left in the loop: it ends */
 }
 
 static void on_replica_stopped(void *ctx)
@@ -138,11 +138,18 @@ static void on_replica_stopped(void *ctx)
     env_uv_close(node->env, on_env_closed, node);
 }
 
+/* Who is in the door's queue is answered by the replica before it has stopped; nobody may come after that. */
+static void stop_replica(struct quorate *node)
+{
+    door_close(&node->door);
+    replica_stop(node->replica, on_replica_stopped);
+}
+
 static void on_http_closed(void *ctx)
 {
     struct quorate *node = node_of(api_owner(ctx));
     node->http = NULL;
-    replica_stop(node->replica, on_replica_stopped);
+    stop_replica(node);
 }
 
 static void on_stop(struct door_visit *visit)
@@ -151,7 +158,7 @@ static void on_stop(struct door_visit *visit)
     if (node->http != NULL) {
         http_server_close(node->http, HTTP_GRACE_MS, on_http_closed);
     } else {
-        replica_stop(node->replica, on_replica_stopped);
+        stop_replica(node);
     }
 }
 
@@ -197,25 +204,31 @@ static int make_parts(struct quorate *node, struct error *e)
     return rv;
 }
 
-static void node_free(struct quorate *node)
+static void forget(struct quorate *node)
 {
-    door_destroy(&node->door);
-    uv_loop_close(&node->loop);
     explicit_bzero(&node->settings, sizeof node->settings);
     options_close(&node->options);
     node->magic = 0;
     free(node);
 }
 
+static void node_free(struct quorate *node)
+{
+    door_destroy(&node->door);
+    uv_loop_close(&node->loop);
+    forget(node);
+}
+
 /* What was opened before a part failed is closed as at a stop, on this thread. */
 static void undo(struct quorate *node)
 {
-    if (node->env == NULL) {
-        door_close(&node->door);
-    } else if (node->replica == NULL) {
-        env_uv_close(node->env, on_env_closed, node);
-    } else {
+    if (node->replica != NULL) {
         on_stop(&node->stop);
+    } else {
+        door_close(&node->door);
+        if (node->env != NULL) {
+            env_uv_close(node->env, on_env_closed, node);
+        }
     }
     uv_run(&node->loop, UV_RUN_DEFAULT);
     node_free(node);
@@ -240,14 +253,16 @@ int node_start(const struct options *options, struct quorate **ret_node, struct 
         rv = error_set(e, Q_NOMEM, "the event loop cannot be made");
     }
     if (rv != 0) {
-        options_close(&node->options);
-        free(node);
+        forget(node);
         return rv;
     }
     rv = door_open(&node->door, &node->loop, e);
-    if (rv == 0) {
-        rv = make_parts(node, e);
+    if (rv != 0) {
+        uv_loop_close(&node->loop);
+        forget(node);
+        return rv;
     }
+    rv = make_parts(node, e);
     if (rv == 0 && uv_thread_create(&node->thread, run_loop, node) != 0) {
         rv = error_set(e, Q_NOMEM, "the loop's thread cannot be started");
     }

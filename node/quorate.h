@@ -66,7 +66,8 @@ struct quorate;
  * yet). OPTIONS stay the caller's and may be freed. */
 int quorate_start(const struct quorate_options *options, struct quorate **ret_node,
                   struct quorate_error *error);
-/* Hands over leadership, makes everything durable, ends the threads and frees NODE. NULL is fine. */
+/* Hands over leadership, makes everything durable, ends the threads and frees NODE. Calls that other threads
+ * are in end first, with their result or with QUORATE_CLOSED. NULL is fine. */
 void quorate_stop(struct quorate *node);
 /* Waits until this node is ready (a leader is known and its first entry is applied here). QUORATE_TIMEOUT. */
 int quorate_wait_ready(struct quorate *node, uint64_t timeout_ms, struct quorate_error *error);

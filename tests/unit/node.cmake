@@ -22,3 +22,22 @@ endforeach()
 foreach(test options settings)
     quorate_test(node_${test}_test LABEL unit SOURCES node/${test}_test.c LINKS quorate_node)
 endforeach()
+
+# The library, with threads of its own and of its callers.
+quorate_test(node_door_test LABEL unit SOURCES node/door_test.c LINKS quorate_node)
+foreach(test library library_life library_threads)
+    quorate_test(node_${test}_test LABEL unit SOURCES node/${test}_test.c node/embedded.c LINKS quorate_node m)
+endforeach()
+foreach(test door library library_life library_threads)
+    set_tests_properties(node_${test}_test PROPERTIES LABELS "unit;threads")
+endforeach()
+# The public header needs nothing but itself, in C as in C++.
+add_test(NAME node_header_c COMMAND ${CMAKE_C_COMPILER} -std=c11 -pedantic-errors -Wall -Wextra -Werror -fsyntax-only
+    -x c -include ${CMAKE_SOURCE_DIR}/node/quorate.h /dev/null)
+set_tests_properties(node_header_c PROPERTIES LABELS unit)
+find_program(CXX_COMPILER NAMES c++ g++ clang++)
+if(CXX_COMPILER)
+    add_test(NAME node_header_cxx COMMAND ${CXX_COMPILER} -std=c++11 -pedantic-errors -Wall -Wextra -Werror -fsyntax-only
+        -x c++ -include ${CMAKE_SOURCE_DIR}/node/quorate.h /dev/null)
+    set_tests_properties(node_header_cxx PROPERTIES LABELS unit)
+endif()
