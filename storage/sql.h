@@ -14,7 +14,7 @@
  *
  * Parameters: a named one sets all of :name, @name and $name. Those parameters of the statement that got
  * nothing so take the positional ones, in order; a further statement of the same string goes on where the one
- * before it stopped. Too few is an error, unless none is given at all: then all are NULL. */
+ * before it stopped. Too few is an error, also none at all. */
 #ifndef QUORATE_STORAGE_SQL_H
 #define QUORATE_STORAGE_SQL_H
 

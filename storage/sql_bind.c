@@ -82,7 +82,7 @@ int sql_bind(struct sql_bind *b, sqlite3_stmt *statement, int *ret_wanted)
 {
     int wanted = sqlite3_bind_parameter_count(statement);
 
-    if (b->given.parameters == 0 || wanted == 0) {
+    if (wanted == 0) {
         return SQLITE_OK;
     }
     /* Parameters count from 1; 0 stands for names that the statement does not have. */

@@ -90,6 +90,11 @@ static const struct refusal answers_may_differ[] = {
     {"PRAGMA module_list", "PRAGMA module_list"},
     {"PRAGMA page_count", "PRAGMA page_count"},
     {"PRAGMA journal_mode", "PRAGMA journal_mode"},
+    {"PRAGMA synchronous", "PRAGMA synchronous"},
+    {"PRAGMA main.cache_size", "PRAGMA cache_size"},
+    {"PRAGMA wal_autocheckpoint", "PRAGMA wal_autocheckpoint"},
+    {"PRAGMA query_only", "PRAGMA query_only"},
+    {"SELECT * FROM pragma_busy_timeout", NULL},
     {"SELECT sqlite_source_id()", "function sqlite_source_id"},
     {"SELECT sqlite_compileoption_used('x')", "function sqlite_compileoption_used"},
 };
