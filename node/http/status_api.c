@@ -57,6 +57,17 @@ static void put_hex64(struct json *j, const char *key, uint64_t v)
     put_string(j, key, text);
 }
 
+/* Milliseconds, or null for never. */
+static void put_elapsed(struct json *j, const char *key, uint64_t ms)
+{
+    js_key(j, key);
+    if (ms == UINT64_MAX) {
+        js_null(j);
+    } else {
+        js_unsigned(j, ms);
+    }
+}
+
 static const char *raft_address(const struct replica_status *status, uint64_t id)
 {
     const struct replica_member *member = api_member(status, id);
@@ -116,7 +127,7 @@ static void put_quorate(struct json *j, const struct api *api, const struct repl
     put_number(j, "applied", status->applied);
     put_hex(j, "digest", status->digest, sizeof status->digest);
     put_number(j, "snapshot_index", status->snapshot_index);
-    put_number(j, "last_leader_contact_ms", status->last_leader_contact_ms);
+    put_elapsed(j, "last_leader_contact_ms", status->last_leader_contact_ms);
     put_number(j, "term_changes", status->term_changes);
     put_number(j, "leader_changes", status->leader_changes);
     put_number(j, "uptime_ms", env_now_ms(api->config.env) - api->started_ms);

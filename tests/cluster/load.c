@@ -285,6 +285,11 @@ static void wait_more(atomic_uint_fast64_t *count, uint64_t more, const char *wh
     }
 }
 
+uint64_t load_acknowledged(struct load *l)
+{
+    return atomic_load(&l->acknowledged);
+}
+
 void load_wait_acknowledged(struct load *l, uint64_t more)
 {
     wait_more(&l->acknowledged, more, "writes were acknowledged");

@@ -38,6 +38,8 @@ struct load *load_start(const struct load_config *config);
 void load_stop(struct load *l);
 void load_free(struct load *l); /* NULL is fine */
 
+/* How many writes are acknowledged by now. */
+uint64_t load_acknowledged(struct load *l);
 /* Waits until so many MORE writes than now are acknowledged. */
 void load_wait_acknowledged(struct load *l, uint64_t more);
 /* As above, for linearizable reads that were answered. */

@@ -133,10 +133,26 @@ static void wait_stopped(struct processes *ps, unsigned i)
     }
 }
 
+/* A process that has hardly begun is ended by SIGTERM as any other; only one that serves stops as it should.
+ */
+static void ask_to_stop(struct processes *ps, unsigned i)
+{
+    struct deadline deadline = deadline_in(PROCESSES_WAIT_MS);
+    struct status status;
+
+    while (!processes_status(ps, i, &status)) {
+        processes_check_alive(ps);
+        if (!deadline_wait(&deadline)) {
+            fail_msg("node %" PRIu64 " does not answer", ps->node[i].id);
+        }
+    }
+    process_ask_to_stop(&ps->node[i].process);
+}
+
 void processes_stop(struct processes *ps, unsigned i)
 {
     processes_check_alive(ps);
-    process_ask_to_stop(&ps->node[i].process);
+    ask_to_stop(ps, i);
     wait_stopped(ps, i);
 }
 
@@ -165,7 +181,7 @@ void processes_finish(struct processes *ps)
     processes_check_alive(ps);
     for (unsigned i = 0; i < ps->count; i++) {
         if (ps->node[i].up) {
-            process_ask_to_stop(&ps->node[i].process);
+            ask_to_stop(ps, i);
         }
     }
     for (unsigned i = 0; i < ps->count; i++) {

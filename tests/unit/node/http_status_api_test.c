@@ -49,6 +49,17 @@ static void status_has_our_own_facts(void **state)
     assert_string_equal(reply_header(&r, "X-Quorate-Index"), "1");
 }
 
+static void status_can_be_read_while_no_leader_is_known(void **state)
+{
+    struct api_world *w = *state;
+    w->replica.status.leader = 0;
+    w->replica.status.last_leader_contact_ms = UINT64_MAX;
+    expect_reply(get(w, "/status?key=quorate.last_leader_contact_ms"), 200, "null");
+    expect_reply(get(w, "/status?key=quorate.term"), 200, "3");
+    w->replica.status.last_leader_contact_ms = 7;
+    expect_reply(get(w, "/status?key=quorate.last_leader_contact_ms"), 200, "7");
+}
+
 #define NODE(id, more)                                                                                       \
     "{\"id\":\"" id "\",\"api_addr\":\"http://10.0.0." id ":4001\",\"addr\":\"10.0.0." id                    \
     ":4002\",\"version\":\"v9.4.5-quorate\",\"voter\":true," more "}"
@@ -183,6 +194,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(status_has_what_clients_read),
         TEST(status_has_our_own_facts),
+        TEST(status_can_be_read_while_no_leader_is_known),
         TEST(nodes_are_keyed_or_listed),
         TEST(readyz_says_what_is_missing),
         TEST(readyz_sync_waits_until_this_node_has_caught_up),
