@@ -52,6 +52,14 @@ static void expect_in_time(struct scene *s, struct asker *a, enum error_code cod
     assert_in_range(sim_now_us(s->sim) - from, (TIMEOUT_MS - 1) * 1000, (TIMEOUT_MS + 110) * 1000);
 }
 
+/* An answer that comes after all finds nobody. */
+static void expect_no_more(struct scene *s, struct asker *a)
+{
+    sim_net_heal(sim_network(s->sim));
+    group_run_ms(&s->group, 5000);
+    assert_int_equal(a->done, 1);
+}
+
 static void a_write_on_its_way_is_unknown(void **state)
 {
     struct scene *s = *state;
@@ -60,6 +68,7 @@ static void a_write_on_its_way_is_unknown(void **state)
     group_cut(&s->group, leader, true);
     ask_put(&s->a, leader, "key", "x");
     expect_in_time(s, &s->a, Q_UNKNOWN, "may still be applied");
+    expect_no_more(s, &s->a);
 }
 
 static void a_write_that_waits_behind_others_was_not_done(void **state)
@@ -90,6 +99,7 @@ static void a_forwarded_write_is_unknown(void **state)
     group_cut(&s->group, leader, true);
     ask_put(&s->a, group_follower(&s->group, 0), "key", "x");
     expect_in_time(s, &s->a, Q_UNKNOWN, "the leader did not answer in time");
+    expect_no_more(s, &s->a);
 }
 
 static void a_read_that_no_majority_confirms_is_late(void **state)
@@ -100,6 +110,7 @@ static void a_read_that_no_majority_confirms_is_late(void **state)
     group_cut(&s->group, leader, true);
     ask_get(&s->a, leader, "key");
     expect_in_time(s, &s->a, Q_TIMEOUT, "no majority confirmed");
+    expect_no_more(s, &s->a);
 }
 
 static void a_read_that_the_leader_does_not_hear_is_late(void **state)
@@ -110,6 +121,7 @@ static void a_read_that_the_leader_does_not_hear_is_late(void **state)
     group_cut(&s->group, leader, true);
     ask_get(&s->a, group_follower(&s->group, 0), "key");
     expect_in_time(s, &s->a, Q_TIMEOUT, "the leader did not answer in time");
+    expect_no_more(s, &s->a);
 }
 
 static void a_read_on_a_node_that_lags_is_late(void **state)
