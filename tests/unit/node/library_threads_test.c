@@ -26,7 +26,8 @@ static int tear_down(void **state)
 struct worker {
     pthread_t thread;
     struct embedded *n;
-    atomic_int tid; /* while it is in a call; 0 before */
+    atomic_int tid;   /* while it is in a call; 0 before */
+    atomic_bool over; /* its call has ended */
     unsigned number, done;
     int rv;
     struct quorate_error e;
@@ -146,7 +147,7 @@ static void wait_until_in_their_calls(struct worker workers[THREADS])
             assert_true(now.tv_sec - from.tv_sec < DEADLINE_S);
             sched_yield();
             tid = atomic_load(&workers[i].tid);
-        } while (tid == 0 || !sleeps(tid));
+        } while (!atomic_load(&workers[i].over) && (tid == 0 || !sleeps(tid)));
     }
 }
 
@@ -160,6 +161,7 @@ static void *wait_ready(void *arg)
     struct worker *w = arg;
     announce(w);
     w->rv = quorate_wait_ready(w->n->node, UINT64_MAX, &w->e);
+    atomic_store(&w->over, true);
     return NULL;
 }
 
@@ -193,6 +195,7 @@ static void *query_slowly(void *arg)
         w->done = (unsigned)quorate_result_value(result, 0, 0).integer;
         quorate_result_free(result);
     }
+    atomic_store(&w->over, true);
     return NULL;
 }
 
@@ -221,6 +224,7 @@ static void *write_slowly(void *arg)
                             "INSERT INTO t WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c "
                             "LIMIT 3000) SELECT x FROM c",
                             NULL, 0, NULL, &w->e);
+    atomic_store(&w->over, true);
     return NULL;
 }
 
