@@ -319,25 +319,6 @@ static void a_node_is_ready_when_it_has_caught_up(void **state)
     assert_int_equal(status_of(follower).term, status_of(leader).term);
 }
 
-/* Transfer. */
-
-static void leadership_is_handed_over_on_request(void **state)
-{
-    struct scene *s = *state;
-    struct group_node *leader, *next;
-    struct error e;
-
-    start(s, 3);
-    leader = group_settled(&s->group);
-    next = group_follower(&s->group, 1);
-    assert_int_equal(replica_transfer(next->replica, 0, &e), Q_NOT_LEADER);
-    assert_int_equal(replica_transfer(leader->replica, 99, &e), Q_INVALID);
-    assert_int_equal(replica_transfer(leader->replica, next->id, &e), 0);
-    GROUP_UNTIL(&s->group, group_leader(&s->group) == next);
-    group_settled(&s->group);
-    put(s, leader, "key", "x");
-}
-
 /* What survives. */
 
 static void what_was_acknowledged_survives_a_power_loss_of_all(void **state)
@@ -506,7 +487,6 @@ int main(void)
         TEST(the_status_tells_of_all_members),
         TEST(a_member_that_is_cut_off_is_not_reachable),
         TEST(a_node_is_ready_when_it_has_caught_up),
-        TEST(leadership_is_handed_over_on_request),
         TEST(what_was_acknowledged_survives_a_power_loss_of_all),
         TEST(the_log_is_let_go_when_the_databases_hold_it),
         TEST(the_log_stays_short_for_ever),
