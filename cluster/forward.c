@@ -148,6 +148,8 @@ static int receive_question(struct forward *f, uint64_t from, const uint8_t *bod
     case FORWARD_COMMAND:
     case FORWARD_READ_LINEARIZABLE:
     case FORWARD_READ_WEAK:
+    case FORWARD_PING:
+    case FORWARD_TRANSFER:
         if (take(f, &question)) {
             f->config.asked(f->config.ctx, &question, c.p, cursor_left(&c));
         }
@@ -203,6 +205,8 @@ static void fail(struct forward_call *call, const char *why)
     if (call->kind == FORWARD_COMMAND) {
         error_set(&answer.error, Q_UNKNOWN, "%s: the outcome is unknown, the write may still be applied",
                   why);
+    } else if (call->kind == FORWARD_TRANSFER) {
+        error_set(&answer.error, Q_UNKNOWN, "%s: leadership may or may not be handed over", why);
     } else {
         error_set(&answer.error, Q_NO_LEADER, "leader not found");
     }
@@ -232,7 +236,8 @@ void forward_tick(struct forward *f, uint64_t leader)
     list_take(&mine, &f->calls);
     while (!list_empty(&mine)) {
         struct forward_call *call = CONTAINER_OF(mine.next, struct forward_call, link);
-        call->stray_ms = call->to == leader ? 0 : call->stray_ms ? call->stray_ms : now;
+        bool expected = call->to == leader || call->kind == FORWARD_PING;
+        call->stray_ms = expected ? 0 : call->stray_ms ? call->stray_ms : now;
         if (call->stray_ms != 0 && now >= call->stray_ms + f->config.grace_ms) {
             fail(call, "the leader that was asked does not lead any more");
         } else {

@@ -1,10 +1,11 @@
-/* forward: questions from a follower to the leader, and their answers, over the peer connections.
+/* forward: questions from one node to another, mostly the leader, and their answers, over the peer
+ * connections.
  * It does not know where questions come from nor how they are answered: that is told to it.
  *
  * Frame bodies, little-endian:
  *     question: u8 kind (enum forward_kind), u64 session, u64 number, the command's bytes (FORWARD_COMMAND)
- *     answer:   u64 session, u64 number, u16 code (enum error_code), blob text, u64 index, the result's bytes
- *               (code Q_OK)
+ * or u64 member (FORWARD_TRANSFER) answer:   u64 session, u64 number, u16 code (enum error_code), blob text,
+ * u64 index, the result's bytes (code Q_OK)
  *
  * The session is drawn by the asking process, numbers grow: so an answer that comes late finds nobody, and a
  * question that comes twice is taken once.
@@ -20,6 +21,8 @@ enum forward_kind {
     FORWARD_COMMAND = 1,           /* put this into the log; answer: its result */
     FORWARD_READ_LINEARIZABLE = 2, /* answer: the index of a confirmed leader */
     FORWARD_READ_WEAK = 3,         /* answer: the commit index of whoever thinks it leads */
+    FORWARD_PING = 4,              /* to any node; answer: nothing but that it is there */
+    FORWARD_TRANSFER = 5,          /* hand your leadership to that member, 0: to any */
 };
 
 struct forward;
@@ -74,10 +77,10 @@ void forward_reply(struct forward *f, const struct forward_question *question,
 /* A frame of one of the two types came. A body that does not decode is dropped: Q_CORRUPT. */
 int forward_received(struct forward *f, uint64_t from, uint8_t type, const uint8_t *body, size_t n,
                      struct error *e);
-/* The connection to TO broke: its calls fail, commands as Q_UNKNOWN, reads as Q_NO_LEADER. */
+/* The connection to TO broke: its calls fail, commands and transfers as Q_UNKNOWN, others as Q_NO_LEADER. */
 void forward_down(struct forward *f, uint64_t to);
-/* Fails, after the grace time, the calls to nodes that are not LEADER (0: none is known). Call at least every
- * grace_ms. */
+/* Fails, after the grace time, the calls to nodes that are not LEADER (0: none is known), but for
+ * FORWARD_PING. Call at least every grace_ms. */
 void forward_tick(struct forward *f, uint64_t leader);
 
 #endif

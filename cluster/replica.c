@@ -119,6 +119,7 @@ void replica_on_advanced(void *ctx)
     if (r->dead) {
         return;
     }
+    r->advanced_ms = env_wall_ms(r->config.env);
     requests_advanced(r->requests);
     reach_waits(r, false);
     poll_batcher(r);
@@ -158,7 +159,7 @@ uint64_t replica_applied_now(void *ctx)
     return applier_position(replica_of(ctx)->applier)->index;
 }
 
-uint64_t replica_leader_contact_ms(void *ctx)
+uint64_t replica_leader_contact_us(void *ctx)
 {
     struct replica *r = replica_of(ctx);
     uint64_t leader = consensus_leader(r->consensus);
@@ -167,7 +168,26 @@ uint64_t replica_leader_contact_ms(void *ctx)
         return 0;
     }
     heard = leader && r->peers ? peers_last_received_ms(r->peers, leader) : 0;
-    return heard ? env_now_ms(r->config.env) - heard : UINT64_MAX;
+    return heard ? env_now_us(r->config.env) - heard * 1000 : UINT64_MAX;
+}
+
+uint64_t replica_lag_us(void *ctx)
+{
+    struct replica *r = replica_of(ctx);
+    const struct store_position *at = applier_position(r->applier);
+    uint64_t applied_ms = r->advanced_ms != 0 ? r->advanced_ms : env_wall_ms(r->config.env);
+    bool behind = at->index < consensus_commit(r->consensus) && applied_ms > at->time_ms;
+    return behind ? (applied_ms - at->time_ms) * 1000 : 0;
+}
+
+uint64_t replica_leader(void *ctx)
+{
+    return consensus_leader(replica_of(ctx)->consensus);
+}
+
+int replica_hand_over(void *ctx, uint64_t to, struct error *e)
+{
+    return consensus_transfer(replica_of(ctx)->consensus, to, e);
 }
 
 bool replica_is_fenced(void *ctx)
@@ -282,6 +302,7 @@ void replica_stop(struct replica *r, void (*stopped)(void *ctx))
     replica_say(r, "stopping");
     requests_stop(r->requests);
     served_stop(r->served);
+    calls_stop(r->calls);
     if (consensus_leads(r->consensus) && r->config.count > 1 &&
         consensus_transfer(r->consensus, 0, &e) != 0) {
         replica_say(r, "transfer_failed error=\"%s\"", e.text);
@@ -298,6 +319,7 @@ void replica_on_tick(void *owner)
     env_timer_start(r->config.env, r->tick, env_now_us(r->config.env) + REPLICA_TICK_MS * 1000);
     forward_tick(r->forward, consensus_leader(r->consensus));
     requests_tick(r->requests);
+    calls_tick(r->calls);
     reach_waits(r, false);
     if (r->stopped != NULL) {
         continue_stop(r);
@@ -316,7 +338,12 @@ void replica_wait(struct replica *r, struct replica_wait *wait)
     list_push(&r->waits, &wait->link); /* the next tick looks, at the latest */
 }
 
-int replica_transfer(struct replica *r, uint64_t to, struct error *e)
+void replica_transfer(struct replica *r, uint64_t to, struct peer_call *call)
 {
-    return consensus_transfer(r->consensus, to, e);
+    calls_transfer(r->calls, to, call);
+}
+
+void replica_contact(struct replica *r, uint64_t id, struct peer_call *call)
+{
+    calls_contact(r->calls, id, call);
 }

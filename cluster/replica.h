@@ -8,6 +8,7 @@
 
 #include "base/env.h"
 #include "base/metrics.h"
+#include "cluster/calls.h"
 #include "cluster/peers.h"
 #include "cluster/request.h"
 #include "storage/batch.h"
@@ -104,9 +105,11 @@ struct replica_wait {
 };
 void replica_wait(struct replica *r, struct replica_wait *wait);
 
-/* Hands leadership to member TO (0: the most advanced one). Errors: Q_NOT_LEADER, Q_NOT_FOUND, Q_BUSY. The
- * change is asynchronous: watch the status. */
-int replica_transfer(struct replica *r, uint64_t to, struct error *e);
+/* Asks the leader, this node or another, to hand leadership to member TO (0: the most advanced one); see
+ * calls_transfer(). The change comes later: watch the status. */
+void replica_transfer(struct replica *r, uint64_t to, struct peer_call *call);
+/* Asks member ID whether it is there; see calls_contact(). */
+void replica_contact(struct replica *r, uint64_t id, struct peer_call *call);
 
 /* All counters and histograms below the doors: raft, log, batcher, apply, reads, peers. */
 void replica_metrics(struct replica *r, struct metrics *metrics);

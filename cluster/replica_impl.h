@@ -30,6 +30,7 @@ struct replica {
     struct forward *forward;
     struct requests *requests;
     struct served *served;
+    struct calls *calls;
     struct compactor *compactor;
     struct peers *peers;
     struct env_timer *tick, *kick;
@@ -38,6 +39,7 @@ struct replica {
     enum consensus_role told_role; /* what the operator's log said last */
     uint64_t told_term, told_leader;
     uint64_t term_changes, leader_changes;
+    uint64_t advanced_ms; /* env_wall_ms() when an entry was last applied; 0: not yet */
     bool fenced, dead;
     void (*stopped)(void *ctx);
     void *stopped_ctx;
@@ -73,7 +75,10 @@ void replica_on_pushed(void *ctx);
 void replica_consensus_sends(void *ctx, uint64_t to, const uint8_t *bytes, size_t n);
 bool replica_forward_sends(void *ctx, uint64_t to, uint8_t type, const void *body, size_t n);
 uint64_t replica_applied_now(void *ctx);
-uint64_t replica_leader_contact_ms(void *ctx);
+uint64_t replica_leader_contact_us(void *ctx);
+uint64_t replica_lag_us(void *ctx);
+uint64_t replica_leader(void *ctx);
+int replica_hand_over(void *ctx, uint64_t to, struct error *e);
 bool replica_is_fenced(void *ctx);
 
 #endif

@@ -153,7 +153,8 @@ static int make_parts(struct replica *r, struct error *e)
         .store = r->store,
         .result_max = r->config.result_max,
         .applied = replica_applied_now,
-        .leader_contact_ms = replica_leader_contact_ms,
+        .leader_contact_us = replica_leader_contact_us,
+        .lag_us = replica_lag_us,
         .fenced = replica_is_fenced,
         .pushed = replica_on_pushed,
         .ctx = r,
@@ -184,6 +185,15 @@ static int make_parts(struct replica *r, struct error *e)
     if (rv == 0) {
         struct served_config served = {r->consensus, r->batcher, r->forward};
         rv = served_new(&served, &r->served, e);
+    }
+    if (rv == 0) {
+        struct calls_config calls = {.env = env,
+                                     .id = r->config.id,
+                                     .forward = r->forward,
+                                     .leader = replica_leader,
+                                     .transfer = replica_hand_over,
+                                     .ctx = r};
+        rv = calls_new(&calls, &r->calls, e);
     }
     if (rv == 0) {
         rv = compactor_new(&compactor, &r->compactor, e);
@@ -297,6 +307,7 @@ void replica_free(struct replica *r)
     peers_free(r->peers);
     compactor_free(r->compactor);
     requests_free(r->requests);
+    calls_free(r->calls);
     served_free(r->served);
     forward_free(r->forward);
     applier_free(r->applier);

@@ -42,6 +42,7 @@ void replica_status(struct replica *r, struct replica_status *ret_status)
     static const char *const names[] = {"follower", "candidate", "leader"};
     const struct store_position *at = applier_position(r->applier);
     struct replica_status *s = ret_status;
+    uint64_t contact_us = replica_leader_contact_us(r);
 
     memset(s, 0, sizeof *s);
     s->id = r->config.id;
@@ -58,7 +59,7 @@ void replica_status(struct replica *r, struct replica_status *ret_status)
     s->applied = at->index;
     memcpy(s->digest, at->digest, DIGEST_BYTES);
     s->snapshot_index = consensus_compacted_index(r->consensus);
-    s->last_leader_contact_ms = replica_leader_contact_ms(r);
+    s->last_leader_contact_ms = contact_us == UINT64_MAX ? UINT64_MAX : contact_us / 1000;
     s->ready = s->leader != 0 && at->term == s->term && !r->fenced && r->stopped == NULL;
     s->term_changes = r->term_changes;
     s->leader_changes = r->leader_changes;

@@ -59,8 +59,10 @@ struct replica_request {
     const uint8_t *command; /* storage/command.h, already checked; kept until DONE */
     size_t len;
     enum read_level level; /* of commands that read */
-    uint64_t freshness_ms; /* READ_NONE on a follower: Q_CONFLICT "stale read" if the leader was last heard of
+    uint64_t freshness_us; /* READ_NONE on a follower: Q_CONFLICT "stale read" if the leader was last heard of
                               longer ago; 0: any age */
+    bool freshness_strict; /* also if committed entries wait here, and the last one that was applied came that
+                              much later than the leader took it */
     uint64_t
         timeout_ms; /* until DONE at the latest (a statement that is running on a reader is waited for) */
     uint64_t sql_timeout_ms; /* of each reading statement; 0: none */

@@ -205,6 +205,13 @@ static void asked_leader(struct forward_call *call, const struct forward_answer 
     }
 }
 
+static bool is_stale(const struct replica_request *q)
+{
+    const struct requests_config *config = &q->owner->config;
+    return q->freshness_us != 0 && (config->leader_contact_us(config->ctx) > q->freshness_us ||
+                                    (q->freshness_strict && config->lag_us(config->ctx) > q->freshness_us));
+}
+
 static void route_read(struct replica_request *q)
 {
     struct requests *rs = q->owner;
@@ -214,8 +221,7 @@ static void route_read(struct replica_request *q)
 
     if (q->level == READ_NONE) {
         metric_add(&rs->counters[C_READS_NONE], 1);
-        if (!leads && q->freshness_ms != 0 &&
-            rs->config.leader_contact_ms(rs->config.ctx) > q->freshness_ms) {
+        if (!leads && is_stale(q)) {
             finish_code(q, Q_CONFLICT, "stale read");
             return;
         }

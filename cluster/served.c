@@ -85,6 +85,25 @@ static void weak_index(struct question *q)
     reply(q, &answer);
 }
 
+static void hand_over(struct question *q, size_t n)
+{
+    struct forward_answer answer = {.result = NULL};
+
+    if (n != 8) {
+        error_set(&answer.error, Q_CORRUPT, "a question for a transfer of %zu bytes is not understood", n);
+    } else {
+        consensus_transfer(q->owner->config.consensus, get_le64(q->command), &answer.error);
+    }
+    reply(q, &answer);
+}
+
+static void say_nothing(struct question *q)
+{
+    struct forward_answer answer = {.result = NULL};
+
+    reply(q, &answer);
+}
+
 void served_ask(struct served *s, const struct forward_question *asked, const uint8_t *command, size_t n)
 {
     struct forward_answer refused = {.result = NULL};
@@ -107,6 +126,8 @@ void served_ask(struct served *s, const struct forward_question *asked, const ui
         consensus_read(s->config.consensus, &q->reading);
         return;
     case FORWARD_READ_WEAK: weak_index(q); return;
+    case FORWARD_PING: say_nothing(q); return;
+    case FORWARD_TRANSFER: hand_over(q, n); return;
     }
 }
 

@@ -12,6 +12,7 @@
 #include "node/http/ready_api.h"
 #include "node/http/sql_api.h"
 #include "node/http/status_api.h"
+#include "node/http/stepdown_api.h"
 
 enum {
     GET = 1U << HTTP_METHOD_GET,
@@ -76,7 +77,7 @@ int api_new(const struct api_config *config, struct api **ret_api, struct error 
 void api_free(struct api *api)
 {
     if (api != NULL) {
-        members_api_close(api);
+        stepdown_api_close(api);
         free(api);
     }
 }
@@ -132,6 +133,39 @@ const struct replica_member *api_member(const struct replica_status *status, uin
         }
     }
     return NULL;
+}
+
+/* The leader told us its address itself: it must not break our header. */
+static bool is_plain(const char *s)
+{
+    while ((unsigned char)*s > ' ' && *s != 0x7f) {
+        s++;
+    }
+    return *s == '\0';
+}
+
+bool api_redirect(struct api *api, struct http_request *r)
+{
+    struct replica_status status;
+    const struct replica_member *leader;
+    struct buf location;
+    bool known;
+
+    replica_status(api->config.replica, &status);
+    leader = api_member(&status, status.leader);
+    buf_init(&location, 70000);
+    if (leader != NULL && leader->api_address[0] != '\0') {
+        buf_printf(&location, "%s%s%s%s", leader->api_address, http_path(r),
+                   http_raw_query(r)[0] != '\0' ? "?" : "", http_raw_query(r));
+        buf_put_u8(&location, 0);
+    }
+    known = location.len > 0 && location.failed == Q_OK && is_plain((const char *)location.data);
+    if (known) {
+        http_set_header(r, "Location", (const char *)location.data);
+        http_respond(r, 301, NULL, NULL);
+    }
+    buf_close(&location);
+    return known;
 }
 
 void api_respond_error(struct http_request *r, int status, const char *text)

@@ -37,7 +37,7 @@ struct api {
     char address[PEERS_ADDRESS_MAX + 1];
     uint64_t started_ms;     /* env_now_ms() */
     int64_t sequence_number; /* of the last queued request; 0 before the first */
-    struct list stepdowns;   /* clients of members_api that wait for another leader */
+    struct list stepdowns;   /* clients of stepdown_api that wait for another leader */
 };
 
 /* The replica must be open. Errors: Q_NOMEM. */
@@ -55,6 +55,9 @@ void api_prepare(void *ctx, struct http_request *r);
 
 /* The member with this id, or NULL. Borrowed from STATUS. */
 const struct replica_member *api_member(const struct replica_status *status, uint64_t id);
+/* Answers with 301 to the leader, with the request's path and query. False, and no answer, if it is not known
+ * where that is. */
+bool api_redirect(struct api *api, struct http_request *r);
 /* Answers with {"error":TEXT}. */
 void api_respond_error(struct http_request *r, int status, const char *text);
 

@@ -53,7 +53,8 @@ void *exchange_new(size_t size, struct api *api, struct http_request *r, enum ex
     buf_init(&x->body, api->config.reply_max);
     x->request.timeout_ms = params_duration_ms(r, "timeout", api->config.request_timeout_ms);
     x->request.sql_timeout_ms = params_duration_ms(r, "db_timeout", 0);
-    x->request.freshness_ms = params_duration_ms(r, "freshness", 0);
+    x->request.freshness_us = params_duration_us(r, "freshness", 0);
+    x->request.freshness_strict = params_flag(r, "freshness_strict");
     x->request.only_here = params_flag(r, "redirect");
     return x;
 }
@@ -85,46 +86,12 @@ void exchange_free(struct exchange *x)
 
 /* ---- errors ---- */
 
-/* The leader told us its address itself: it must not break our header. */
-static bool is_plain(const char *s)
-{
-    while ((unsigned char)*s > ' ' && *s != 0x7f) {
-        s++;
-    }
-    return *s == '\0';
-}
-
-/* 301 to the leader, with the request's path and query. False if it is not known where that is. */
-static bool redirect(struct exchange *x)
-{
-    struct replica_status status;
-    const struct replica_member *leader;
-    struct buf location;
-    bool done;
-
-    replica_status(x->api->config.replica, &status);
-    leader = api_member(&status, status.leader);
-    if (leader == NULL || leader->api_address[0] == '\0') {
-        return false;
-    }
-    buf_init(&location, 70000);
-    buf_printf(&location, "%s%s%s%s", leader->api_address, http_path(x->http),
-               http_raw_query(x->http)[0] != '\0' ? "?" : "", http_raw_query(x->http));
-    buf_put_u8(&location, 0);
-    done = location.failed == Q_OK && is_plain((const char *)location.data);
-    if (done) {
-        http_set_header(x->http, "Location", (const char *)location.data);
-        http_respond(x->http, 301, NULL, NULL);
-    }
-    buf_close(&location);
-    return done;
-}
-
 /* What the clients of rqlite read for an error, where it has words for it. */
 static const char *text_of(const struct exchange *x, const struct error *why)
 {
     switch (why->code) {
     case Q_NO_LEADER: return "leader not found";
+    case Q_NOT_LEADER: return x->style == EXCHANGE_SQL ? "leader not found" : why->text;
     case Q_UNKNOWN:
         return x->style == EXCHANGE_SQL
                    ? "leadership lost while committing log: the outcome is unknown, the write may or may not "
@@ -159,21 +126,21 @@ static void respond_json(struct exchange *x, int status, const struct error *why
 void exchange_refuse(struct exchange *x, const struct error *why)
 {
     bool in_band = why->code == Q_UNKNOWN || why->code == Q_CONFLICT;
+    bool no_leader = why->code == Q_NO_LEADER || why->code == Q_NOT_LEADER;
 
     if (why->code == Q_BUSY) {
         http_set_header(x->http, "Retry-After", "1");
     }
-    if (why->code == Q_NOT_LEADER && redirect(x)) {
+    if (no_leader && x->request.only_here && api_redirect(x->api, x->http)) {
         /* answered */
     } else if (x->style == EXCHANGE_JSON || in_band) {
         respond_json(x, x->style == EXCHANGE_SQL ? 200 : status_of(why->code), why);
     } else if (why->code == Q_TIMEOUT && x->queued) {
         http_respond_text(x->http, 408, "queue wait timeout");
-    } else if (why->code == Q_NOT_LEADER) {
-        /* 500 is what rqlite says to `redirect`. */
-        http_respond_text(x->http, x->request.only_here ? 500 : 503, "leader not found");
     } else {
-        http_respond_text(x->http, status_of(why->code), text_of(x, why));
+        /* 500 is what rqlite says to `redirect`. */
+        http_respond_text(x->http, no_leader && x->request.only_here ? 500 : status_of(why->code),
+                          text_of(x, why));
     }
     exchange_free(x);
 }

@@ -115,14 +115,25 @@ bool params_flag(const struct http_request *r, const char *name)
     return http_param(r, name) != NULL;
 }
 
-uint64_t params_duration_ms(const struct http_request *r, const char *name, uint64_t otherwise)
+/* In units of UNIT_NS, rounded up. */
+static uint64_t duration(const struct http_request *r, const char *name, uint64_t unit_ns, uint64_t otherwise)
 {
     const char *text = http_param(r, name);
     int64_t ns;
     if (text == NULL || !params_parse_duration(text, &ns)) {
         return otherwise;
     }
-    return ns <= 0 ? 0 : ((uint64_t)ns + 999999) / 1000000;
+    return ns <= 0 ? 0 : ((uint64_t)ns + unit_ns - 1) / unit_ns;
+}
+
+uint64_t params_duration_ms(const struct http_request *r, const char *name, uint64_t otherwise)
+{
+    return duration(r, name, 1000000, otherwise);
+}
+
+uint64_t params_duration_us(const struct http_request *r, const char *name, uint64_t otherwise)
+{
+    return duration(r, name, 1000, otherwise);
 }
 
 int params_number(const struct http_request *r, const char *name, uint64_t low, uint64_t high,

@@ -14,6 +14,8 @@ bool params_flag(const struct http_request *r, const char *name);
 /* A duration such as 1m30s or 250ms, in milliseconds, rounded up; OTHERWISE if it is not there. Negative ones
  * are 0. It must have passed params_check(). */
 uint64_t params_duration_ms(const struct http_request *r, const char *name, uint64_t otherwise);
+/* The same in microseconds. */
+uint64_t params_duration_us(const struct http_request *r, const char *name, uint64_t otherwise);
 /* A whole number; Q_INVALID, naming NAME and the bounds, if it is none or outside of LOW to HIGH. */
 int params_number(const struct http_request *r, const char *name, uint64_t low, uint64_t high,
                   uint64_t otherwise, uint64_t *ret_v, struct error *e);

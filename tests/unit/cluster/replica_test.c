@@ -319,49 +319,6 @@ static void a_node_is_ready_when_it_has_caught_up(void **state)
     assert_int_equal(status_of(follower).term, status_of(leader).term);
 }
 
-static void allow_large_results(struct scene *s, struct group_node *node, struct replica_config *config)
-{
-    (void)s;
-    (void)node;
-    config->result_max = 64 * 1024 * 1024;
-}
-
-static void a_result_that_fits_into_no_frame_is_not_lost_without_a_word(void **state)
-{
-    struct scene *s = *state;
-    struct group_node *leader;
-
-    s->tune = allow_large_results;
-    start(s, 3);
-    leader = group_settled(&s->group);
-    s->a.request.level = READ_STRONG;
-    s->a.request.timeout_ms = 600000;
-    ask_sql(&s->a, group_follower(&s->group, 0), COMMAND_SQL_QUERY, "SELECT zeroblob(25 * 1024 * 1024)");
-    expect_failed(&s->a, &s->group, Q_UNKNOWN, "cannot be sent back through another node");
-    ask_again(&s->a, leader);
-    GROUP_UNTIL(&s->group, s->a.done == 1);
-    assert_int_equal(s->a.code, Q_OK);
-}
-
-/* Transfer. */
-
-static void leadership_is_handed_over_on_request(void **state)
-{
-    struct scene *s = *state;
-    struct group_node *leader, *next;
-    struct error e;
-
-    start(s, 3);
-    leader = group_settled(&s->group);
-    next = group_follower(&s->group, 1);
-    assert_int_equal(replica_transfer(next->replica, 0, &e), Q_NOT_LEADER);
-    assert_int_equal(replica_transfer(leader->replica, 99, &e), Q_INVALID);
-    assert_int_equal(replica_transfer(leader->replica, next->id, &e), 0);
-    GROUP_UNTIL(&s->group, group_leader(&s->group) == next);
-    group_settled(&s->group);
-    put(s, leader, "key", "x");
-}
-
 /* What survives. */
 
 static void what_was_acknowledged_survives_a_power_loss_of_all(void **state)
@@ -530,8 +487,6 @@ int main(void)
         TEST(the_status_tells_of_all_members),
         TEST(a_member_that_is_cut_off_is_not_reachable),
         TEST(a_node_is_ready_when_it_has_caught_up),
-        TEST(a_result_that_fits_into_no_frame_is_not_lost_without_a_word),
-        TEST(leadership_is_handed_over_on_request),
         TEST(what_was_acknowledged_survives_a_power_loss_of_all),
         TEST(the_log_is_let_go_when_the_databases_hold_it),
         TEST(the_log_stays_short_for_ever),

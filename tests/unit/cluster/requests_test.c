@@ -116,17 +116,52 @@ static void a_stale_read_is_refused_where_it_is_asked_for(void **state)
 
     start(s);
     follower = group_follower(&s->group, 0);
-    s->b.request.freshness_ms = 1500;
+    s->b.request.freshness_us = 1500000;
     read_at_level(s, follower, READ_NONE);
     group_cut(&s->group, follower, true);
     group_run_ms(&s->group, 2000);
     ask_get(&s->b, follower, "key");
     expect_failed(&s->b, &s->group, Q_CONFLICT, "stale read");
 
-    s->b.request.freshness_ms = 0;
+    s->b.request.freshness_us = 0;
     read_at_level(s, follower, READ_NONE);
-    s->b.request.freshness_ms = 1;
+    s->b.request.freshness_us = 1;
     read_at_level(s, group_leader(&s->group), READ_NONE); /* the leader is never stale to itself */
+}
+
+static void a_strict_read_is_refused_where_entries_wait_that_came_late(void **state)
+{
+    struct scene *s = *state;
+    struct group_node *leader, *follower;
+    uint64_t before;
+
+    leader = start(s);
+    follower = group_follower(&s->group, 0);
+    before = status_of(follower).applied;
+    group_cut(&s->group, follower, true);
+    for (unsigned i = 0; i < 30; i++) {
+        ask_put(&s->a, leader, "key", "x");
+        GROUP_UNTIL(&s->group, s->a.done == 1);
+    }
+    group_run_ms(&s->group, 2000);
+    group_cut(&s->group, follower, false);
+    GROUP_UNTIL(&s->group, status_of(follower).applied > before &&
+                               status_of(follower).commit > status_of(follower).applied);
+
+    s->b.request.level = READ_NONE;
+    s->b.request.freshness_us = SECOND;
+    ask_get(&s->b, follower, "key");
+    s->c.request = s->b.request;
+    s->c.request.freshness_strict = true;
+    ask_get(&s->c, follower, "key");
+    GROUP_UNTIL(&s->group, s->b.done == 1);
+    assert_int_equal(s->b.code, Q_OK);
+    expect_failed(&s->c, &s->group, Q_CONFLICT, "stale read");
+
+    GROUP_UNTIL(&s->group, status_of(follower).commit == status_of(follower).applied);
+    ask_get(&s->c, follower, "key");
+    GROUP_UNTIL(&s->group, s->c.done == 1);
+    assert_int_equal(s->c.code, Q_OK); /* all that is committed is there, however late it came */
 }
 
 static void a_node_that_never_met_a_leader_is_stale(void **state)
@@ -136,7 +171,7 @@ static void a_node_that_never_met_a_leader_is_stale(void **state)
     group_cut(&s->group, &s->group.nodes[0], true);
     group_run_ms(&s->group, 1000);
     s->b.request.level = READ_NONE;
-    s->b.request.freshness_ms = 3600000;
+    s->b.request.freshness_us = UINT64_C(3600) * SECOND;
     ask_get(&s->b, &s->group.nodes[0], "key");
     expect_failed(&s->b, &s->group, Q_CONFLICT, "stale read");
 }
@@ -240,7 +275,7 @@ static void a_write_with_the_old_leader_is_tried_with_the_new_one(void **state)
     struct group_node *leader = start(s), *follower = group_follower(&s->group, 0);
     struct error e;
 
-    assert_int_equal(replica_transfer(leader->replica, follower->id, &e), 0);
+    assert_int_equal(replica_hand_over(leader->replica, follower->id, &e), 0);
     GROUP_UNTIL(&s->group, status_of(leader).leader == follower->id);
     ask_put(&s->b, leader, "key", "x");
     expect_shown(&s->b, &s->group, "put 2");
@@ -397,6 +432,7 @@ int main(void)
         TEST(a_linearizable_read_anywhere_sees_what_was_just_acknowledged),
         TEST(reads_without_the_log_leave_it_as_it_was),
         TEST(a_stale_read_is_refused_where_it_is_asked_for),
+        TEST(a_strict_read_is_refused_where_entries_wait_that_came_late),
         TEST(a_node_that_never_met_a_leader_is_stale),
         TEST(who_asks_only_here_is_sent_on_by_a_follower),
         TEST(without_a_leader_nothing_is_done),

@@ -114,6 +114,7 @@ struct job {
     struct replica *replica;
     struct replica_request *request;
     struct replica_wait *wait;
+    struct peer_call *call;
     struct buf result;
     struct replica_answer answer;
     bool formatted;
@@ -179,7 +180,9 @@ static void on_loop(uv_work_t *work, int status)
 {
     struct job *job = CONTAINER_OF(work, struct job, work);
     (void)status;
-    if (job->wait != NULL) {
+    if (job->call != NULL) {
+        job->call->done(job->call, job->call->ended.code != Q_OK ? &job->call->ended : NULL);
+    } else if (job->wait != NULL) {
         struct error *failed = &job->replica->wait_failed;
         job->wait->reached(job->wait, failed->code != Q_OK ? failed : NULL);
     } else {
@@ -236,14 +239,34 @@ void replica_wait(struct replica *r, struct replica_wait *wait)
     uv_queue_work(r->loop, &job->work, on_lane, on_loop);
 }
 
-int replica_transfer(struct replica *r, uint64_t to, struct error *e)
+static void start_call(struct replica *r, struct peer_call *call)
 {
-    if (r->transfer_code != Q_OK) {
-        return error_set(e, (enum error_code)r->transfer_code, "the transfer is refused");
+    struct job *job = new_job(r);
+    job->call = call;
+    uv_queue_work(r->loop, &job->work, on_lane, on_loop);
+}
+
+void replica_transfer(struct replica *r, uint64_t to, struct peer_call *call)
+{
+    call->ended = r->transfer_fails;
+    if (call->ended.code == Q_OK) {
+        r->transferred_to = to;
+        r->status.leader = r->leader_after_transfer != 0 ? r->leader_after_transfer : r->status.leader;
     }
-    r->transferred_to = to;
-    if (r->elsewhere_after_transfer) {
-        r->status.leader = 2;
+    start_call(r, call);
+}
+
+void replica_contact(struct replica *r, uint64_t id, struct peer_call *call)
+{
+    const struct replica_member *m = r->status.members;
+    while (m->id != id) {
+        m++;
     }
-    return 0;
+    r->contacted_ms = call->timeout_ms;
+    call->elapsed_us = 1500;
+    call->ended.code = Q_OK;
+    if (!m->reachable) {
+        error_set(&call->ended, Q_NO_LEADER, "not connected");
+    }
+    start_call(r, call);
 }

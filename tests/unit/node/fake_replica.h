@@ -16,16 +16,17 @@ struct replica {
     uv_mutex_t writing;
     struct replica_status status; /* what replica_status() says; applied follows the store */
     /* What the test sets. */
-    struct error fail;  /* the next requests get this error, if its code is not Q_OK */
-    uint64_t served_by; /* 0: this node */
-    int transfer_code;
-    bool elsewhere_after_transfer; /* another member leads once leadership was asked away */
+    struct error fail;              /* the next requests get this error, if its code is not Q_OK */
+    uint64_t served_by;             /* 0: this node */
+    struct error transfer_fails;    /* leadership is not handed over, if its code is not Q_OK */
+    uint64_t leader_after_transfer; /* who leads once it was; 0: no change */
     struct error wait_failed;
     /* What the test looks at. */
     unsigned submitted, formatted;
     struct replica_request seen; /* the last one's public part; its command is not kept */
     enum command_op seen_op;
     uint64_t transferred_to;
+    uint64_t contacted_ms; /* the timeout of the last contact */
     uint64_t waited_for;
 };
 

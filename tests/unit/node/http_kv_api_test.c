@@ -174,7 +174,7 @@ static void reads_are_linearizable_unless_asked_otherwise(void **state)
     assert_int_equal(w->replica.seen.level, READ_LINEARIZABLE);
     get(w, "/v1/kv/ns/k?level=none&freshness=1s");
     assert_int_equal(w->replica.seen.level, READ_NONE);
-    assert_int_equal(w->replica.seen.freshness_ms, 1000);
+    assert_int_equal(w->replica.seen.freshness_us, 1000000);
     get(w, "/v1/kv/ns?level=weak");
     assert_int_equal(w->replica.seen.level, READ_WEAK);
     put(w, "/v1/kv/ns/k", "", "v");

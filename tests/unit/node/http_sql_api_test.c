@@ -211,7 +211,7 @@ static void parameters_reach_the_replica(void **state)
     assert_int_equal(w->replica.seen.level, READ_WEAK);
     assert_int_equal(w->replica.seen.timeout_ms, 30000);
     assert_int_equal(w->replica.seen.sql_timeout_ms, 0);
-    assert_int_equal(w->replica.seen.freshness_ms, 0);
+    assert_int_equal(w->replica.seen.freshness_us, 0);
     assert_false(w->replica.seen.only_here);
     w->replica.status.members[0].voter = false;
     get(w, "/db/query?q=SELECT+1&level=auto");
@@ -219,7 +219,7 @@ static void parameters_reach_the_replica(void **state)
     get(w, "/db/query?q=SELECT+1&timeout=2s&db_timeout=1ms&freshness=1500us&level=none&redirect=no");
     assert_int_equal(w->replica.seen.timeout_ms, 2000);
     assert_int_equal(w->replica.seen.sql_timeout_ms, 1);
-    assert_int_equal(w->replica.seen.freshness_ms, 2);
+    assert_int_equal(w->replica.seen.freshness_us, 1500);
     assert_true(w->replica.seen.only_here);
     get(w, "/db/query?q=SELECT+1&level=linearizable");
     assert_int_equal(w->replica.seen.timeout_ms, 10000);
@@ -300,6 +300,9 @@ static void redirect_leads_to_the_leader(void **state)
     w->replica.status.leader = 2;
     snprintf(w->replica.status.members[1].api_address, 40, "http://x\r\nSet-Cookie: y");
     expect_status(post(w, "/db/execute?redirect", "[\"SELECT 1\"]"), 500, "leader not found\n");
+    fail_with(w, Q_NO_LEADER, "no leader");
+    expect_status(post(w, "/db/execute?redirect", "[\"SELECT 1\"]"), 500, "leader not found\n");
+    expect_status(post(w, "/db/execute", "[\"SELECT 1\"]"), 503, "leader not found\n");
 }
 
 static void a_forwarded_answer_names_who_served_it(void **state)

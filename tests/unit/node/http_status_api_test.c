@@ -49,22 +49,12 @@ static void status_has_our_own_facts(void **state)
     assert_string_equal(reply_header(&r, "X-Quorate-Index"), "1");
 }
 
-static void status_can_be_read_while_no_leader_is_known(void **state)
-{
-    struct api_world *w = *state;
-    w->replica.status.leader = 0;
-    w->replica.status.last_leader_contact_ms = UINT64_MAX;
-    expect_reply(get(w, "/status?key=quorate.last_leader_contact_ms"), 200, "null");
-    expect_reply(get(w, "/status?key=quorate.term"), 200, "3");
-    w->replica.status.last_leader_contact_ms = 7;
-    expect_reply(get(w, "/status?key=quorate.last_leader_contact_ms"), 200, "7");
-}
-
+#define TIME "\"time\":0.0015,\"time_s\":\"1.5ms\""
 #define NODE(id, more)                                                                                       \
     "{\"id\":\"" id "\",\"api_addr\":\"http://10.0.0." id ":4001\",\"addr\":\"10.0.0." id                    \
     ":4002\",\"version\":\"v9.4.5-quorate\",\"voter\":true," more "}"
-#define NODE_1 NODE("1", "\"reachable\":true,\"leader\":true")
-#define NODE_2 NODE("2", "\"reachable\":true,\"leader\":false")
+#define NODE_1 NODE("1", "\"reachable\":true,\"leader\":true," TIME)
+#define NODE_2 NODE("2", "\"reachable\":true,\"leader\":false," TIME)
 #define NODE_3                                                                                               \
     NODE("3", "\"reachable\":false,\"leader\":false,\"error\":\"not connected, last heard 1234 ms ago\"")
 
@@ -76,6 +66,21 @@ static void nodes_are_keyed_or_listed(void **state)
     w->replica.status.members[1].voter = false;
     expect_reply(get(w, "/nodes"), 200, "{\"1\":" NODE_1 ",\"3\":" NODE_3 "}");
     assert_non_null(strstr(get(w, "/nodes?nonvoters").body, "\"voter\":false"));
+    assert_int_equal(w->replica.contacted_ms, 2000);
+    get(w, "/nodes?timeout=7s");
+    assert_int_equal(w->replica.contacted_ms, 7000);
+    w->replica.status.count = 0;
+    expect_reply(get(w, "/nodes"), 200, "{}");
+    expect_reply(get(w, "/nodes?ver=2"), 200, "{\"nodes\":[]}");
+}
+
+static void a_leader_that_does_not_answer_is_not_shown_as_one(void **state)
+{
+    struct api_world *w = *state;
+    w->replica.status.members[0].reachable = false;
+    expect_reply(
+        get(w, "/leader"), 200,
+        NODE("1", "\"reachable\":false,\"leader\":false,\"error\":\"not connected, last heard 0 ms ago\""));
 }
 
 static void readyz_says_what_is_missing(void **state)
@@ -131,10 +136,12 @@ static void the_leader_is_told_and_steps_down(void **state)
         r = ask(w, "POST", "/leader", "Content-Type: application/json\r\n", bad[i]);
         expect(&r, 400, "invalid request\n");
     }
-    w->replica.transfer_code = Q_NOT_FOUND;
-    assert_int_equal(post(w, "/leader", "").status, 400);
-    w->replica.transfer_code = Q_NOT_LEADER;
-    expect_reply(post(w, "/leader", ""), 503, "the transfer is refused\n");
+    error_set(&w->replica.transfer_fails, Q_NOT_FOUND, "no such member");
+    expect_reply(post(w, "/leader", ""), 400, "no such member\n");
+    error_set(&w->replica.transfer_fails, Q_NO_LEADER, "whatever");
+    expect_reply(post(w, "/leader", ""), 503, "leader not found\n");
+    error_set(&w->replica.transfer_fails, Q_UNKNOWN, "lost");
+    expect_reply(post(w, "/leader", ""), 503, "lost\n");
     w->replica.status.leader = 0;
     expect_reply(get(w, "/leader"), 503, "leader not found\n");
     expect_reply(get(w, "/leader/x"), 404, "");
@@ -143,10 +150,25 @@ static void the_leader_is_told_and_steps_down(void **state)
 static void stepping_down_may_wait_for_the_next_leader(void **state)
 {
     struct api_world *w = *state;
-    expect_reply(post(w, "/leader?wait&timeout=30ms", ""), 503,
-                 "timeout: this node still leads, or no other leader is known yet\n");
-    w->replica.elsewhere_after_transfer = true;
+    expect_reply(post(w, "/leader?wait&timeout=30ms", ""), 503, "timeout: no other leader is known yet\n");
+    w->replica.leader_after_transfer = 2;
     expect_reply(post(w, "/leader?wait", ""), 200, "");
+    /* The same through a node that does not lead. */
+    w->replica.leader_after_transfer = 3;
+    expect_reply(post(w, "/leader?wait", ""), 200, "");
+    assert_int_equal(w->replica.status.leader, 3);
+}
+
+static void stepping_down_may_be_redirected(void **state)
+{
+    struct api_world *w = *state;
+    expect_reply(post(w, "/leader?redirect", ""), 200, ""); /* this node leads */
+    w->replica.status.leader = 2;
+    struct reply r = post(w, "/leader?redirect&wait", "");
+    expect(&r, 301, "");
+    assert_string_equal(reply_header(&r, "Location"), "http://10.0.0.2:4001/leader?redirect&wait");
+    w->replica.status.leader = 0;
+    expect_reply(post(w, "/leader?redirect", ""), 500, "leader not found\n");
 }
 
 static void a_stepdown_that_waits_ends_with_the_api(void **state)
@@ -196,10 +218,12 @@ int main(void)
         TEST(status_has_our_own_facts),
         TEST(status_can_be_read_while_no_leader_is_known),
         TEST(nodes_are_keyed_or_listed),
+        TEST(a_leader_that_does_not_answer_is_not_shown_as_one),
         TEST(readyz_says_what_is_missing),
         TEST(readyz_sync_waits_until_this_node_has_caught_up),
         TEST(the_leader_is_told_and_steps_down),
         TEST(stepping_down_may_wait_for_the_next_leader),
+        TEST(stepping_down_may_be_redirected),
         TEST(a_stepdown_that_waits_ends_with_the_api),
         TEST(metrics_and_health),
         TEST(a_client_that_leaves_does_not_disturb),
