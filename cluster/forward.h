@@ -2,10 +2,10 @@
  * connections.
  * It does not know where questions come from nor how they are answered: that is told to it.
  *
- * Frame bodies, little-endian:
- *     question: u8 kind (enum forward_kind), u64 session, u64 number, the command's bytes (FORWARD_COMMAND)
- * or u64 member (FORWARD_TRANSFER) answer:   u64 session, u64 number, u16 code (enum error_code), blob text,
- * u64 index, the result's bytes (code Q_OK)
+ * Frame bodies, little-endian.
+ * A question: u8 kind (enum forward_kind), u64 session, u64 number, then the command's bytes
+ * (FORWARD_COMMAND) or u64 member (FORWARD_TRANSFER). An answer: u64 session, u64 number, u16 code (enum
+ * error_code), blob text, u64 index, then the result's bytes (code Q_OK).
  *
  * The session is drawn by the asking process, numbers grow: so an answer that comes late finds nobody, and a
  * question that comes twice is taken once.

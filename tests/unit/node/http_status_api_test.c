@@ -210,6 +210,17 @@ static void a_client_that_leaves_does_not_disturb(void **state)
     expect_reply(get(w, "/healthz"), 200, "ok\n");
 }
 
+static void status_can_be_read_while_no_leader_is_known(void **state)
+{
+    struct api_world *w = *state;
+    w->replica.status.leader = 0;
+    w->replica.status.last_leader_contact_ms = UINT64_MAX;
+    expect_reply(get(w, "/status?key=quorate.last_leader_contact_ms"), 200, "null");
+    expect_reply(get(w, "/status?key=quorate.term"), 200, "3");
+    w->replica.status.last_leader_contact_ms = 7;
+    expect_reply(get(w, "/status?key=quorate.last_leader_contact_ms"), 200, "7");
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, api_world_open, api_world_close)
