@@ -11,6 +11,7 @@ set(CMAKE_POSITION_INDEPENDENT_CODE ON)
 
 set(QUORATE_SANITIZE "" CACHE STRING "Sanitizers to build with, as -fsanitize= takes them")
 option(QUORATE_WERROR "Treat warnings as errors" OFF)
+option(QUORATE_PLANTS "Build in the bugs of base/plant.h, switched off: for tests only" OFF)
 
 add_library(quorate_warnings INTERFACE)
 target_compile_options(quorate_warnings INTERFACE
@@ -22,6 +23,10 @@ endif()
 if(QUORATE_SANITIZE)
     add_compile_options(-fsanitize=${QUORATE_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
     add_link_options(-fsanitize=${QUORATE_SANITIZE})
+endif()
+
+if(QUORATE_PLANTS)
+    add_compile_definitions(QUORATE_PLANTS)
 endif()
 
 find_package(PkgConfig REQUIRED)
