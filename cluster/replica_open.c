@@ -52,9 +52,8 @@ static int copy_config(struct replica *r, const struct replica_config *config, s
     r->config.cluster_name = r->name;
     r->config.listen = r->listen;
     r->config.api_address = r->api;
-    cluster_id_make(r->name, r->members, config->count,
-                    config->foreign_keys ? "foreign-keys=on" : "foreign-keys=off", r->cluster_id);
-    return 0;
+    return cluster_id_make(r->name, r->members, config->count,
+                           config->foreign_keys ? "foreign-keys=on" : "foreign-keys=off", r->cluster_id, e);
 }
 
 static uint64_t elapsed_ns(void *ctx)

@@ -52,6 +52,7 @@ struct consensus {
     struct buf out;
     /* What the owner was last told of. */
     bool dirty, settling, unsettled, dead;
+    struct error cause; /* of dead */
     enum consensus_role role;
     uint64_t term, leader;
     struct metric counters[CONSENSUS_COUNTERS];

@@ -237,6 +237,9 @@ int consensus_boot(struct consensus *c, struct error *e)
     }
     if (rv == 0) {
         rv = driver_new(&config, &c->driver, e);
+        if (rv != 0 && c->dead) { /* it says only that we failed it */
+            rv = error_set(e, c->cause.code, "%s", c->cause.text);
+        }
     }
     raft_configuration_close(&metadata.configuration);
     if (rv != 0) {

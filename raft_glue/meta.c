@@ -31,9 +31,10 @@ static int path_of(const char *dir, const char *name, char *path, struct error *
     return n >= 0 && n < META_PATH_MAX ? 0 : error_set(e, Q_TOO_BIG, "the path of %s is too long", name);
 }
 
-static void encode(const struct meta_state *s, uint64_t version, uint8_t *slot)
+static int encode(const struct meta_state *s, uint64_t version, uint8_t *slot, struct error *e)
 {
     struct buf b;
+    int rv;
     buf_init(&b, META_SLOT_BYTES);
     buf_put_bytes(&b, magic, sizeof magic);
     buf_put_u64(&b, version);
@@ -51,10 +52,14 @@ static void encode(const struct meta_state *s, uint64_t version, uint8_t *slot)
         buf_put_u64(&b, s->peer[i].id);
         buf_put_u64(&b, s->peer[i].incarnation);
     }
-    memset(slot, 0, META_SLOT_BYTES);
-    memcpy(slot, b.data, b.len);
-    put_le32(slot + META_SUM_AT, crc32c(0, slot, META_SUM_AT));
+    rv = buf_check(&b, "the node's metadata", e);
+    if (rv == 0) {
+        memset(slot, 0, META_SLOT_BYTES);
+        memcpy(slot, b.data, b.len);
+        put_le32(slot + META_SUM_AT, crc32c(0, slot, META_SUM_AT));
+    }
     buf_close(&b);
+    return rv;
 }
 
 static enum slot_kind decode(const uint8_t *slot, struct meta_state *ret_state, uint64_t *ret_version)
@@ -126,11 +131,11 @@ const struct meta_state *meta_state(const struct meta *m)
 /* Both slots, one after the other; each is read back, since a disk that lies is better found out now. */
 static int write_slots(struct meta *m, const struct meta_state *state, uint64_t version, struct error *e)
 {
-    encode(state, version, m->slot);
-    for (unsigned i = 0; i < META_SLOTS; i++) {
+    int rc = encode(state, version, m->slot, e);
+    for (unsigned i = 0; rc == 0 && i < META_SLOTS; i++) {
         uint64_t at = i * (uint64_t)META_SLOT_BYTES;
         size_t n;
-        int rc = env_write(m->env, m->file, at, m->slot, META_SLOT_BYTES, e);
+        rc = env_write(m->env, m->file, at, m->slot, META_SLOT_BYTES, e);
         if (rc != 0 || (rc = env_read(m->env, m->file, at, m->back, META_SLOT_BYTES, &n, e)) != 0) {
             return rc;
         }
@@ -138,7 +143,7 @@ static int write_slots(struct meta *m, const struct meta_state *state, uint64_t 
             return error_set(e, Q_IO, "the node's metadata reads back differently than it was written");
         }
     }
-    return 0;
+    return rc;
 }
 
 int meta_save(struct meta *m, const struct meta_state *state, struct error *e)
