@@ -4,6 +4,7 @@
 
 #include "tests/lib/sched.h"
 #include "tests/lib/sim_env.h"
+#include "tests/lib/sim_vfs.h"
 #include "tests/lib/sim_wire.h"
 
 struct sim {
@@ -44,6 +45,7 @@ static void node_free(struct sim_node *node)
     LIST_EACH_SAFE (&node->dead, l) {
         sim_world_free(CONTAINER_OF(l, struct sim_world, link));
     }
+    sim_vfs_free(node->vfs);
     sim_disk_free(node->disk);
     free(node->name);
     node->magic = 0;
@@ -242,6 +244,14 @@ void sim_node_wall_jump(struct sim_node *node, int64_t ms)
 struct sim_disk *sim_node_disk(struct sim_node *node)
 {
     return node->disk;
+}
+
+const char *sim_node_vfs(struct sim_node *node)
+{
+    if (node->vfs == NULL) {
+        node->vfs = sim_vfs_new(node);
+    }
+    return sim_vfs_name(node->vfs);
 }
 
 void sim_node_disk_faults(struct sim_node *node, const struct sim_disk_faults *faults)

@@ -94,6 +94,9 @@ void sim_node_wall_jump(struct sim_node *node, int64_t ms);
 
 /* The disk outlives the process; of sim_disk.h call what stands under "For tests". */
 struct sim_disk *sim_node_disk(struct sim_node *node);
+/* The name of an SQLite VFS whose files are on the node's disk, in the process that runs when they are
+ * opened; see sim_vfs.h. Valid until sim_free(), before which every connection is closed. */
+const char *sim_node_vfs(struct sim_node *node);
 /* Replaces the faults of the node's disk. */
 void sim_node_disk_faults(struct sim_node *node, const struct sim_disk_faults *faults);
 

@@ -244,6 +244,30 @@ int sim_disk_sync(struct sim_disk *d, struct sim_inode *inode, struct error *e)
     return 0;
 }
 
+int sim_disk_truncate(struct sim_disk *d, struct sim_inode *inode, uint64_t size, struct error *e)
+{
+    d->counters.writes++;
+    if (!fits(d, inode, size)) {
+        d->counters.no_space++;
+        return error_errno(e, ENOSPC, "truncate");
+    }
+    if (strikes(d, d->faults.write_eio, &d->counters.write_eio)) {
+        return error_errno(e, EIO, "truncate");
+    }
+    sim_file_truncate(&inode->file, size);
+    return 0;
+}
+
+int sim_disk_stat(struct sim_disk *d, const char *path, uint64_t *ret_size, struct error *e)
+{
+    struct sim_inode *inode = NULL;
+    int rc = find_file(d, path, &inode, e);
+    if (rc == 0) {
+        *ret_size = inode->file.size_now;
+    }
+    return rc;
+}
+
 int sim_disk_rename(struct sim_disk *d, const char *from, const char *to, struct error *e)
 {
     return sim_tree_rename(&d->tree, from, to, e);

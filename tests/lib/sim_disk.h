@@ -77,6 +77,10 @@ int sim_disk_write(struct sim_disk *d, struct sim_inode *inode, uint64_t offset,
 /* A durable write that the end of the machine cut short. */
 void sim_disk_tear(struct sim_disk *d, struct sim_inode *inode, uint64_t offset, const void *p, size_t n);
 int sim_disk_sync(struct sim_disk *d, struct sim_inode *inode, struct error *e);
+/* Shorter or longer; durable after a sync. */
+int sim_disk_truncate(struct sim_disk *d, struct sim_inode *inode, uint64_t size, struct error *e);
+/* The size of a file. Q_NOT_FOUND. */
+int sim_disk_stat(struct sim_disk *d, const char *path, uint64_t *ret_size, struct error *e);
 int sim_disk_rename(struct sim_disk *d, const char *from, const char *to, struct error *e);
 int sim_disk_unlink(struct sim_disk *d, const char *path, struct error *e);
 int sim_disk_make_dir(struct sim_disk *d, const char *path, struct error *e);

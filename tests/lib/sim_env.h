@@ -19,6 +19,7 @@ struct sim_node {
     unsigned id;
     char *name;
     struct sim_disk *disk;
+    struct sim_vfs *vfs;        /* NULL until it is asked for */
     struct sim_net *net;        /* the sim's */
     struct sim_gate running;    /* closed while paused */
     struct sim_gate disk_works; /* closed while the disk is stuck */
