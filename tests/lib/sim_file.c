@@ -369,6 +369,37 @@ void sim_file_crash(struct sim_file *f, struct rng *rng, struct sim_torn *torn)
     f->size_now = f->size_safe = size;
 }
 
+bool sim_file_unsynced(const struct sim_file *f, struct rng *rng, size_t *ret_page)
+{
+    uint64_t n = 0;
+    for (size_t i = 0; i < f->n_unsettled && !f->cut; i++) {
+        size_t page = f->unsettled[i];
+        bool inside = (uint64_t)(page + 1) * SIM_PAGE <= f->size_safe;
+        if (f->pages[page].dirty != 0 && inside && rng_between(rng, 0, n++) == 0) {
+            *ret_page = page;
+        }
+    }
+    return n > 0;
+}
+
+void sim_file_lose(struct sim_file *f, size_t page)
+{
+    f->pages[page].lost |= f->pages[page].dirty;
+    f->pages[page].dirty = 0;
+}
+
+void sim_file_copy(struct sim_file *to, const struct sim_file *from)
+{
+    for (size_t i = 0; i < from->n_pages; i++) {
+        if (from->pages[i].now != NULL) {
+            struct sim_page *page = page_at(to, i);
+            memcpy(image_of(&page->now), from->pages[i].now, SIM_PAGE);
+            page->safe = page->now;
+        }
+    }
+    to->size_now = to->size_safe = from->size_now;
+}
+
 void sim_file_flip(struct sim_file *f, uint64_t offset, unsigned bit)
 {
     assert(offset < f->size_now && bit < 8);

@@ -60,6 +60,12 @@ void sim_file_truncate(struct sim_file *f, uint64_t size);
 void sim_file_sync_failed(struct sim_file *f, struct rng *rng);
 /* Power loss. */
 void sim_file_crash(struct sim_file *f, struct rng *rng, struct sim_torn *torn);
+/* A random page of which some sectors are dirty and all lie before the safe end; false when there is none. */
+bool sim_file_unsynced(const struct sim_file *f, struct rng *rng, size_t *ret_page);
+/* Its dirty sectors still read as written but are never saved, unless written again. */
+void sim_file_lose(struct sim_file *f, size_t page);
+/* TO, an empty file, becomes what FROM reads as now, and safe. */
+void sim_file_copy(struct sim_file *to, const struct sim_file *from);
 /* Flips one bit (0 to 7) in both images. OFFSET must be inside the file. */
 void sim_file_flip(struct sim_file *f, uint64_t offset, unsigned bit);
 
