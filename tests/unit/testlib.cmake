@@ -8,3 +8,5 @@ quorate_test(testlib_cluster_test LABEL unit SOURCES testlib/cluster_test.c LINK
 quorate_test(testlib_vfs_test LABEL unit SOURCES testlib/vfs_test.c LINKS quorate_testlib PkgConfig::SQLITE)
 quorate_test(testlib_file_test LABEL unit SOURCES testlib/file_test.c LINKS quorate_testlib)
 quorate_test(testlib_disk_damage_test LABEL unit SOURCES testlib/disk_damage_test.c testlib/disk_rig.c LINKS quorate_testlib)
+quorate_test(testlib_net_link_test LABEL unit SOURCES testlib/net_link_test.c testlib/net_rig.c LINKS quorate_testlib)
+quorate_test(testlib_clock_test LABEL unit SOURCES testlib/clock_test.c LINKS quorate_testlib)
