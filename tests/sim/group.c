@@ -57,7 +57,8 @@ void group_boot(struct group_node *node)
         .api_address = "http://simulated",
         .secret = secret,
         .secret_len = sizeof secret - 1,
-        .in_memory = true,
+        .in_memory = !g->on_disk,
+        .vfs = g->on_disk ? sim_node_vfs(node->machine) : NULL,
         .readers = 1,
         .election_ms = GROUP_ELECTION_MS,
         .heartbeat_ms = GROUP_HEARTBEAT_MS,
@@ -65,9 +66,9 @@ void group_boot(struct group_node *node)
         .queue_bytes = 1024 * 1024,
         .queue_commands = 1000,
         .result_max = 64 * 1024,
-        .segment_bytes = 256 * 1024,
+        .segment_bytes = g->on_disk ? 64 * 1024 : 256 * 1024,
         .cache_bytes = 64 * 1024,
-        .compact_bytes = 1024 * 1024,
+        .compact_bytes = g->on_disk ? 64 * 1024 : 1024 * 1024,
         .log = on_log,
         .fatal = on_fatal,
         .ctx = node,
@@ -146,7 +147,12 @@ static void nobody(void *ctx, struct group_node *node)
 
 void group_init(struct group *g, struct sim *sim, unsigned count)
 {
-    *g = (struct group){.sim = sim, .count = count, .vanished = nobody, .tune = g->tune, .story = g->story};
+    *g = (struct group){.sim = sim,
+                        .count = count,
+                        .vanished = nobody,
+                        .tune = g->tune,
+                        .on_disk = g->on_disk,
+                        .story = g->story};
     for (unsigned i = 0; i < count; i++) {
         g->members[i].id = i + 1;
         snprintf(g->members[i].address, sizeof g->members[i].address, "node%u:7000", i + 1);
