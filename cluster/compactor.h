@@ -30,6 +30,10 @@ void compactor_free(
 /* Starts a compaction if it is time. APPLIED is what the database holds, FLOOR what every member has in its
  * log. */
 void compactor_poll(struct compactor *c, uint64_t applied, uint64_t floor);
+/* Whether a checkpoint waits for room on the disk: what is in the WAL stays there for that long. */
+bool compactor_lacks_room(const struct compactor *c);
+/* There may be room now. */
+void compactor_retry(struct compactor *c);
 /* A last checkpoint, when one that is under way has ended; FINISHED comes once. No poll after it. */
 void compactor_finish(struct compactor *c, void (*finished)(void *ctx), void *ctx);
 
