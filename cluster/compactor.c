@@ -109,9 +109,10 @@ bool compactor_lacks_room(const struct compactor *c)
     return c->no_room;
 }
 
-void compactor_retry(struct compactor *c)
+void compactor_make_room(struct compactor *c, uint64_t floor)
 {
-    if (!c->busy && c->no_room && c->finished == NULL) {
+    if (!c->busy && c->finished == NULL && c->config.log_bytes != UINT64_MAX) {
+        c->floor = floor;
         start(c);
     }
 }

@@ -25,7 +25,9 @@ void replica_retry_room(void *ctx)
     if (!r->dead) {
         consensus_retry(r->consensus);
         applier_retry(r->applier);
-        compactor_retry(r->compactor);
+        if (applier_position(r->applier)->index > 0) {
+            compactor_make_room(r->compactor, applier_floor(r->applier));
+        }
     }
 }
 
