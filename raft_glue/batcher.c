@@ -9,7 +9,16 @@
 
 enum { BATCHER_MAGIC = 0x51c0de02 };
 
-enum counter { C_BATCHES, C_COMMANDS, C_REFUSED, C_UNKNOWN, G_QUEUED, H_LATENCY, BATCHER_COUNTERS };
+enum counter {
+    C_BATCHES,
+    C_COMMANDS,
+    C_REFUSED,
+    C_NO_SPACE,
+    C_UNKNOWN,
+    G_QUEUED,
+    H_LATENCY,
+    BATCHER_COUNTERS
+};
 
 static const struct metric counter_table[BATCHER_COUNTERS] = {
     [C_BATCHES] = {METRIC_COUNTER, "quorate_batches_total", NULL,
@@ -17,6 +26,8 @@ static const struct metric counter_table[BATCHER_COUNTERS] = {
     [C_COMMANDS] = {METRIC_COUNTER, "quorate_batched_commands_total", NULL, "Commands put into log entries."},
     [C_REFUSED] = {METRIC_COUNTER, "quorate_batcher_refused_total", NULL,
                    "Commands refused because the queue was full."},
+    [C_NO_SPACE] = {METRIC_COUNTER, "quorate_writes_refused_full_total", NULL,
+                    "Commands refused because a disk was full."},
     [C_UNKNOWN] = {METRIC_COUNTER, "quorate_commands_unknown_total", NULL,
                    "Commands whose outcome stayed unknown."},
     [G_QUEUED] = {METRIC_GAUGE, "quorate_batcher_queued_commands", NULL,
@@ -53,6 +64,7 @@ static void answer(struct batcher *b, struct batcher_command *command, const str
         histogram_add(&b->latency, env_now_us(b->config.env) - command->since_us);
     }
     metric_add(&b->counters[C_UNKNOWN], with->error.code == Q_UNKNOWN);
+    metric_add(&b->counters[C_NO_SPACE], with->error.code == Q_NO_SPACE);
     command->flight = NULL;
     command->done(command, with);
 }
@@ -193,12 +205,21 @@ void batcher_free(struct batcher *b)
     free(b);
 }
 
+static bool refuses(const struct batcher *b, struct error *e)
+{
+    return b->config.refuses != NULL && b->config.refuses(b->config.ctx, e) != 0;
+}
+
 int batcher_push(struct batcher *b, struct batcher_command *command, struct error *e)
 {
     uint64_t max = b->payload.max - BATCH_HEADER_BYTES - 4;
 
     if (!consensus_leads(b->config.consensus)) {
         return error_set(e, Q_NOT_LEADER, "this node does not lead");
+    }
+    if (refuses(b, e)) {
+        metric_add(&b->counters[C_NO_SPACE], e->code == Q_NO_SPACE);
+        return (int)e->code;
     }
     if (command->len > max) {
         return error_set(e, Q_TOO_BIG, "a command of %zu bytes is over the limit of %" PRIu64 " bytes",
@@ -336,9 +357,12 @@ static unsigned flights_to_commit(const struct batcher *b)
 void batcher_poll(struct batcher *b, const struct batcher_position *position)
 {
     struct consensus *consensus = b->config.consensus;
+    struct error why;
 
     if (!consensus_leads(consensus)) {
         fail_queue(b, Q_NOT_LEADER, "this node does not lead any more");
+    } else if (!list_empty(&b->queue) && refuses(b, &why)) {
+        fail_queue(b, why.code, why.text);
     }
     while (!list_empty(&b->queue) && consensus_leads(consensus) &&
            flights_to_commit(b) < b->config.inflight_max &&

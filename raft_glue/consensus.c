@@ -438,6 +438,18 @@ uint64_t consensus_log_bytes(const struct consensus *c)
     return stats.segments * c->config.segment_bytes;
 }
 
+bool consensus_lacks_room(const struct consensus *c)
+{
+    return log_lacks_room(c->log);
+}
+
+void consensus_retry(struct consensus *c)
+{
+    if (!c->dead) {
+        log_retry(c->log);
+    }
+}
+
 void consensus_metrics(struct consensus *c, struct metrics *metrics)
 {
     metrics_register(metrics, c->counters, CONSENSUS_COUNTERS);

@@ -388,6 +388,16 @@ int log_reset(struct log *l, uint64_t next, uint64_t before_term, struct error *
     return rc;
 }
 
+bool log_lacks_room(const struct log *l)
+{
+    return l->pool.no_room;
+}
+
+void log_retry(struct log *l)
+{
+    segment_pool_retry(&l->pool);
+}
+
 static uint64_t count_list(const struct list *list)
 {
     uint64_t n = 0;

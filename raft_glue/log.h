@@ -48,7 +48,8 @@ struct log_config {
     uint64_t before_term;   /* term of the entry at first_index - 1; 0 without */
     /* Everything up to INDEX is durable. Never called for an index that was truncated since. */
     void (*durable)(void *ctx, uint64_t index);
-    /* Once; nothing is written after it. Q_NO_SPACE only when the log needs a segment and cannot make it. */
+    /* Once; nothing is written after it. A full disk fails only what is in place already: see
+     * log_lacks_room(). */
     void (*failed)(void *ctx, const struct error *why);
     void *ctx;
 };
@@ -104,6 +105,12 @@ void log_trim(struct log *l, uint64_t first);
  * Blocking and durable on return. For the installation of a snapshot, whose metadata must be durable before:
  * otherwise the entries below NEXT are missing after a crash. An error is final. */
 int log_reset(struct log *l, uint64_t next, uint64_t before_term, struct error *e);
+
+/* Whether the disk had no room for a next segment. Entries that need it wait, not durable, for log_retry() or
+ * for a trimmed segment; so the owner bounds what it appends. */
+bool log_lacks_room(const struct log *l);
+/* Tries again to make a segment: call now and then while the log lacks room. */
+void log_retry(struct log *l);
 
 struct log_stats {
     uint64_t writes, written_bytes, segments, cached_bytes;

@@ -130,6 +130,7 @@ int segment_pool_begin(struct segment_pool *p, const struct format_segment *head
 struct segment *segment_pool_take(struct segment_pool *p)
 {
     struct list *item = list_pop(&p->ready);
+    p->again = p->again || (item == NULL && !p->wanted);
     p->wanted = item == NULL;
     if (item != NULL) {
         p->ready_count--;
@@ -163,14 +164,17 @@ static void run(struct env_work *work)
 {
     struct segment_pool *p =
         CAST(struct segment_pool, CONTAINER_OF(work, struct segment_pool, work), POOL_MAGIC);
+    char path[SEGMENT_PATH_MAX];
+    segment_spare_path(p->dir, p->spare, path);
     if (p->job == POOL_PREPARE) {
         p->rc = prepare(p, p->spare, p->zero, &p->head, &p->segment, &p->error);
+        if (p->rc == Q_NO_SPACE && p->zero) {
+            env_unlink(p->env, path, NULL); /* the next attempt makes another */
+        }
         return;
     }
     p->rc = segment_to_spare(p->env, p->dir, p->segment, p->spare, &p->error);
     if (p->rc == 0 && p->drop) {
-        char path[SEGMENT_PATH_MAX];
-        segment_spare_path(p->dir, p->spare, path);
         p->rc = env_unlink(p->env, path, &p->error);
     }
     /* Closing an unlinked file frees its blocks: not on the loop. */
@@ -221,8 +225,9 @@ static void done(struct env_work *work)
         p->idle(p->ctx);
         return;
     }
-    /* A full disk is no failure before the log needs the segment: until then trimming may make room. */
-    if (p->rc != 0 && (p->rc != Q_NO_SPACE || !prepared || p->wanted)) {
+    /* A disk that has no room for one more file is no failure: the log waits until there is some. One that
+     * has none for a file that is there already is. */
+    if (p->rc != 0 && (p->rc != Q_NO_SPACE || !prepared || !p->zero)) {
         p->stopped = true;
         p->failed(p->ctx, &p->error);
         p->idle(p->ctx);
@@ -260,9 +265,10 @@ void segment_pool_work(struct segment_pool *p)
         return;
     }
     struct segment *old = next_to_retire(p);
-    bool short_of_ready = p->ready_count < POOL_READY && (!p->no_room || p->wanted || p->spare_count > 0);
+    bool short_of_ready = p->ready_count < POOL_READY && (!p->no_room || p->again || p->spare_count > 0);
     if (short_of_ready && (p->spare_count > 0 || old == NULL)) {
         p->segment = NULL;
+        p->again = false;
         p->head = next_head(p);
         choose_spare(p, &p->spare, &p->zero);
         start(p, POOL_PREPARE);
@@ -273,4 +279,10 @@ void segment_pool_work(struct segment_pool *p)
         p->drop = p->spare_count == POOL_SPARES || old->head.bytes != p->bytes;
         start(p, POOL_RETIRE);
     }
+}
+
+void segment_pool_retry(struct segment_pool *p)
+{
+    p->again = p->no_room;
+    segment_pool_work(p);
 }

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "base/object.h"
+#include "storage/file_watch.h"
 
 enum { CLOCK_VFS_MAGIC = 0x51434c4b };
 
@@ -19,6 +20,7 @@ struct clock_vfs {
     sqlite3_vfs vfs;
     sqlite3_vfs *under;
     sqlite3_int64 julian_ms;
+    struct file_failure failure; /* of its files */
     char name[CLOCK_VFS_NAME_MAX];
 };
 
@@ -29,8 +31,8 @@ static struct clock_vfs *self(sqlite3_vfs *vfs)
 
 static int vfs_open(sqlite3_vfs *vfs, const char *name, sqlite3_file *file, int flags, int *ret_flags)
 {
-    sqlite3_vfs *u = self(vfs)->under;
-    return u->xOpen(u, name, file, flags, ret_flags);
+    struct clock_vfs *v = self(vfs);
+    return file_watch_open(v->under, &v->failure, name, file, flags, ret_flags);
 }
 
 static int vfs_delete(sqlite3_vfs *vfs, const char *name, int sync_dir)
@@ -145,7 +147,7 @@ int clock_vfs_new(const char *under, struct clock_vfs **ret_vfs, struct error *e
     v->under = u;
     v->vfs = (sqlite3_vfs){
         .iVersion = has_system_calls ? 3 : 2,
-        .szOsFile = u->szOsFile,
+        .szOsFile = file_watch_size(u),
         .mxPathname = u->mxPathname,
         .zName = v->name,
         .pAppData = v,

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 enum { FILE_MAGIC = 0xf11e0001, FILE_MODE = 0600, DIR_MODE = 0700 };
@@ -279,4 +280,17 @@ int env_disk_lock(struct env *env, const char *path, struct env_file **ret_file,
 fail:
     env_disk_close(f);
     return rc;
+}
+
+int env_disk_space(struct env *env, const char *path, uint64_t *ret_free, struct error *e)
+{
+    struct statvfs st;
+
+    (void)env;
+    if (statvfs(path, &st) != 0) {
+        return error_errno(e, errno, "cannot get the free space of the file system of %s", path);
+    }
+    /* Not f_bfree: what is kept for root is not ours, whoever we are. */
+    *ret_free = (uint64_t)st.f_bavail * st.f_frsize;
+    return 0;
 }

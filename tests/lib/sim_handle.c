@@ -306,6 +306,17 @@ int sim_handle_lock(struct env *env, const char *path, struct env_file **ret_fil
     return rc;
 }
 
+int sim_handle_space(struct env *env, const char *path, uint64_t *ret_free, struct error *e)
+{
+    struct sim_world *w = sim_world_of(env);
+    int rc = look(w, e);
+    (void)path;
+    if (rc == 0) {
+        *ret_free = sim_disk_space(w->node->disk);
+    }
+    return rc;
+}
+
 static void on_written(struct event *ev)
 {
     struct sim_write *sw = CONTAINER_OF(ev, struct sim_write, event);

@@ -133,6 +133,20 @@ static void a_full_disk_is_no_space(void **state)
     env_close(w->env, f);
 }
 
+static void the_free_space_is_that_of_the_file_system_of_a_path(void **state)
+{
+    struct world *w = *state;
+    uint64_t left = 0;
+    struct error e;
+
+    assert_int_equal(env_space(w->env, world_path(w, "."), &left, &e), 0);
+    assert_true(left > 0 && left < UINT64_MAX);
+    assert_int_equal(env_space(w->env, "/proc", &left, &e), 0);
+    assert_int_equal(left, 0);
+    assert_int_equal(env_space(w->env, world_path(w, "absent"), &left, &e), Q_NOT_FOUND);
+    assert_non_null(strstr(e.text, "absent"));
+}
+
 static void a_short_write_is_continued_to_where_it_fails(void **state)
 {
     struct world *w = *state;
@@ -312,6 +326,7 @@ int main(void)
         IN_WORLD(a_missing_file_is_not_found_by_name),
         IN_WORLD(a_write_to_a_file_opened_for_reading_names_file_offset_and_cause),
         IN_WORLD(a_full_disk_is_no_space),
+        IN_WORLD(the_free_space_is_that_of_the_file_system_of_a_path),
         IN_WORLD(a_short_write_is_continued_to_where_it_fails),
         IN_WORLD(files_and_directories_are_private_and_closed_on_exec),
         IN_WORLD(a_directory_may_exist_but_a_file_in_its_place_may_not),

@@ -324,6 +324,8 @@ static void a_sync_that_fails_is_an_error(void **state)
     faulty_vfs_fail_syncs(SQLITE_IOERR_FSYNC);
     assert_int_equal(store_checkpoint(k.s, &index, &e), Q_IO);
     faulty_vfs_fail_syncs(SQLITE_OK);
+    assert_non_null(strstr(e.text, "sync of /tmp/"));
+    assert_non_null(strstr(e.text, ": Input/output error"));
 
     assert_int_equal(index, 4711);
     kit_close(&k);

@@ -1,4 +1,5 @@
-/* faulty_vfs: an SQLite VFS on the default one whose writes or syncs fail when told to. */
+/* faulty_vfs: an SQLite VFS on the default one whose writes, syncs or shared memory fail when
+ * told to. */
 #ifndef QUORATE_TEST_STORAGE_FAULTY_VFS_H
 #define QUORATE_TEST_STORAGE_FAULTY_VFS_H
 
@@ -9,5 +10,7 @@ void faulty_vfs_unregister(void);
 /* From now on writes (syncs) return RC, an SQLite code; SQLITE_OK ends that. */
 void faulty_vfs_fail_writes(int rc);
 void faulty_vfs_fail_syncs(int rc);
+/* The same for shared memory, with what the system says of it. */
+void faulty_vfs_fail_shared_memory(int rc, int errno_value);
 
 #endif
