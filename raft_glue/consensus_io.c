@@ -2,6 +2,7 @@
 #include <assert.h>
 #include <inttypes.h>
 
+#include "base/plant.h"
 #include "raft_glue/consensus_impl.h"
 #include "raft_glue/envelope.h"
 
@@ -69,7 +70,7 @@ static void io_flush(void *ctx)
 static void io_send(void *ctx, const struct raft_message *message)
 {
     struct consensus *c = consensus_of(ctx);
-    if (c->dead) {
+    if (c->dead && !PLANTED("dead_nodes_speak")) {
         return; /* what would be said may depend on what could not be written */
     }
     buf_clear(&c->out);

@@ -11,11 +11,13 @@ static sqlite3_io_methods database_methods, wal_methods;
 static int (*original_write)(sqlite3_file *, const void *, int, sqlite3_int64);
 static int (*original_sync)(sqlite3_file *, int);
 static atomic_int write_rc, sync_rc;
+static atomic_bool wal_dirty;
 
 static int faulty_write(sqlite3_file *f, const void *p, int n, sqlite3_int64 offset)
 {
     int rc = write_rc;
 
+    wal_dirty = wal_dirty || f->pMethods == &wal_methods;
     return rc != SQLITE_OK ? rc : original_write(f, p, n, offset);
 }
 
@@ -23,7 +25,9 @@ static int faulty_sync(sqlite3_file *f, int flags)
 {
     int rc = sync_rc;
 
-    return rc != SQLITE_OK ? rc : original_sync(f, flags);
+    rc = rc != SQLITE_OK ? rc : original_sync(f, flags);
+    wal_dirty = wal_dirty && (f->pMethods != &wal_methods || rc != SQLITE_OK);
+    return rc;
 }
 
 static int faulty_open(sqlite3_vfs *v, const char *name, sqlite3_file *f, int flags, int *ret_flags)
@@ -67,4 +71,9 @@ void faulty_vfs_fail_writes(int rc)
 void faulty_vfs_fail_syncs(int rc)
 {
     sync_rc = rc;
+}
+
+bool faulty_vfs_wal_is_dirty(void)
+{
+    return wal_dirty;
 }
