@@ -14,7 +14,7 @@ static bool io_save_vote(void *ctx, uint64_t term, uint64_t vote)
 
     state.term = term;
     state.vote = vote;
-    if (!c->dead && meta_save(c->meta, &state, &e) != 0) {
+    if (!c->dead && meta_save(c->meta, &state, &e) != 0 && !PLANTED("vote_that_cannot_be_saved_is_given")) {
         error_wrap(&e, "term %" PRIu64, term);
         consensus_die(c, &e);
     }
@@ -70,7 +70,7 @@ static void io_flush(void *ctx)
 static void io_send(void *ctx, const struct raft_message *message)
 {
     struct consensus *c = consensus_of(ctx);
-    if (c->dead && !PLANTED("dead_nodes_speak")) {
+    if (c->dead) {
         return; /* what would be said may depend on what could not be written */
     }
     buf_clear(&c->out);
