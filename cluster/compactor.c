@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "base/object.h"
+#include "base/plant.h"
 
 enum { COMPACTOR_MAGIC = 0x51c0de07 };
 
@@ -30,10 +31,13 @@ static void checkpoint_on_lane(struct env_work *work)
 
 static void compact(struct compactor *c)
 {
-    uint64_t index = c->durable < c->floor ? c->durable : c->floor;
+    uint64_t index = c->durable < c->floor || PLANTED("compaction_waits_for_nobody") ? c->durable : c->floor;
     uint64_t applicable = consensus_applicable(c->config.consensus);
     struct error e;
 
+    if (PLANTED("compaction_goes_one_too_far")) {
+        index++;
+    }
     index = index < applicable ? index : applicable;
     if (index > consensus_compacted_index(c->config.consensus) &&
         consensus_compact(c->config.consensus, index, &e) == 0) {

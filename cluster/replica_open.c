@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/plant.h"
 #include "cluster/cluster_id.h"
 #include "cluster/replica_impl.h"
 
@@ -243,7 +244,8 @@ static int make_dir(struct replica *r, struct error *e)
         n--;
     }
     snprintf(parent, sizeof parent, "%.*s", (int)n, r->dir);
-    return rv == 0 ? env_sync_dir(r->config.env, n == 0 ? "." : parent, e) : rv;
+    bool sync = rv == 0 && !PLANTED("name_of_the_node_is_not_synced");
+    return sync ? env_sync_dir(r->config.env, n == 0 ? "." : parent, e) : rv;
 }
 
 int replica_open(const struct replica_config *config, struct replica **ret_replica, struct error *e)

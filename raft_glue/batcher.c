@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/object.h"
+#include "base/plant.h"
 
 enum { BATCHER_MAGIC = 0x51c0de02 };
 
@@ -133,7 +134,7 @@ static void give_up_flights(struct batcher *b, bool all)
 {
     struct error why;
 
-    error_set(&why, Q_UNKNOWN,
+    error_set(&why, PLANTED("lost_leadership_means_not_done") ? Q_NOT_LEADER : Q_UNKNOWN,
               "leadership lost while committing log: the outcome is unknown, the write may still be applied");
     LIST_EACH_SAFE (&b->flights, item) {
         struct batcher_flight *f = CONTAINER_OF(item, struct batcher_flight, link);
@@ -225,8 +226,9 @@ int batcher_push(struct batcher *b, struct batcher_command *command, struct erro
         return error_set(e, Q_TOO_BIG, "a command of %zu bytes is over the limit of %" PRIu64 " bytes",
                          command->len, max);
     }
-    if (b->queued_commands > 0 && (b->queued_commands + 1 > b->config.queue_commands ||
-                                   b->queued_bytes + command->len > b->config.queue_bytes)) {
+    if (b->queued_commands > 0 &&
+        ((b->queued_commands + 1 > b->config.queue_commands && !PLANTED("queued_commands_have_no_limit")) ||
+         b->queued_bytes + command->len > b->config.queue_bytes)) {
         metric_add(&b->counters[C_REFUSED], 1);
         return error_set(e, Q_BUSY,
                          "too much is waiting to be written (%" PRIu64 " commands, %" PRIu64
@@ -282,7 +284,9 @@ static void encode_batch(struct batcher *b, const struct batcher_position *posit
         .commands = f->count,
     };
 
-    batch.time_ms = batch.time_ms > b->last_time_ms ? batch.time_ms : b->last_time_ms;
+    if (!PLANTED("time_in_headers_falls")) {
+        batch.time_ms = batch.time_ms > b->last_time_ms ? batch.time_ms : b->last_time_ms;
+    }
     batch.time_ms = batch.time_ms > position->time_ms ? batch.time_ms : position->time_ms;
     b->last_time_ms = batch.time_ms;
     memcpy(batch.digest, position->digest, sizeof batch.digest);
@@ -380,7 +384,7 @@ void batcher_applied(struct batcher *b, uint64_t index, uint64_t term, struct cu
 
     error_set(&why, Q_NOT_LEADER, "another leader's entry took the place of this one: nothing was done");
     while ((f = first_flight(b)) != NULL && f->index <= index) {
-        if (f->index == index && f->term == term) {
+        if (f->index == index && (f->term == term || PLANTED("entry_of_any_term_answers"))) {
             land(b, f, results, NULL);
         } else if (f->index == index) {
             land(b, f, results, &why);

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/plant.h"
+
 /* A segment, whole in memory. */
 struct image {
     struct segment *segment;
@@ -61,7 +63,8 @@ static bool group_at(const struct image *image, uint64_t offset, struct found *r
 
 static bool is_next(const struct log_replay *r, const struct found *found)
 {
-    return found->head.number == r->at.number + 1 && found->head.chain == r->at.chain;
+    return found->head.number == r->at.number + 1 &&
+           (found->head.chain == r->at.chain || PLANTED("chain_of_groups_is_not_checked"));
 }
 
 /* Walks the records of a group. True when all are good; else *ret_index and *ret_offset name the bad one. */
@@ -266,7 +269,8 @@ static int look_behind(struct log_replay *r, struct image *image, uint64_t *dura
         for (; offset < s->head.bytes; offset += ENV_BLOCK) {
             struct found found;
             if (group_at(image, offset, &found)) {
-                *durable = found.head.durable > *durable ? found.head.durable : *durable;
+                bool more = found.head.durable > *durable && !PLANTED("only_the_mark_tells_what_was_durable");
+                *durable = more ? found.head.durable : *durable;
                 r->torn_bytes += found.head.number > r->at.number ? found.head.bytes : 0;
             }
         }

@@ -3,6 +3,8 @@
 #include <assert.h>
 #include <string.h>
 
+#include "base/plant.h"
+
 #define POOL_MAGIC 0x706f6f6cu
 
 void segment_pool_init(struct segment_pool *p)
@@ -60,7 +62,9 @@ int segment_pool_found_spare(struct segment_pool *p, uint64_t number, struct err
 static struct format_segment next_head(struct segment_pool *p)
 {
     struct format_segment head = {.sequence = p->next_sequence++, .cluster = p->cluster, .bytes = p->bytes};
-    env_random(p->env, &head.salt, sizeof head.salt);
+    if (!PLANTED("recycled_segments_keep_their_salt")) {
+        env_random(p->env, &head.salt, sizeof head.salt);
+    }
     return head;
 }
 
@@ -256,7 +260,8 @@ static struct segment *next_to_retire(struct segment_pool *p)
         return NULL;
     }
     struct segment *s = CONTAINER_OF(p->old.next, struct segment, link);
-    return s->writes == 0 && s->last_number <= p->covered ? s : NULL;
+    bool covered = s->last_number <= p->covered || PLANTED("segments_go_before_the_mark_passed_them");
+    return s->writes == 0 && covered ? s : NULL;
 }
 
 void segment_pool_work(struct segment_pool *p)

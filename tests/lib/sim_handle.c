@@ -137,7 +137,9 @@ void sim_handles_die(struct sim_world *w, bool power_loss)
         if (!sw->landed && power_loss) {
             sim_disk_tear(disk, write->file->inode, write->offset, write->data, write->len);
         } else if (!sw->landed && sched_random(w->sched, 0, 1) == 0) {
-            sim_disk_write(disk, write->file->inode, write->offset, write->data, write->len, true, NULL);
+            /* It reached the page cache; whether also the disk, nobody was told. */
+            bool safe = sched_random(w->sched, 0, 1) == 0;
+            sim_disk_write(disk, write->file->inode, write->offset, write->data, write->len, safe, NULL);
         }
         write_free(sw);
     }

@@ -23,5 +23,7 @@ foreach(test deadlines disk_error neighbours replica requests space stop)
     quorate_test(cluster_${test}_test LABEL unit
         SOURCES cluster/${test}_test.c cluster/asker.c LINKS quorate_group)
 endforeach()
-quorate_test(cluster_compactor_test LABEL unit SOURCES cluster/compactor_test.c LINKS quorate_cluster quorate_testlib)
+foreach(test compactor served)
+    quorate_test(cluster_${test}_test LABEL unit SOURCES cluster/${test}_test.c LINKS quorate_cluster quorate_testlib)
+endforeach()
 quorate_test(cluster_calls_test LABEL unit SOURCES cluster/calls_test.c LINKS quorate_cluster quorate_testlib)

@@ -66,6 +66,18 @@ static void a_read_is_short_only_at_the_end(void **state)
     env_close(w->env, f);
 }
 
+static void only_a_durable_file_is_synced_with_each_write(void **state)
+{
+    struct world *w = *state;
+    struct env_file *plain = make(w, "plain", 0), *durable = make(w, "durable", ENV_DIRECT | ENV_DURABLE);
+
+    assert_int_equal(fcntl(plain->fd, F_GETFL) & O_DSYNC, 0);
+    assert_int_equal(fcntl(durable->fd, F_GETFL) & O_DSYNC, O_DSYNC);
+    assert_true(durable->direct_fd < 0 || (fcntl(durable->direct_fd, F_GETFL) & O_DSYNC) != 0);
+    env_close(w->env, plain);
+    env_close(w->env, durable);
+}
+
 static void a_direct_file_takes_blocking_reads_and_writes_of_any_alignment(void **state)
 {
     struct world *w = *state;
@@ -320,6 +332,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_lock_dies_with_its_process),
         IN_WORLD(what_was_written_is_read_back),
+        IN_WORLD(only_a_durable_file_is_synced_with_each_write),
         IN_WORLD(a_read_is_short_only_at_the_end),
         IN_WORLD(a_direct_file_takes_blocking_reads_and_writes_of_any_alignment),
         IN_WORLD(a_file_to_be_made_must_not_exist),

@@ -13,12 +13,14 @@ static int (*original_write)(sqlite3_file *, const void *, int, sqlite3_int64);
 static int (*original_sync)(sqlite3_file *, int);
 static int (*original_shm_map)(sqlite3_file *, int, int, int, void volatile **);
 static atomic_int write_rc, sync_rc, shm_rc, shm_errno;
+static atomic_bool wal_dirty;
 
 static int faulty_write(sqlite3_file *f, const void *p, int n, sqlite3_int64 offset)
 {
     int rc = write_rc;
 
     errno = (rc & 0xff) == SQLITE_FULL ? ENOSPC : EIO;
+    wal_dirty = wal_dirty || f->pMethods == &wal_methods;
     return rc != SQLITE_OK ? rc : original_write(f, p, n, offset);
 }
 
@@ -27,7 +29,9 @@ static int faulty_sync(sqlite3_file *f, int flags)
     int rc = sync_rc;
 
     errno = EIO;
-    return rc != SQLITE_OK ? rc : original_sync(f, flags);
+    rc = rc != SQLITE_OK ? rc : original_sync(f, flags);
+    wal_dirty = wal_dirty && (f->pMethods != &wal_methods || rc != SQLITE_OK);
+    return rc;
 }
 
 static int faulty_shm_map(sqlite3_file *f, int page, int bytes, int extend, void volatile **ret_p)
@@ -89,4 +93,9 @@ void faulty_vfs_fail_shared_memory(int rc, int errno_value)
 {
     shm_errno = errno_value;
     shm_rc = rc;
+}
+
+bool faulty_vfs_wal_is_dirty(void)
+{
+    return wal_dirty;
 }
