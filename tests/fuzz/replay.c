@@ -13,7 +13,11 @@
 #include "base/rng.h"
 #include "tests/fuzz/target.h"
 
-enum { SEEDS_MAX = 64, ROUNDS = 3000, CUTS_MAX = 1024 };
+enum {
+    SEEDS_MAX = 64,
+    ROUNDS = 3000,        /* of damage at random places */
+    PLACES_MAX = 6 * 800, /* of damage at each place, over all seeds: with more bytes, not at each */
+};
 
 struct seed {
     uint8_t *p;
@@ -69,19 +73,17 @@ static void try(const uint8_t *p, size_t n)
 
 /* ---- damage ---- */
 
-static void try_cuts(const struct seed *seed)
+static void try_cuts(const struct seed *seed, size_t step)
 {
-    size_t step = seed->n / CUTS_MAX + 1;
     for (size_t n = 0; n < seed->n; n += step) {
         try(seed->p, n);
     }
 }
 
 /* Every byte in turn: what is a length, a count, a version or a type there gets out of its bounds. */
-static void try_bytes(const struct seed *seed)
+static void try_bytes(const struct seed *seed, size_t step)
 {
     static const uint8_t values[] = {0x00, 0x01, 0x7f, 0x80, 0xff};
-    size_t step = seed->n / CUTS_MAX + 1;
 
     for (size_t i = 0; i < seed->n; i += step) {
         uint8_t was = seed->p[i];
@@ -194,6 +196,7 @@ static void try_crashes(const char *dir)
 int main(int argc, char **argv)
 {
     static struct seeds s;
+    size_t bytes = 0;
 
     if (argc == 3) {
         try_file(argv[2]);
@@ -207,9 +210,12 @@ int main(int argc, char **argv)
     fuzz_target.seeds(&s);
     FUZZ_CHECK(s.count > 0, "a target has seeds");
     for (unsigned i = 0; i < s.count; i++) {
+        bytes += s.seed[i].n;
+    }
+    for (unsigned i = 0; i < s.count; i++) {
         try(s.seed[i].p, s.seed[i].n);
-        try_cuts(&s.seed[i]);
-        try_bytes(&s.seed[i]);
+        try_cuts(&s.seed[i], 6 * bytes / PLACES_MAX + 1);
+        try_bytes(&s.seed[i], 6 * bytes / PLACES_MAX + 1);
     }
     try_damage(&s);
     for (unsigned i = 0; i < s.count; i++) {
