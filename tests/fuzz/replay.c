@@ -15,6 +15,7 @@
 
 enum {
     SEEDS_MAX = 64,
+    SLOW = 8,             /* a slow target tries so many times fewer */
     ROUNDS = 3000,        /* of damage at random places */
     PLACES_MAX = 6 * 800, /* of damage at each place, over all seeds: with more bytes, not at each */
 };
@@ -146,7 +147,7 @@ static void try_damage(const struct seeds *s)
     struct rng rng;
 
     rng_init(&rng, 1);
-    for (unsigned i = 0; i < ROUNDS && s->count > 0; i++) {
+    for (unsigned i = 0; i < ROUNDS / (fuzz_target.slow ? SLOW : 1); i++) {
         const struct seed *seed = &s->seed[rng_between(&rng, 0, s->count - 1)];
         size_t n = seed->n;
         memcpy(p, seed->p, n);
@@ -196,7 +197,7 @@ static void try_crashes(const char *dir)
 int main(int argc, char **argv)
 {
     static struct seeds s;
-    size_t bytes = 0;
+    size_t bytes = 0, step;
 
     if (argc == 3) {
         try_file(argv[2]);
@@ -212,10 +213,11 @@ int main(int argc, char **argv)
     for (unsigned i = 0; i < s.count; i++) {
         bytes += s.seed[i].n;
     }
+    step = 6 * bytes * (fuzz_target.slow ? SLOW : 1) / PLACES_MAX + 1;
     for (unsigned i = 0; i < s.count; i++) {
         try(s.seed[i].p, s.seed[i].n);
-        try_cuts(&s.seed[i], 6 * bytes / PLACES_MAX + 1);
-        try_bytes(&s.seed[i], 6 * bytes / PLACES_MAX + 1);
+        try_cuts(&s.seed[i], step);
+        try_bytes(&s.seed[i], step);
     }
     try_damage(&s);
     for (unsigned i = 0; i < s.count; i++) {
