@@ -52,9 +52,11 @@ static bool send_answer(struct line *l, struct http_request *r)
     }
     for (unsigned i = 0; i < 2; i++) {
         size_t part = taken < parts[i].len ? taken : parts[i].len;
-        parts[i].base += part;
-        parts[i].len -= part;
-        taken -= part;
+        if (part > 0) { /* an empty body has no bytes to point to */
+            parts[i].base += part;
+            parts[i].len -= part;
+            taken -= part;
+        }
     }
     r->state = HTTP_SENDING;
     r->line = l;
