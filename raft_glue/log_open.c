@@ -61,34 +61,56 @@ static int list_files(struct log *l, struct listing *listing, struct error *e)
     return rc;
 }
 
+static void damaged(struct log *l, struct log_report *report, const struct error *damage)
+{
+    if (!l->damaged) {
+        l->damaged = true;
+        report->damage = *damage;
+    }
+}
+
+/* Segments that are not there, between those that are. */
+static void find_missing(struct log *l, struct log_report *report)
+{
+    uint64_t before = 0;
+    LIST_EACH (&l->writer.segments, item) {
+        uint64_t sequence = CONTAINER_OF(item, struct segment, link)->head.sequence;
+        if (before != 0 && sequence != before + 1) {
+            char path[SEGMENT_PATH_MAX];
+            struct error e;
+            segment_path(l->dir, before + 1, path);
+            error_set(&e, Q_CORRUPT, "%s is missing: there are older and newer segments", path);
+            damaged(l, report, &e);
+        }
+        before = sequence;
+    }
+    l->pool.next_sequence = before + 1;
+}
+
 /* Opens all segments; those from the one in which the log starts go to the writer, older ones are done with.
  */
-static int open_segments(struct log *l, const struct numbers *sequences, struct error *e)
+static int open_segments(struct log *l, const struct numbers *sequences, struct log_report *report,
+                         struct error *e)
 {
     struct list *in_use = &l->writer.segments;
     for (size_t i = 0; i < sequences->len; i++) {
         struct segment *s;
-        int rc = segment_open(l->env, l->dir, sequences->at[i], l->cluster, &s, e);
+        struct error damage;
+        int rc = segment_open(l->env, l->dir, sequences->at[i], l->cluster, &s, &damage, e);
         if (rc != 0) {
             return rc;
         }
         struct list *item;
         while (s->head.begins && (item = list_pop(in_use)) != NULL) {
             segment_pool_retire(&l->pool, CONTAINER_OF(item, struct segment, link));
+            l->damaged = false; /* whatever there was, it is over */
         }
         list_push(in_use, &s->link);
-    }
-    uint64_t before = 0;
-    LIST_EACH (in_use, item) {
-        uint64_t sequence = CONTAINER_OF(item, struct segment, link)->head.sequence;
-        if (item != in_use->next && sequence != before + 1) {
-            char path[SEGMENT_PATH_MAX];
-            segment_path(l->dir, before + 1, path);
-            return error_set(e, Q_CORRUPT, "%s is missing: there are older and newer segments", path);
+        if (s->damaged) {
+            damaged(l, report, &damage);
         }
-        before = sequence;
     }
-    l->pool.next_sequence = before + 1;
+    find_missing(l, report);
     return 0;
 }
 
@@ -158,17 +180,33 @@ static int fit_to_snapshot(struct log *l, const struct log_config *config, struc
 {
     struct log_table *t = &l->table;
     uint64_t first = config->first_index;
-    if (first < t->first) {
-        return error_set(e, Q_CORRUPT,
-                         "%s: the entries %" PRIu64 " to %" PRIu64
-                         " are missing: the oldest segment has %" PRIu64 " on",
-                         l->dir, first, t->first - 1, t->first);
-    }
-    if (t->last < first - 1 || log_table_term(t, first - 1) != config->before_term) {
-        return log_begin(l, first, config->before_term, e);
+    if (t->last + 1 < first || log_table_term(t, first - 1) != config->before_term) {
+        struct log_slot *slot = log_table_at(t, first - 1);
+        if (slot == NULL || slot->type != LOG_LOST || slot->term != 0) {
+            return l->damaged
+                       ? error_set(
+                             e, Q_CORRUPT,
+                             "%s: the log is damaged and does not fit to the snapshot at index %" PRIu64,
+                             l->dir, first - 1)
+                       : log_begin(l, first, config->before_term, e);
+        }
+        slot->term = config->before_term; /* it is what the snapshot was made of */
     }
     log_table_trim(t, first);
     return 0;
+}
+
+/* Makes what was read the start of what comes. */
+static int go_on(struct log *l, const struct log_replay *r, struct error *e)
+{
+    int rc;
+    if ((rc = sync_read(l, r, e)) != 0 || (rc = cut_torn(l, r, e)) != 0 ||
+        (rc = keep_ready(l, r->end, e)) != 0) {
+        return rc;
+    }
+    log_writer_continue(&l->writer, &r->at);
+    /* Also puts a damaged slot right. */
+    return log_mark_covered(&l->mark) < r->at.number ? log_mark_save_blocking(&l->mark, &r->at, e) : 0;
 }
 
 static int read_log(struct log *l, const struct log_config *config, struct log_report *report,
@@ -183,15 +221,17 @@ static int read_log(struct log *l, const struct log_config *config, struct log_r
         .table = &l->table,
         .cache_bytes = l->cache_bytes,
     };
-    int rc;
-    if ((rc = log_replay(&r, e)) != 0 || (rc = sync_read(l, &r, e)) != 0 || (rc = cut_torn(l, &r, e)) != 0 ||
-        (rc = keep_ready(l, r.end, e)) != 0) {
+    int rc = log_replay(&r, e);
+    if (rc != 0) {
         return rc;
     }
+    if (r.damaged) {
+        damaged(l, report, &r.damage);
+    }
     report->torn_bytes = r.torn_bytes;
-    log_writer_continue(&l->writer, &r.at);
-    /* Also puts a damaged slot right. */
-    if (log_mark_covered(&l->mark) < r.at.number && (rc = log_mark_save_blocking(&l->mark, &r.at, e)) != 0) {
+    if (l->damaged) {
+        log_writer_continue(&l->writer, &r.at);
+    } else if ((rc = go_on(l, &r, e)) != 0) {
         return rc;
     }
     return fit_to_snapshot(l, config, e);
@@ -207,10 +247,10 @@ static int load(struct log *l, const struct log_config *config, struct log_repor
         (rc = log_mark_open(&l->mark, l->env, l->dir, l->cluster, log_mark_saved, l, &marked, e)) != 0) {
         goto out;
     }
-    if ((rc = open_segments(l, &listing.segments, e)) != 0) {
+    if ((rc = open_segments(l, &listing.segments, report, e)) != 0) {
         goto out;
     }
-    for (size_t i = 0; rc == 0 && i < listing.spares.len; i++) {
+    for (size_t i = 0; rc == 0 && !l->damaged && i < listing.spares.len; i++) {
         rc = segment_pool_found_spare(&l->pool, listing.spares.at[i], e);
     }
     if (rc != 0) {
@@ -255,8 +295,17 @@ int log_open(const struct log_config *config, struct log **ret_log, struct log_r
     LIST_EACH (&l->writer.segments, item) {
         report.segments++;
     }
-    segment_pool_covered(&l->pool, log_mark_covered(&l->mark));
-    log_retire(l);
+    report.damaged = l->damaged;
+    report.lost = l->table.lost;
+    struct log_hole hole = {0};
+    for (uint64_t i = 0; log_hole(l, i, &hole); i = hole.last + 1) {
+        report.lost_first = report.lost_first != 0 ? report.lost_first : hole.first;
+        report.lost_last = hole.last;
+    }
+    if (!l->damaged) {
+        segment_pool_covered(&l->pool, log_mark_covered(&l->mark));
+        log_retire(l);
+    }
     *ret_log = l;
     *ret_report = report;
     return 0;
