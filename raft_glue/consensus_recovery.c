@@ -24,17 +24,22 @@ int consensus_open_log(struct consensus *c, struct log_report *ret_report, struc
 {
     struct log_config config = log_config_of(c);
     struct log_report report;
+    struct log *log;
     int rv = log_swap_recover(c->config.env, c->dir, e);
     if (rv == 0) {
-        rv = log_open(&config, &c->log, &report, e);
+        rv = log_open(&config, &log, &report, e);
     }
-    if (rv == 0 && !report.damaged) {
-        rv = log_swap_forget(c->config.env, c->dir, e);
+    if (rv != 0) {
+        return rv;
     }
-    if (rv == 0) {
-        *ret_report = report;
+    rv = report.damaged ? 0 : log_swap_forget(c->config.env, c->dir, e);
+    if (rv != 0) {
+        log_close(log);
+        return rv;
     }
-    return rv;
+    c->log = log;
+    *ret_report = report;
+    return 0;
 }
 
 bool consensus_recovering(const struct consensus *c)
@@ -85,8 +90,7 @@ bool consensus_mended(const struct consensus *c)
 int consensus_adopt(struct consensus *c, struct log_report *ret_report, uint64_t *ret_given, struct error *e)
 {
     struct log *damaged = c->log;
-    uint64_t copied, given;
-    log_mend_counts(c->mend, &copied, &given);
+    uint64_t given = log_mend_given(c->mend);
     int rv = log_swap_finish(c->config.env, c->dir, e);
     if (rv == 0) {
         rv = consensus_open_log(c, ret_report, e);

@@ -18,7 +18,7 @@ struct log_mend {
     struct log_want want;
     bool wants, detached, done, failed;
     uint64_t step; /* by which the want grows downwards next */
-    uint64_t copied, given;
+    uint64_t given;
     struct env_timer *timer;
     void (*changed)(void *ctx);
     void (*failed_call)(void *ctx, const struct error *why);
@@ -86,7 +86,6 @@ static int copy(struct log_mend *m, struct error *e)
             if (rc != 0) {
                 return rc;
             }
-            m->copied++;
         }
     }
     log_flush(m->made);
@@ -264,8 +263,7 @@ bool log_mend_done(const struct log_mend *m)
     return m->done;
 }
 
-void log_mend_counts(const struct log_mend *m, uint64_t *ret_copied, uint64_t *ret_given)
+uint64_t log_mend_given(const struct log_mend *m)
 {
-    *ret_copied = m->copied;
-    *ret_given = m->given;
+    return m->given;
 }

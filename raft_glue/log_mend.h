@@ -61,7 +61,7 @@ int log_mend_give(struct log_mend *m, enum log_proof proof, uint64_t before_term
 
 /* The new log is complete and durable. */
 bool log_mend_done(const struct log_mend *m);
-/* How many entries were copied and given, so far. */
-void log_mend_counts(const struct log_mend *m, uint64_t *ret_copied, uint64_t *ret_given);
+/* How many entries were given, so far. */
+uint64_t log_mend_given(const struct log_mend *m);
 
 #endif
