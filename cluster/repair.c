@@ -36,6 +36,7 @@ struct repair {
     uint64_t deadline_ms;     /* for its answer, or when to begin the next round */
     unsigned next;            /* place in the list of members */
     unsigned declined;        /* members that were asked in this round and could not help */
+    unsigned rounds;          /* in a row in which nobody could */
     bool narrow;              /* ask for the beginning of the hole alone */
     struct log_want question; /* as it was asked */
     struct buf body;
@@ -104,7 +105,18 @@ static void end_round(struct repair *r, const struct log_want *want, uint64_t no
     r->narrow = !r->narrow;
     r->asked = 0;
     r->deadline_ms = now + REPAIR_AGAIN_MS;
-    r->config.stuck(r->config.ctx, want, "no member that is reached has them");
+    if (++r->rounds > 1) {
+        r->config.stuck(r->config.ctx, want);
+    }
+}
+
+void repair_up(struct repair *r)
+{
+    if (r->asked == 0) {
+        r->deadline_ms = 0;
+        r->declined = 0;
+        repair_poll(r);
+    }
 }
 
 void repair_poll(struct repair *r)
@@ -162,6 +174,7 @@ static int take_entries(struct repair *r, enum log_proof proof, uint64_t before_
     int rv = consensus_give(r->config.consensus, proof, before_term, r->entries, n, &taken, e);
     metric_add(&r->counters[C_REPAIRED], rv == 0 ? taken : 0);
     r->declined = rv == 0 ? 0 : r->declined + 1;
+    r->rounds = rv == 0 ? 0 : r->rounds;
     return rv;
 }
 

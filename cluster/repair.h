@@ -47,17 +47,20 @@ struct repair_config {
     unsigned count;
     uint8_t question_type, answer_type; /* of frames */
     bool (*send)(void *ctx, uint64_t to, uint8_t type, const void *body, size_t n);
-    /* Nobody has what is lost; said once for each round in which that is so. */
-    void (*stuck)(void *ctx, const struct log_want *want, const char *why);
+    /* All members that are reached were asked twice, and nobody has what is lost. Said again after each
+     * round. */
+    void (*stuck)(void *ctx, const struct log_want *want);
     void *ctx;
 };
 
 int repair_new(const struct repair_config *config, struct repair **ret_repair, struct error *e);
 void repair_free(struct repair *r); /* NULL is fine */
 
-/* Asks if something is wanted and nobody is being asked. Call when consensus_wanted() may have changed, when
- * a member has come up, and about every 50 ms. */
+/* Asks if something is wanted and nobody is being asked. Call when consensus_wanted() may have changed, and
+ * about every 50 ms. */
 void repair_poll(struct repair *r);
+/* A member is reached: if nobody is being asked, it is. */
+void repair_up(struct repair *r);
 /* A frame of one of the two types came. A body that does not decode, or that contradicts what is wanted, is
  * dropped: Q_CORRUPT and others of log_mend_give(). */
 int repair_received(struct repair *r, uint64_t from, uint8_t type, const uint8_t *body, size_t n,

@@ -227,7 +227,7 @@ void replica_on_up(void *ctx, uint64_t id)
 {
     struct replica *r = replica_of(ctx);
     replica_say(r, "peer_up id=%" PRIu64, id);
-    repair_poll(r->repair);
+    repair_up(r->repair);
 }
 
 void replica_on_down(void *ctx, uint64_t id)

@@ -69,7 +69,7 @@ void replica_say(struct replica *r, const char *format, ...) __attribute__((form
 void replica_on_fatal(void *ctx, const struct error *why);
 void replica_on_changed(void *ctx);
 void replica_on_recovering(void *ctx);
-void replica_on_stuck(void *ctx, const struct log_want *want, const char *why);
+void replica_on_stuck(void *ctx, const struct log_want *want);
 /* Tells the operator of the log that was opened. */
 void replica_say_opened(struct replica *r, const struct log_report *report);
 /* Starts what comes after the peers: the core, or the recovery of a damaged log. */

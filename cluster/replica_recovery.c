@@ -52,12 +52,14 @@ void replica_on_recovering(void *ctx)
     }
 }
 
-void replica_on_stuck(void *ctx, const struct log_want *want, const char *why)
+void replica_on_stuck(void *ctx, const struct log_want *want)
 {
     struct replica *r = replica_of(ctx);
     if (!r->stuck) {
-        replica_say(r, "log_repair_waits first=%" PRIu64 " last=%" PRIu64 " term=%" PRIu64 " reason=\"%s\"",
-                    want->from, want->to, want->term, why);
+        replica_say(r,
+                    "log_repair_waits first=%" PRIu64 " last=%" PRIu64 " term=%" PRIu64
+                    " reason=\"no member that is reached has them\"",
+                    want->from, want->to, want->term);
     }
     r->stuck = true;
 }

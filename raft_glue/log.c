@@ -41,7 +41,7 @@ void log_close(struct log *l)
     (void)CAST(struct log, l, LOG_MAGIC);
     assert(!l->closing);
     l->closing = true;
-    if (!l->failed && !l->damaged && !l->mark.writing &&
+    if (!l->failed && !l->frozen && !l->mark.writing &&
         l->writer.at.number > log_mark_newest(&l->mark)->number) {
         log_mark_save_blocking(&l->mark, &l->writer.at, NULL);
     }
@@ -303,14 +303,14 @@ int log_get(struct log *l, uint64_t index, struct log_entry *ret_entry, struct e
 int log_append(struct log *l, uint64_t term, enum log_entry_type type, const void *p, uint32_t len,
                struct error *e)
 {
-    assert(!l->damaged && len <= log_entry_max(l) && type >= LOG_COMMANDS && type <= LOG_CONFIGURATION);
+    assert(!l->frozen && len <= log_entry_max(l) && type >= LOG_COMMANDS && type <= LOG_CONFIGURATION);
     struct log_entry entry = {.index = l->table.last + 1, .term = term, .type = type, .data = p, .len = len};
     return log_table_push(&l->table, &entry, e);
 }
 
 void log_truncate(struct log *l, uint64_t index)
 {
-    assert(!l->damaged && index >= l->table.first);
+    assert(!l->frozen && index >= l->table.first);
     if (index > l->table.last) {
         return;
     }
@@ -346,7 +346,7 @@ void log_trim(struct log *l, uint64_t first)
 {
     assert(first <= l->writer.durable + 1);
     log_table_trim(&l->table, first);
-    if (!l->failed && !l->damaged) {
+    if (!l->failed && !l->frozen) {
         log_retire(l);
     }
 }
@@ -395,7 +395,7 @@ bool log_hole(const struct log *l, uint64_t index, struct log_hole *ret_hole)
 void log_lose(struct log *l, uint64_t index)
 {
     log_table_lose(&l->table, index);
-    l->damaged = true;
+    l->damaged = l->frozen = true;
 }
 
 bool log_linked(const struct log *l, uint64_t first, uint64_t last)
@@ -460,7 +460,7 @@ bool log_idle(const struct log *l)
 int log_seal(struct log *l, struct error *e)
 {
     int rc = 0;
-    assert(log_idle(l) && !l->damaged && !l->failed);
+    assert(log_idle(l) && !l->frozen && !l->failed);
     while (rc == 0 && log_mark_covered(&l->mark) < l->writer.at.number) {
         rc = log_mark_save_blocking(&l->mark, &l->writer.at, e);
     }

@@ -52,7 +52,11 @@ struct log_config {
     void (*durable)(void *ctx, uint64_t index);
     /* Once; nothing is written after it. Q_NO_SPACE only when the log needs a segment and cannot make it. */
     void (*failed)(void *ctx, const struct error *why);
+    /* Within log_open(), once for each damaged place: file, offset, what is wrong. May be NULL. */
+    void (*damage)(void *ctx, const struct error *what);
     void *ctx;
+    bool read_only; /* to look at it: no file is changed, and it takes no entries; DURABLE and FAILED are not
+                       used */
 };
 
 /* What log_open() found; for the start-up line of the operator. Entries below config.first_index are not

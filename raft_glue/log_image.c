@@ -10,7 +10,10 @@ int log_image_load(struct log_image *image, struct segment *s, struct error *e)
     if (image->segment == s) {
         return 0;
     }
-    image->segment = NULL;
+    image->segment = s->damaged ? s : NULL;
+    if (s->damaged) {
+        return 0; /* no group would be found in it */
+    }
     if (image->capacity < s->head.bytes) {
         free(image->bytes);
         image->bytes = segment_memory(s->head.bytes);
@@ -36,9 +39,12 @@ void log_image_close(struct log_image *image)
 bool log_image_group(const struct log_image *image, uint64_t offset, struct log_found *ret_found)
 {
     const struct segment *s = image->segment;
-    struct log_found found = {.bytes = image->bytes + offset, .segment = image->segment, .offset = offset};
-    if (s->damaged || offset >= s->head.bytes ||
-        !format_group_get(found.bytes, s->head.bytes - offset, s->head.salt, &found.head, &found.chain)) {
+    struct log_found found = {.segment = image->segment, .offset = offset};
+    if (s->damaged || offset >= s->head.bytes) {
+        return false;
+    }
+    found.bytes = image->bytes + offset;
+    if (!format_group_get(found.bytes, s->head.bytes - offset, s->head.salt, &found.head, &found.chain)) {
         return false;
     }
     *ret_found = found;

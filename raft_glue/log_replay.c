@@ -8,11 +8,11 @@
 void log_replay_damaged(struct log_replay *r, const struct segment *s, uint64_t offset, const char *what)
 {
     char path[SEGMENT_PATH_MAX];
-    if (!r->damaged) {
-        r->damaged = true;
-        segment_path(r->dir, s->head.sequence, path);
-        error_set(&r->damage, Q_CORRUPT, "%s: offset %" PRIu64 ": %s", path, offset, what);
-    }
+    struct error e;
+    r->damaged = true;
+    segment_path(r->dir, s->head.sequence, path);
+    error_set(&e, Q_CORRUPT, "%s: offset %" PRIu64 ": %s", path, offset, what);
+    r->damage(r->ctx, &e);
 }
 
 struct segment *log_replay_after(const struct log_replay *r, const struct segment *s)

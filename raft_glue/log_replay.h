@@ -23,14 +23,15 @@ struct log_replay {
     const struct format_mark *mark;
     struct log_table *table; /* empty, where the snapshot ends */
     uint64_t cache_bytes;
+    void (*damage)(void *ctx, const struct error *what); /* each place: file, offset, what is wrong */
+    void *ctx;
     /* Found. */
     struct segment *end;   /* the segment where the log ends */
     struct format_mark at; /* the last group, or where the log starts */
     uint64_t torn_bytes;   /* of groups behind the end of which the header is whole */
     struct log_torn torn[2];
     unsigned n_torn;
-    bool damaged;        /* something durable could not be read */
-    struct error damage; /* the first place, in words */
+    bool damaged; /* something durable could not be read */
     /* Within. */
     struct log_image image;
     uint64_t durable; /* groups up to this number are known to have been durable */
@@ -43,7 +44,7 @@ int log_replay(struct log_replay *r, struct error *e);
 
 /* For log_resync.c. */
 
-/* Keeps the first damage. */
+/* Tells of damage. */
 void log_replay_damaged(struct log_replay *r, const struct segment *s, uint64_t offset, const char *what);
 /* The segment after S; NULL if there is none. */
 struct segment *log_replay_after(const struct log_replay *r, const struct segment *s);

@@ -79,6 +79,16 @@ int log_swap_recover(struct env *env, const char *dir, struct error *e)
                      : 0;
 }
 
+int log_swap_under_way(struct env *env, const char *dir, bool *ret_swapping, struct error *e)
+{
+    struct presence p = {0};
+    int rc = env_list_dir(env, dir, see, &p, e);
+    if (rc == 0) {
+        *ret_swapping = !p.log && p.made_anew;
+    }
+    return rc;
+}
+
 int log_swap_prepare(struct env *env, const char *dir, struct error *e)
 {
     char path[SWAP_PATH_MAX];

@@ -22,6 +22,8 @@
 /* Before a log in DIR is opened: finishes a swap that was under way, or clears what is unfinished. Errors:
  * Q_CORRUPT there is nothing but a damaged log; Q_IO, Q_NOMEM. */
 int log_swap_recover(struct env *env, const char *dir, struct error *e);
+/* Whether the log is in DIR/log.new, complete, since a swap was under way. Changes nothing. */
+int log_swap_under_way(struct env *env, const char *dir, bool *ret_swapping, struct error *e);
 /* An empty directory for the new log. */
 int log_swap_prepare(struct env *env, const char *dir, struct error *e);
 /* Both logs are closed, the new one is complete and durable: it becomes `log`, the other one `log.damaged`.

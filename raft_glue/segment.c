@@ -119,36 +119,28 @@ int segment_from_spare(struct env *env, const char *dir, uint64_t number, const 
 }
 
 /* Whether the block and the size of the file make a good header; Q_CORRUPT is damage. */
-static int header_verify(const uint8_t *block, size_t n, uint64_t size, uint64_t sequence, uint64_t cluster,
+static int header_verify(const uint8_t *block, size_t n, uint64_t size, const struct format_segment *expected,
                          struct format_segment *ret_head, struct error *e)
 {
     struct format_segment head;
-    int rc = n < ENV_BLOCK ? error_set(e, Q_CORRUPT, "offset 0: the segment's header is cut off")
-                           : format_segment_get(block, &head, e);
-    if (rc != 0) {
-        return rc;
-    }
-    if (head.cluster != cluster) {
+    int rc = n < ENV_BLOCK ? Q_CORRUPT : format_segment_get(block, &head, e);
+    if (rc == 0 && head.cluster != expected->cluster) {
         return error_set(e, Q_MISMATCH, "the segment belongs to another cluster");
     }
-    if (head.bytes != size || size % ENV_BLOCK != 0 || size > SEGMENT_BYTES_MAX) {
-        return error_set(e, Q_CORRUPT, "the segment has %" PRIu64 " bytes, its header says %" PRIu64, size,
-                         head.bytes);
+    if (rc == 0 && (head.bytes != size || size % ENV_BLOCK != 0 || size > SEGMENT_BYTES_MAX ||
+                    head.sequence != expected->sequence)) {
+        rc = Q_CORRUPT;
     }
-    if (head.sequence != sequence) {
-        return error_set(e, Q_CORRUPT, "offset 0: the segment's header says that it is number %" PRIx64,
-                         head.sequence);
+    if (rc == 0) {
+        *ret_head = head;
     }
-    *ret_head = head;
-    return 0;
+    return rc;
 }
 
-static int header_read(struct env *env, struct segment *s, uint64_t sequence, uint64_t cluster,
-                       struct error *ret_damage, struct error *e)
+static int header_read(struct env *env, struct segment *s, struct error *e)
 {
     uint64_t size;
     size_t n = 0;
-    struct error found;
     uint8_t *block = segment_memory(ENV_BLOCK);
     int rc = block != NULL ? 0 : error_set(e, Q_NOMEM, "out of memory for a segment's header");
     if (rc == 0) {
@@ -158,22 +150,19 @@ static int header_read(struct env *env, struct segment *s, uint64_t sequence, ui
         rc = env_size(env, s->file, &size, e);
     }
     if (rc == 0) {
-        rc = header_verify(block, n, size, sequence, cluster, &s->head, &found);
-        if (rc == Q_CORRUPT) {
-            *ret_damage = found;
-            s->damaged = true;
-            s->head = (struct format_segment){.sequence = sequence, .cluster = cluster, .bytes = size};
-            rc = 0;
-        } else if (rc != 0) {
-            *e = found;
-        }
+        rc = header_verify(block, n, size, &s->head, &s->head, e);
+    }
+    if (rc == Q_CORRUPT) {
+        s->damaged = true;
+        s->head.bytes = size;
+        rc = 0;
     }
     free(block);
     return rc;
 }
 
-int segment_open(struct env *env, const char *dir, uint64_t sequence, uint64_t cluster,
-                 struct segment **ret_segment, struct error *ret_damage, struct error *e)
+int segment_open(struct env *env, const char *dir, uint64_t sequence, uint64_t cluster, bool read_only,
+                 struct segment **ret_segment, struct error *e)
 {
     char path[SEGMENT_PATH_MAX];
     struct segment *s = calloc(1, sizeof *s);
@@ -181,15 +170,11 @@ int segment_open(struct env *env, const char *dir, uint64_t sequence, uint64_t c
         return error_set(e, Q_NOMEM, "out of memory for a segment");
     }
     list_init(&s->link);
+    s->head = (struct format_segment){.sequence = sequence, .cluster = cluster};
     segment_path(dir, sequence, path);
-    int rc = env_open(env, path, ENV_WRITE | ENV_DURABLE | ENV_DIRECT, &s->file, e);
-    if (rc == 0) {
-        rc = header_read(env, s, sequence, cluster, ret_damage, e);
-        if (rc != 0) {
-            error_wrap(e, "%s", path);
-        } else if (s->damaged) {
-            error_wrap(ret_damage, "%s", path);
-        }
+    int rc = env_open(env, path, read_only ? ENV_DIRECT : ENV_WRITE | ENV_DURABLE | ENV_DIRECT, &s->file, e);
+    if (rc == 0 && (rc = header_read(env, s, e)) != 0) {
+        error_wrap(e, "%s", path);
     }
     if (rc != 0) {
         segment_free(env, s);

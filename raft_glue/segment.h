@@ -48,10 +48,9 @@ int segment_zero(struct env *env, const char *dir, uint64_t number, uint64_t byt
 int segment_from_spare(struct env *env, const char *dir, uint64_t number, const struct format_segment *head,
                        struct segment **ret_segment, struct error *e);
 /* Opens a segment and verifies its header. One with a damaged header, or of another size than it says, is
- * opened as `damaged`; then RET_DAMAGE says what is wrong. Errors: Q_MISMATCH another cluster's, or unknown
- * version; Q_IO, Q_NOMEM. */
-int segment_open(struct env *env, const char *dir, uint64_t sequence, uint64_t cluster,
-                 struct segment **ret_segment, struct error *ret_damage, struct error *e);
+ * opened as `damaged`. Errors: Q_MISMATCH another cluster's, or unknown version; Q_IO, Q_NOMEM. */
+int segment_open(struct env *env, const char *dir, uint64_t sequence, uint64_t cluster, bool read_only,
+                 struct segment **ret_segment, struct error *e);
 /* Takes its name away, durably. The open file stays the segment's. */
 int segment_to_spare(struct env *env, const char *dir, const struct segment *s, uint64_t number,
                      struct error *e);
