@@ -250,7 +250,7 @@ int log_mend_give(struct log_mend *m, enum log_proof proof, uint64_t before_term
     m->detached = m->detached && n == 0;
     if (m->want.from > m->want.to) {
         m->wants = false;
-        if (log_term(m->made, m->want.to) != m->want.term) {
+        if (log_term(m->made, m->want.to) != m->want.term && !PLANTED("mended_log_keeps_what_never_was")) {
             m->end =
                 m->want.to; /* the committed entry is another one: ours, and what followed it, never was */
         }

@@ -277,6 +277,26 @@ static void a_damaged_place_that_costs_no_entry_needs_no_one(void **state)
     expect_whole(s);
 }
 
+static void a_record_that_goes_bad_while_its_node_runs_stops_it_and_comes_back(void **state)
+{
+    struct scene *s = *state;
+    start(s, 10);
+    struct group_node *behind = group_follower(&s->group, 0), *leader = group_leader(&s->group);
+    group_kill(behind);
+    write_entries(s, 200); /* more than the cache holds */
+    assert_ptr_equal(group_leader(&s->group), leader);
+    surgeon_damage_record(disk_of(leader), log_dir, 30);
+
+    group_boot(behind); /* so that the leader reads it */
+    GROUP_UNTIL(&s->group, leader->broken);
+    group_crash(leader);
+    group_boot(leader);
+
+    assert_true(is(leader, "recovering"));
+    assert_int_equal(status_of(leader).log_lost_first, 30);
+    expect_whole(s);
+}
+
 /* Node 3 never compacts its log; the others do. */
 static void keep_the_log_of_node_3(struct group_node *node, struct replica_config *config)
 {
@@ -339,6 +359,7 @@ int main(void)
         TEST(a_lost_entry_that_never_was_committed_is_replaced_by_what_was),
         TEST(power_that_goes_at_any_step_of_the_repair_only_delays_it),
         TEST(a_damaged_place_that_costs_no_entry_needs_no_one),
+        TEST(a_record_that_goes_bad_while_its_node_runs_stops_it_and_comes_back),
         TEST(what_the_others_have_compacted_is_not_needed_if_the_database_holds_it),
 #undef TEST
     };
