@@ -215,6 +215,8 @@ void replica_on_received(void *ctx, uint64_t from, uint8_t type, const uint8_t *
         rv = forward_received(r->forward, from, type, body, n, &e);
     } else if (type == FRAME_SPACE) {
         rv = replica_space_received(r, from, body, n, &e);
+    } else if (type == FRAME_REPAIR_QUESTION || type == FRAME_REPAIR_ANSWER) {
+        rv = repair_received(r->repair, from, type, body, n, &e);
     } else {
         rv = error_set(&e, Q_MISMATCH, "frame type %u is not known", type);
     }
@@ -228,6 +230,7 @@ void replica_on_up(void *ctx, uint64_t id)
     struct replica *r = replica_of(ctx);
     replica_say(r, "peer_up id=%" PRIu64, id);
     replica_space_up(r, id);
+    repair_up(r->repair);
 }
 
 void replica_on_down(void *ctx, uint64_t id)
@@ -326,6 +329,7 @@ void replica_on_tick(void *owner)
     replica_space_tick(r);
     requests_tick(r->requests);
     calls_tick(r->calls);
+    repair_poll(r->repair);
     reach_waits(r, false);
     if (r->stopped != NULL) {
         continue_stop(r);

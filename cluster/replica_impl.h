@@ -7,6 +7,7 @@
 
 #include "base/object.h"
 #include "cluster/compactor.h"
+#include "cluster/repair.h"
 #include "cluster/replica.h"
 #include "cluster/requests.h"
 #include "cluster/served.h"
@@ -15,7 +16,14 @@
 
 enum { REPLICA_MAGIC = 0x51c0de06, REPLICA_TICK_MS = 50 };
 
-enum frame_type { FRAME_CONSENSUS = 1, FRAME_QUESTION = 2, FRAME_ANSWER = 3, FRAME_SPACE = 9 };
+enum frame_type {
+    FRAME_CONSENSUS = 1,
+    FRAME_QUESTION = 2,
+    FRAME_ANSWER = 3,
+    FRAME_REPAIR_QUESTION = 4,
+    FRAME_REPAIR_ANSWER = 5,
+    FRAME_SPACE = 7,
+};
 
 struct replica {
     OBJECT_MAGIC;
@@ -34,6 +42,7 @@ struct replica {
     struct requests *requests;
     struct served *served;
     struct calls *calls;
+    struct repair *repair;
     struct compactor *compactor;
     struct peers *peers;
     struct space *space;
@@ -47,6 +56,15 @@ struct replica {
     uint64_t term_changes, leader_changes;
     uint64_t advanced_ms; /* env_wall_ms() when an entry was last applied; 0: not yet */
     bool fenced, dead;
+    bool stuck;               /* the operator was told that nobody has what is lost */
+    struct log_report damage; /* what the log was opened with */
+    struct {                  /* the log is to begin behind INDEX, once the database is durable */
+        struct env_work work;
+        uint64_t index, term, durable;
+        bool busy;
+        int rc;
+        struct error error;
+    } skip;
     void (*stopped)(void *ctx);
     void *stopped_ctx;
     uint64_t stop_deadline_ms;
@@ -64,6 +82,13 @@ void replica_say(struct replica *r, const char *format, ...) __attribute__((form
 /* Callbacks of the parts; the context is the replica. */
 void replica_on_fatal(void *ctx, const struct error *why);
 void replica_on_changed(void *ctx);
+void replica_on_recovering(void *ctx);
+void replica_on_stuck(void *ctx, const struct log_want *want);
+void replica_on_lost_compacted(void *ctx, const struct log_want *want, uint64_t index, uint64_t term);
+/* Tells the operator of the log that was opened. */
+void replica_say_opened(struct replica *r, const struct log_report *report);
+/* Starts what comes after the peers: the core, or the recovery of a damaged log. */
+int replica_run(struct replica *r, struct error *e);
 void replica_on_applied(void *ctx, uint64_t index, uint64_t term, struct cursor results);
 void replica_on_advanced(void *ctx);
 void replica_on_diverged(void *ctx, uint64_t index);

@@ -1,4 +1,5 @@
 /* A member from its directory to its running core. */
+#include <assert.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -104,22 +105,17 @@ static int open_meta(struct consensus *c, struct error *e)
     return 0;
 }
 
-static int open_log(struct consensus *c, struct log_report *ret_report, struct error *e)
+/* Entry 1 may be lost. */
+static int keep_members(struct consensus *c, struct error *e)
 {
-    const struct meta_state *state = meta_state(c->meta);
-    struct log_config config = {
-        .env = c->config.env,
-        .dir = c->dir,
-        .cluster = get_le64(state->cluster_id),
-        .segment_bytes = c->config.segment_bytes,
-        .cache_bytes = c->config.cache_bytes,
-        .first_index = state->snapshot_index + 1,
-        .before_term = state->snapshot_term,
-        .durable = consensus_on_durable,
-        .failed = consensus_on_log_failed,
-        .ctx = c,
-    };
-    return log_open(&config, &c->log, ret_report, e);
+    struct raft_buffer bytes;
+    int rv = encode_members(&c->config, &bytes, e);
+    if (rv != 0) {
+        return rv;
+    }
+    buf_put_bytes(&c->first_members, bytes.base, bytes.len);
+    raft_free(bytes.base);
+    return buf_check(&c->first_members, "the member list", e);
 }
 
 /* Entry 1 of a new cluster: every member writes the same bytes, so they need not agree on it first. A node
@@ -130,6 +126,9 @@ static int bootstrap(struct consensus *c, struct error *e)
     struct raft_buffer bytes;
     int rv;
 
+    if (log_damaged(c->log)) {
+        return keep_members(c, e);
+    }
     if (log_last(c->log) > 0) {
         return 0;
     }
@@ -169,13 +168,14 @@ int consensus_open(const struct consensus_config *config, struct consensus **ret
     read_index_init(&c->reads, &c->counters[C_READ_ROUNDS], &c->counters[C_READS]);
     c->read_deadline_ms = UINT64_MAX;
     buf_init(&c->out, MESSAGE_BYTES_MAX + 1);
+    buf_init(&c->first_members, META_CONFIGURATION_MAX);
     if ((size_t)snprintf(c->dir, sizeof c->dir, "%s", config->dir) >= sizeof c->dir) {
         rv = error_set(e, Q_INVALID, "the directory's name is longer than %zu bytes", sizeof c->dir - 1);
         goto fail;
     }
     rv = open_meta(c, e);
     if (rv == 0) {
-        rv = open_log(c, &report, e);
+        rv = consensus_open_log(c, &report, e);
     }
     if (rv == 0) {
         rv = bootstrap(c, e);
@@ -255,6 +255,7 @@ int consensus_boot(struct consensus *c, struct error *e)
 
 int consensus_start(struct consensus *c, uint64_t applied, uint64_t applied_term, struct error *e)
 {
+    assert(!log_damaged(c->log));
     if (applied + 1 < log_first(c->log)) {
         return error_set(e, Q_CORRUPT, "the database is at index %" PRIu64 " but the log begins at %" PRIu64,
                          applied, log_first(c->log));
@@ -286,9 +287,11 @@ void consensus_free(struct consensus *c)
     }
     env_timer_free(c->config.env, c->timer);
     driver_free(c->driver);
+    log_mend_free(c->mend);
     log_close(c->log);
     meta_close(c->meta);
     buf_close(&c->out);
+    buf_close(&c->first_members);
     c->magic = 0;
     free(c);
 }

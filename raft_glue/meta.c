@@ -21,6 +21,7 @@ struct meta {
     struct env_file *file;
     struct meta_state state;
     uint64_t version;
+    bool read_only;
     uint8_t *slot, *back; /* aligned */
 };
 
@@ -192,10 +193,12 @@ static int read_slots(struct meta *m, const char *path, struct error *e)
             "more: replace it as a new member",
             path);
     }
-    return good == META_SLOTS && versions[0] == versions[1] ? 0 : meta_save(m, &m->state, e);
+    bool healed = good == META_SLOTS && versions[0] == versions[1];
+    return healed || m->read_only ? 0 : meta_save(m, &m->state, e);
 }
 
-int meta_open(struct env *env, const char *dir, struct meta **ret_meta, struct error *e)
+static int open_file(struct env *env, const char *dir, bool read_only, struct meta **ret_meta,
+                     struct error *e)
 {
     char path[META_PATH_MAX];
     struct meta *m = NULL;
@@ -203,13 +206,30 @@ int meta_open(struct env *env, const char *dir, struct meta **ret_meta, struct e
     if (rc != 0 || (rc = new_meta(env, &m, e)) != 0) {
         return rc;
     }
-    rc = env_open(env, path, ENV_WRITE | ENV_DURABLE | ENV_DIRECT, &m->file, e);
+    m->read_only = read_only;
+    rc = env_open(env, path, read_only ? ENV_DIRECT : ENV_WRITE | ENV_DURABLE | ENV_DIRECT, &m->file, e);
     if (rc != 0 || (rc = read_slots(m, path, e)) != 0) {
         meta_close(m);
         return rc;
     }
     *ret_meta = m;
     return 0;
+}
+
+int meta_open(struct env *env, const char *dir, struct meta **ret_meta, struct error *e)
+{
+    return open_file(env, dir, false, ret_meta, e);
+}
+
+int meta_read(struct env *env, const char *dir, struct meta_state *ret_state, struct error *e)
+{
+    struct meta *m;
+    int rc = open_file(env, dir, true, &m, e);
+    if (rc == 0) {
+        *ret_state = m->state;
+        meta_close(m);
+    }
+    return rc;
 }
 
 /* Under another name first: a crash leaves the whole file or none. */
