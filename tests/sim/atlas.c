@@ -1,0 +1,136 @@
+#include "tests/sim/atlas.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "raft_glue/log_format.h"
+#include "raft_glue/meta.h"
+
+/* What a damaged node is expected to do: refuse, with the place (false), or heal from its peers and go on
+ * (true). */
+enum { DAMAGED_NODES_HEAL = 0 };
+
+enum { TRIES = 16, GROUP_REACH = 64 /* entries that may share a group with one */ };
+
+void atlas_init(struct atlas *a, struct group *g, bool ruthless)
+{
+    *a = (struct atlas){.group = g, .ruthless = ruthless};
+}
+
+/* Forgets what has healed: its node runs. */
+static void forget_healed(struct atlas *a)
+{
+    unsigned kept = 0;
+    for (unsigned i = 0; i < a->count; i++) {
+        const struct group_node *node = &a->group->nodes[a->spots[i].node];
+        struct peek at = {.runs = false};
+        if (node->replica != NULL && node->boots > a->spots[i].boots) {
+            peek(node->replica, &at);
+        }
+        if (!at.runs) {
+            a->spots[kept++] = a->spots[i];
+        }
+    }
+    a->count = kept;
+}
+
+/* Whether the entries from FROM to TO may be damaged on NODE, and it may be away until it has healed. */
+static bool may_damage(struct atlas *a, unsigned node, uint64_t from, uint64_t to)
+{
+    unsigned damaged = 0, minority = (a->group->count - 1) / 2;
+    uint64_t seen = 0;
+
+    if (a->ruthless) {
+        return true;
+    }
+    forget_healed(a);
+    for (unsigned i = 0; i < a->count; i++) {
+        const struct atlas_spot *spot = &a->spots[i];
+        bool same = !DAMAGED_NODES_HEAL || (from <= spot->to && spot->from <= to);
+        if (spot->node != node && same && !(seen & (UINT64_C(1) << spot->node))) {
+            seen |= UINT64_C(1) << spot->node;
+            damaged++;
+        }
+    }
+    return damaged < minority && a->count < ATLAS_SPOTS_MAX;
+}
+
+/* A bit of a record, or now and then of the header of the group before it. */
+static bool in_a_record(const struct group_node *node, struct rng *rng, struct atlas_place *place)
+{
+    struct peek at;
+    struct peek_record record;
+    uint64_t index;
+
+    peek(node->replica, &at);
+    if (at.first > at.durable) {
+        return false;
+    }
+    index = rng_between(rng, at.first, at.durable);
+    if (!peek_record(node->replica, index, &record)) {
+        return false;
+    }
+    memcpy(place->path, record.path, sizeof place->path);
+    place->from = place->to = index;
+    place->offset = record.offset + rng_between(rng, 0, record.len - 1);
+    if (rng_between(rng, 0, 4) == 0) { /* it may stand there, at the start of the block */
+        place->offset = record.offset / ENV_BLOCK * ENV_BLOCK + rng_between(rng, 0, FORMAT_GROUP_BYTES - 1);
+        place->from = index > GROUP_REACH ? index - GROUP_REACH : 1;
+        place->to = index + GROUP_REACH;
+    }
+    return true;
+}
+
+/* One of two slots, and always the same one of a node, so that the other is there to heal it. */
+static void in_a_slot(const struct atlas *a, const struct group_node *node, struct rng *rng,
+                      struct atlas_place *place)
+{
+    bool meta = rng_between(rng, 0, 1);
+    uint64_t slot = a->ruthless ? rng_between(rng, 0, 1) : node->id % 2;
+    snprintf(place->path, sizeof place->path, "%s", meta ? "/node/meta" : "/node/log/durable");
+    place->offset = meta ? slot * META_SLOT_BYTES + rng_between(rng, 0, META_SLOT_BYTES - 1)
+                         : slot * ENV_BLOCK + rng_between(rng, 0, FORMAT_MARK_BYTES - 1);
+    place->from = 1;
+    place->to = 0;
+}
+
+bool atlas_choose(struct atlas *a, const struct group_node *node, struct rng *rng,
+                  struct atlas_place *ret_place)
+{
+    for (unsigned i = 0; i < TRIES; i++) {
+        bool found = true;
+        if (rng_between(rng, 0, 4) == 0) {
+            in_a_slot(a, node, rng, ret_place);
+        } else {
+            found = in_a_record(node, rng, ret_place);
+        }
+        ret_place->bit = (unsigned)rng_between(rng, 0, 7);
+        if (found && (ret_place->from > ret_place->to ||
+                      may_damage(a, (unsigned)(node - a->group->nodes), ret_place->from, ret_place->to))) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void atlas_flip(struct atlas *a, struct group_node *node, const struct atlas_place *place)
+{
+    struct error e;
+    if (sim_disk_flip(sim_node_disk(node->machine), place->path, place->offset, place->bit, &e) != 0) {
+        group_say(a->group, "node %" PRIu64 ": nothing to flip: %s", node->id, e.text);
+        return;
+    }
+    node->damaged = true;
+    group_say(a->group,
+              "node %" PRIu64 ": bit %u of byte %" PRIu64 " of %s flips (entries %" PRIu64 " to %" PRIu64 ")",
+              node->id, place->bit, place->offset, place->path, place->from, place->to);
+    if (place->from <= place->to && !a->ruthless && a->count < ATLAS_SPOTS_MAX) {
+        a->spots[a->count++] = (struct atlas_spot){
+            .node = (unsigned)(node - a->group->nodes),
+            .boots = node->boots,
+            .from = place->from,
+            .to = place->to,
+        };
+    }
+}

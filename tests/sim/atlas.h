@@ -1,0 +1,42 @@
+/* atlas: where the disks of a cluster are damaged, so that what must survive can: no record of the log is
+ * ever damaged on a majority of the nodes, nor its last good copy. In a ruthless run it marks nothing and
+ * refuses nothing: there the nodes only must not lie. It damages what it is told to; when, is the nemesis's
+ * affair. */
+#ifndef QUORATE_TESTS_SIM_ATLAS_H
+#define QUORATE_TESTS_SIM_ATLAS_H
+
+#include "base/rng.h"
+#include "tests/sim/group.h"
+#include "tests/sim/peek.h"
+
+enum { ATLAS_SPOTS_MAX = 256 };
+
+/* Entries whose records may be damaged on a node. */
+struct atlas_spot {
+    unsigned node;  /* number in the group */
+    uint64_t boots; /* of the node when it was damaged: once it runs again it has healed them */
+    uint64_t from, to;
+};
+
+struct atlas {
+    struct group *group;
+    bool ruthless;
+    struct atlas_spot spots[ATLAS_SPOTS_MAX];
+    unsigned count;
+};
+
+struct atlas_place {
+    char path[PEEK_PATH_MAX];
+    uint64_t offset;
+    unsigned bit;
+    uint64_t from, to; /* entries that depend on it; from > to: none */
+};
+
+void atlas_init(struct atlas *a, struct group *g, bool ruthless);
+/* A bit on the disk of NODE, whose replica is there, that may flip. False: none was found. */
+bool atlas_choose(struct atlas *a, const struct group_node *node, struct rng *rng,
+                  struct atlas_place *ret_place);
+/* Flips it. The node is off. */
+void atlas_flip(struct atlas *a, struct group_node *node, const struct atlas_place *place);
+
+#endif

@@ -1,0 +1,169 @@
+#include "tests/sim/keeper.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { RESTART_US = 1000000, SOON_AFTER_US = 1000000, LATE_US = 5000000 };
+
+struct keeper_node *keeper_of(struct keeper *k, const struct group_node *node)
+{
+    return &k->nodes[node->id - 1];
+}
+
+static uint64_t now_of(const struct keeper *k)
+{
+    return sim_now_us(k->group->sim);
+}
+
+void keeper_disk_fails(struct keeper *k, const struct group_node *node, bool fails)
+{
+    struct keeper_node *kn = keeper_of(k, node);
+    if (kn->failing_disk && !fails) {
+        kn->failed_us = now_of(k) + LATE_US;
+    }
+    kn->failing_disk = fails;
+}
+
+static bool may_fail(const struct keeper_node *kn)
+{
+    return kn->failing_disk || kn->failed_us > now_of(kn->keeper);
+}
+
+static void boot(struct keeper_node *kn)
+{
+    static const enum path paths[] = {
+        [DOWN_KILL] = PATH_RESTART_KILL,
+        [DOWN_POWER] = PATH_RESTART_POWER,
+        [DOWN_POWER_ALL] = PATH_RESTART_POWER_ALL,
+        [DOWN_FATAL] = PATH_RESTART_FATAL,
+    };
+    struct coverage *coverage = kn->keeper->coverage;
+    bool refused = kn->refuses;
+
+    kn->due_us = 0;
+    kn->refuses = false;
+    group_boot(kn->node);
+    if (kn->node->replica != NULL && !kn->node->broken) {
+        kn->node->damaged = false; /* it has read everything */
+        coverage_path(coverage, paths[kn->how]);
+        if (refused) {
+            coverage_path(coverage, PATH_REFUSED_DISK);
+        }
+    }
+}
+
+static void on_due(void *ctx)
+{
+    struct keeper_node *kn = ctx;
+    if (kn->due_us != 0 && kn->due_us <= now_of(kn->keeper) && kn->node->replica == NULL && !kn->given_up) {
+        boot(kn);
+    }
+}
+
+static void start_after(struct keeper_node *kn, uint64_t after_us)
+{
+    kn->due_us = now_of(kn->keeper) + after_us;
+    sim_call(kn->keeper->group->sim, kn->due_us, on_due, kn);
+}
+
+void keeper_take_down(struct keeper *k, struct group_node *node, enum keeper_down how, uint64_t after_us)
+{
+    struct keeper_node *kn = keeper_of(k, node);
+    if (node->replica == NULL) {
+        return;
+    }
+    if (kn->compacted_us != 0 && now_of(k) - kn->compacted_us < SOON_AFTER_US) {
+        coverage_path(k->coverage, PATH_COMPACTED_DOWN);
+    }
+    kn->how = how;
+    if (how == DOWN_POWER || how == DOWN_POWER_ALL) {
+        group_crash(node);
+    } else {
+        group_kill(node);
+    }
+    start_after(kn, after_us);
+}
+
+/* What nodes tell. */
+
+static void on_stopped_itself(void *ctx)
+{
+    struct keeper_node *kn = ctx;
+    if (kn->node->replica != NULL && kn->node->broken) {
+        keeper_take_down(kn->keeper, kn->node, DOWN_FATAL, rng_between(&kn->keeper->rng, 1000, RESTART_US));
+    }
+}
+
+static void on_broke(void *ctx, struct group_node *node)
+{
+    struct keeper *k = ctx;
+    struct keeper_node *kn = keeper_of(k, node);
+    if (!may_fail(kn) && !node->damaged) {
+        group_fail(k->group, "node %" PRIu64 " stops itself, but its disk is healthy", node->id);
+    }
+    sim_call(k->group->sim, now_of(k) + 1, on_stopped_itself, kn);
+}
+
+static bool names_a_place(const char *text)
+{
+    return strstr(text, "/node/") != NULL;
+}
+
+static bool on_refused(void *ctx, struct group_node *node, const struct error *why)
+{
+    struct keeper *k = ctx;
+    struct keeper_node *kn = keeper_of(k, node);
+
+    if (may_fail(kn) && (why->code == Q_IO || why->code == Q_NO_SPACE)) {
+        kn->refuses = true;
+        start_after(kn, rng_between(&k->rng, 1000, RESTART_US));
+        return true;
+    }
+    if (node->damaged && why->code == Q_CORRUPT) {
+        if (!names_a_place(why->text)) {
+            group_fail(k->group, "node %" PRIu64 " does not say what is damaged: %s", node->id, why->text);
+        }
+        kn->given_up = true;
+        coverage_path(k->coverage, PATH_REFUSED_DAMAGE);
+        return true;
+    }
+    return false;
+}
+
+static void on_said(void *ctx, struct group_node *node, const char *line)
+{
+    struct keeper *k = ctx;
+    const char *torn = strstr(line, "torn_bytes=");
+    if (strncmp(line, "log_opened ", 11) == 0 && torn != NULL && strcmp(torn, "torn_bytes=0") != 0) {
+        coverage_path(k->coverage, PATH_TORN_TAIL);
+    } else if (strncmp(line, "compacted ", 10) == 0) {
+        coverage_path(k->coverage, PATH_COMPACTED);
+        keeper_of(k, node)->compacted_us = now_of(k);
+    }
+}
+
+void keeper_init(struct keeper *k, struct group *g, struct coverage *coverage, uint64_t seed)
+{
+    *k = (struct keeper){.group = g, .coverage = coverage};
+    rng_init(&k->rng, seed);
+    g->watch = (struct group_watch){.ctx = k, .refused = on_refused, .broke = on_broke, .said = on_said};
+    for (unsigned i = 0; i < GROUP_MAX; i++) {
+        k->nodes[i] = (struct keeper_node){.keeper = k, .node = &g->nodes[i]};
+    }
+}
+
+void keeper_end(struct keeper *k)
+{
+    for (unsigned i = 0; i < k->group->count; i++) {
+        struct keeper_node *kn = &k->nodes[i];
+        kn->due_us = 0;
+        if (kn->node->replica != NULL && kn->node->broken) {
+            kn->how = DOWN_FATAL;
+            group_kill(kn->node);
+        }
+        if (kn->node->replica == NULL && !kn->given_up) {
+            boot(kn);
+        }
+    }
+}
