@@ -4,6 +4,7 @@
 
 #include "tests/lib/sched.h"
 #include "tests/lib/sim_env.h"
+#include "tests/lib/sim_vfs.h"
 #include "tests/lib/sim_wire.h"
 
 struct sim {
@@ -44,6 +45,7 @@ static void node_free(struct sim_node *node)
     LIST_EACH_SAFE (&node->dead, l) {
         sim_world_free(CONTAINER_OF(l, struct sim_world, link));
     }
+    sim_vfs_free(node->vfs);
     sim_disk_free(node->disk);
     free(node->name);
     node->magic = 0;
@@ -160,6 +162,7 @@ struct sim_node *sim_node_new(struct sim *sim, const char *name)
     node->sched = &sim->sched;
     node->id = sim->n_nodes;
     node->net = sim->net;
+    node->clock_rate = 1000;
     node->name = sim_strdup(name);
     node->disk = sim_disk_new(&sim->sched.rng);
     sim_gate_init(&node->running);
@@ -239,9 +242,26 @@ void sim_node_wall_jump(struct sim_node *node, int64_t ms)
     node->wall_offset_ms += ms;
 }
 
+void sim_node_clock_rate(struct sim_node *node, unsigned permille)
+{
+    assert(permille >= 100 && permille <= 10000);
+    if (node->world != NULL) {
+        sim_world_clock_rate(node->world, permille);
+    }
+    node->clock_rate = permille;
+}
+
 struct sim_disk *sim_node_disk(struct sim_node *node)
 {
     return node->disk;
+}
+
+const char *sim_node_vfs(struct sim_node *node)
+{
+    if (node->vfs == NULL) {
+        node->vfs = sim_vfs_new(node);
+    }
+    return sim_vfs_name(node->vfs);
 }
 
 void sim_node_disk_faults(struct sim_node *node, const struct sim_disk_faults *faults)
@@ -252,4 +272,22 @@ void sim_node_disk_faults(struct sim_node *node, const struct sim_disk_faults *f
     } else {
         sim_gate_open(node->sched, &node->disk_works);
     }
+}
+
+void sim_disk_capacity(struct sim_node *node, uint64_t bytes)
+{
+    struct sim_disk_faults faults = sim_disk_faults(node->disk);
+    faults.capacity = bytes;
+    sim_disk_set_faults(node->disk, &faults);
+}
+
+struct sim_disk_copy *sim_disk_copy(struct sim_node *node)
+{
+    return sim_disk_take(node->disk);
+}
+
+void sim_disk_restore(struct sim_node *node, const struct sim_disk_copy *copy)
+{
+    assert(node->world == NULL);
+    sim_disk_put(node->disk, copy);
 }

@@ -92,9 +92,23 @@ bool sim_node_paused(const struct sim_node *node);
 /* Moves the wall clock; stays over crashes. */
 void sim_node_wall_jump(struct sim_node *node, int64_t ms);
 
+/* The rate of the monotonic clock, and so of timers: 1000 is right, 500 half as fast. 100 to 10000. Stays
+ * over crashes. The wall clock, which others set right, does not follow. */
+void sim_node_clock_rate(struct sim_node *node, unsigned permille);
+
 /* The disk outlives the process; of sim_disk.h call what stands under "For tests". */
 struct sim_disk *sim_node_disk(struct sim_node *node);
+/* The name of an SQLite VFS whose files are on the node's disk, in the process that runs when they are
+ * opened; see sim_vfs.h. Valid until sim_free(), before which every connection is closed. */
+const char *sim_node_vfs(struct sim_node *node);
 /* Replaces the faults of the node's disk. */
 void sim_node_disk_faults(struct sim_node *node, const struct sim_disk_faults *faults);
+/* Changes only the capacity; 0: no limit. */
+void sim_disk_capacity(struct sim_node *node, uint64_t bytes);
+/* The whole disk as a process sees it now, un-synced bytes and names too. sim_disk_copy_free() it. */
+struct sim_disk_copy *sim_disk_copy(struct sim_node *node);
+/* Puts the copy in place of what the disk holds, as a restored backup does; only while the node has no
+ * process. The copy may be of another node and may be used again. */
+void sim_disk_restore(struct sim_node *node, const struct sim_disk_copy *copy);
 
 #endif

@@ -2,11 +2,13 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/env.h"
 #include "tests/lib/sched.h"
+#include "tests/lib/sim_misdirect.h"
 #include "tests/lib/sim_tree.h"
 
 struct sim_disk {
@@ -14,6 +16,12 @@ struct sim_disk {
     struct sim_tree tree;
     struct sim_disk_faults faults;
     struct sim_disk_counters counters;
+    bool (*may_misdirect)(void *ctx, const struct sim_disk_place *right, const struct sim_disk_place *wrong);
+    void *ctx;
+};
+
+struct sim_disk_copy {
+    struct sim_tree tree;
 };
 
 struct sim_disk *sim_disk_new(struct rng *rng)
@@ -103,6 +111,35 @@ int sim_disk_flip(struct sim_disk *d, const char *path, uint64_t offset, unsigne
     return 0;
 }
 
+int sim_disk_flip_in(struct sim_disk *d, const struct sim_disk_place *place, uint64_t *ret_offset,
+                     struct error *e)
+{
+    uint64_t size = 0;
+    int rc = sim_disk_stat(d, place->path, &size, e);
+    if (rc != 0) {
+        return rc;
+    }
+    uint64_t end = place->len < size && place->offset < size - place->len ? place->offset + place->len : size;
+    if (place->offset >= end) {
+        return error_set(e, Q_INVALID, "%s has no byte %llu", place->path, (unsigned long long)place->offset);
+    }
+    uint64_t offset = rng_between(d->rng, place->offset, end - 1);
+    rc = sim_disk_flip(d, place->path, offset, (unsigned)rng_between(d->rng, 0, 7), e);
+    if (rc == 0) {
+        *ret_offset = offset;
+    }
+    return rc;
+}
+
+void sim_disk_on_misdirect(struct sim_disk *d,
+                           bool (*may)(void *ctx, const struct sim_disk_place *right,
+                                       const struct sim_disk_place *wrong),
+                           void *ctx)
+{
+    d->may_misdirect = may;
+    d->ctx = ctx;
+}
+
 void sim_disk_each_file(struct sim_disk *d, void (*each)(void *ctx, const char *path, uint64_t size),
                         void *ctx)
 {
@@ -124,6 +161,27 @@ void sim_disk_wipe(struct sim_disk *d)
 {
     sim_tree_close(&d->tree);
     sim_tree_init(&d->tree);
+}
+
+struct sim_disk_copy *sim_disk_take(const struct sim_disk *d)
+{
+    struct sim_disk_copy *copy = sim_alloc(sizeof *copy);
+    sim_tree_copy(&copy->tree, &d->tree);
+    return copy;
+}
+
+void sim_disk_put(struct sim_disk *d, const struct sim_disk_copy *copy)
+{
+    sim_tree_close(&d->tree);
+    sim_tree_copy(&d->tree, &copy->tree);
+}
+
+void sim_disk_copy_free(struct sim_disk_copy *copy)
+{
+    if (copy != NULL) {
+        sim_tree_close(&copy->tree);
+        free(copy);
+    }
 }
 
 int sim_disk_open(struct sim_disk *d, const char *path, unsigned flags, struct sim_inode **ret_inode,
@@ -205,6 +263,35 @@ static bool fits(struct sim_disk *d, const struct sim_inode *inode, uint64_t end
     return d->faults.capacity == 0 || wants <= had || sim_disk_used(d) - had + wants <= d->faults.capacity;
 }
 
+/* Whether N bytes at OFFSET are to land elsewhere; then they have, as far as there is a file. */
+static bool misdirect(struct sim_disk *d, struct sim_inode *inode, uint64_t offset, const void *p, size_t n)
+{
+    struct sim_misdirect place;
+    char right_path[PATH_MAX] = "", wrong_path[PATH_MAX] = "";
+    if (!sim_misdirect_draw(&d->tree, d->rng, inode, offset, n, &place) ||
+        !sim_tree_path(&d->tree, inode, right_path, sizeof right_path)) {
+        return false;
+    }
+    if (place.file != NULL) {
+        sim_tree_path(&d->tree, place.file, wrong_path, sizeof wrong_path);
+    }
+    struct sim_disk_place right = {right_path, offset, n};
+    struct sim_disk_place wrong = {wrong_path, place.offset, place.len};
+    if (d->may_misdirect != NULL && !d->may_misdirect(d->ctx, &right, &wrong)) {
+        return false;
+    }
+    d->counters.misdirects++;
+    if (place.file != NULL) {
+        sim_file_write_safe(&place.file->file, place.offset, p, place.len);
+    }
+    return true;
+}
+
+static bool wants_misdirect(struct sim_disk *d)
+{
+    return d->faults.misdirect != 0 && rng_between(d->rng, 0, 999999) < d->faults.misdirect;
+}
+
 int sim_disk_write(struct sim_disk *d, struct sim_inode *inode, uint64_t offset, const void *p, size_t n,
                    bool safe, struct error *e)
 {
@@ -216,6 +303,10 @@ int sim_disk_write(struct sim_disk *d, struct sim_inode *inode, uint64_t offset,
     if (strikes(d, d->faults.write_eio, &d->counters.write_eio)) {
         sim_disk_tear(d, inode, offset, p, n);
         return error_errno(e, EIO, "write");
+    }
+    if (safe && offset + n <= inode->file.size_safe && wants_misdirect(d) &&
+        misdirect(d, inode, offset, p, n)) {
+        return 0;
     }
     if (safe) {
         sim_file_write_safe(&inode->file, offset, p, n);
@@ -240,8 +331,37 @@ int sim_disk_sync(struct sim_disk *d, struct sim_inode *inode, struct error *e)
         sim_file_sync_failed(&inode->file, d->rng);
         return error_errno(e, EIO, "sync");
     }
+    size_t page;
+    if (wants_misdirect(d) && sim_file_unsynced(&inode->file, d->rng, &page) &&
+        misdirect(d, inode, (uint64_t)page * SIM_PAGE, inode->file.pages[page].now, SIM_PAGE)) {
+        sim_file_lose(&inode->file, page);
+    }
     sim_file_sync(&inode->file);
     return 0;
+}
+
+int sim_disk_truncate(struct sim_disk *d, struct sim_inode *inode, uint64_t size, struct error *e)
+{
+    d->counters.writes++;
+    if (!fits(d, inode, size)) {
+        d->counters.no_space++;
+        return error_errno(e, ENOSPC, "truncate");
+    }
+    if (strikes(d, d->faults.write_eio, &d->counters.write_eio)) {
+        return error_errno(e, EIO, "truncate");
+    }
+    sim_file_truncate(&inode->file, size);
+    return 0;
+}
+
+int sim_disk_stat(struct sim_disk *d, const char *path, uint64_t *ret_size, struct error *e)
+{
+    struct sim_inode *inode = NULL;
+    int rc = find_file(d, path, &inode, e);
+    if (rc == 0) {
+        *ret_size = inode->file.size_now;
+    }
+    return rc;
 }
 
 int sim_disk_rename(struct sim_disk *d, const char *from, const char *to, struct error *e)

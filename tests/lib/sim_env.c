@@ -14,10 +14,14 @@ struct env_timer {
     struct sim_world *world;
     void (*fire)(void *owner);
     void *owner;
+    uint64_t at_us;   /* on the node's clock */
     struct list link; /* in world->timers */
 };
 
-enum { TIMER_LATE_MAX_US = 100 };
+enum { TIMER_LATE_MAX_US = 100, CLOCK_RIGHT = 1000 };
+
+/* Beyond it a timer is as good as never, and products overflow. */
+static const uint64_t FAR_US = UINT64_MAX / (CLOCK_RIGHT * 4);
 
 static const uint64_t WALL_START_MS = 1700000000000;
 
@@ -29,7 +33,7 @@ struct sim_world *sim_world_of(struct env *env)
 static uint64_t now_us(struct env *env)
 {
     struct sim_world *w = sim_world_of(env);
-    return w->sched->now_us + w->clock_offset_us;
+    return w->clock_us + (w->sched->now_us - w->clock_set_us) * w->node->clock_rate / CLOCK_RIGHT;
 }
 
 static uint64_t wall_ms(struct env *env)
@@ -62,12 +66,35 @@ static struct env_timer *timer_new(struct env *env, void (*fire)(void *owner), v
     return t;
 }
 
+/* Never early on the node's own clock. */
+static void schedule(struct env_timer *t)
+{
+    struct sim_world *w = t->world;
+    uint64_t now = now_us(&w->env), rate = w->node->clock_rate;
+    uint64_t from_now = t->at_us > now ? t->at_us - now : 0;
+    from_now = from_now < FAR_US ? (from_now * CLOCK_RIGHT + rate - 1) / rate : from_now;
+    sched_after(w->sched, &t->event, from_now + sched_random(w->sched, 0, TIMER_LATE_MAX_US));
+}
+
+void sim_world_clock_rate(struct sim_world *w, unsigned permille)
+{
+    w->clock_us = now_us(&w->env);
+    w->clock_set_us = w->sched->now_us;
+    w->node->clock_rate = permille;
+    LIST_EACH (&w->timers, l) {
+        struct env_timer *t = CONTAINER_OF(l, struct env_timer, link);
+        if (t->event.slot != 0) {
+            schedule(t);
+        }
+    }
+}
+
 static void timer_start(struct env_timer *t, uint64_t at_us)
 {
     struct sim_world *w = CAST(struct env_timer, t, TIMER_MAGIC)->world;
     if (!w->dead) {
-        uint64_t from_now = at_us > now_us(&w->env) ? at_us - now_us(&w->env) : 0;
-        sched_after(w->sched, &t->event, from_now + sched_random(w->sched, 0, TIMER_LATE_MAX_US));
+        t->at_us = at_us;
+        schedule(t);
     }
 }
 
@@ -125,7 +152,8 @@ struct sim_world *sim_world_new(struct sim_node *node)
     w->magic = SIM_WORLD_MAGIC;
     w->node = node;
     w->sched = node->sched;
-    w->clock_offset_us = sched_random(w->sched, 0, UINT32_MAX);
+    w->clock_us = sched_random(w->sched, 0, UINT32_MAX);
+    w->clock_set_us = w->sched->now_us;
     rng_init(&w->random, sched_random(w->sched, 0, UINT64_MAX));
     list_init(&w->timers);
     list_init(&w->link);

@@ -19,14 +19,16 @@ struct sim_node {
     unsigned id;
     char *name;
     struct sim_disk *disk;
+    struct sim_vfs *vfs;        /* NULL until it is asked for */
     struct sim_net *net;        /* the sim's */
     struct sim_gate running;    /* closed while paused */
     struct sim_gate disk_works; /* closed while the disk is stuck */
     struct sim_world *world;    /* of the running process, or NULL */
     struct list dead;           /* worlds of former processes */
     int64_t wall_offset_ms;
-    unsigned crash_in; /* 0: not at all */
-    bool mute;         /* without power, and nobody answers for it */
+    unsigned clock_rate; /* of the monotonic clock, in thousandths of the right one */
+    unsigned crash_in;   /* 0: not at all */
+    bool mute;           /* without power, and nobody answers for it */
 };
 
 /* Everything of one process. */
@@ -36,8 +38,9 @@ struct sim_world {
     struct sim_node *node;
     struct sched *sched;
     bool dead;
-    uint64_t clock_offset_us;
-    uint64_t spent_us; /* what the running piece of work has waited for the disk so far */
+    uint64_t clock_us;     /* what the monotonic clock showed */
+    uint64_t clock_set_us; /* when its rate was last set, in virtual time */
+    uint64_t spent_us;     /* what the running piece of work has waited for the disk so far */
     struct rng random;
     struct list timers, files, writes, works, listeners, conns;
     struct sim_lane lanes[ENV_LANES];
@@ -49,6 +52,8 @@ struct sim_world *sim_world_new(struct sim_node *node);
 void sim_world_die(struct sim_world *w, bool power_loss);
 /* A dead one, with the handles that were never freed. */
 void sim_world_free(struct sim_world *w);
+/* From now on, for what is left of timers too. */
+void sim_world_clock_rate(struct sim_world *w, unsigned permille);
 struct sim_world *sim_world_of(struct env *env);
 
 #endif

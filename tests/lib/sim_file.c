@@ -100,6 +100,34 @@ static uint64_t max_u64(uint64_t a, uint64_t b)
     return a > b ? a : b;
 }
 
+static uint64_t min_u64(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+/* The truncation that waits reaches the disk. */
+static void make_cut_safe(struct sim_file *f)
+{
+    if (!f->cut) {
+        return;
+    }
+    f->cut = false;
+    f->size_safe = min_u64(f->size_safe, f->cut_at);
+    size_t at = (size_t)(f->cut_at % SIM_PAGE);
+    for (size_t i = (size_t)(f->cut_at / SIM_PAGE); i < f->n_pages; i++, at = 0) {
+        struct sim_page *page = &f->pages[i];
+        if (page->safe != NULL && page->safe != page->now) {
+            memset(page->safe + at, 0, SIM_PAGE - at);
+        }
+    }
+}
+
+/* Whether what is written there stands on a truncation that is not safe. */
+static bool waits_for_cut(const struct sim_file *f, size_t page)
+{
+    return f->cut && page >= f->cut_at / SIM_PAGE;
+}
+
 void sim_file_close(struct sim_file *f)
 {
     for (size_t i = 0; i < f->n_pages; i++) {
@@ -149,7 +177,7 @@ void sim_file_write(struct sim_file *f, uint64_t offset, const void *p, size_t n
         }
         uint8_t mask = sectors_of(&piece);
         uint8_t again = mask & page->dirty;
-        if (again != 0) {
+        if (again != 0 && !waits_for_cut(f, piece.page)) {
             copy_sectors(&page->safe, page->now, again & (uint8_t)rng_next(rng));
         }
         page->dirty |= mask;
@@ -184,6 +212,7 @@ void sim_file_write_safe(struct sim_file *f, uint64_t offset, const void *p, siz
 {
     const uint8_t *from = p;
     struct piece piece;
+    make_cut_safe(f);
     f->size_now = max_u64(f->size_now, offset + n);
     f->size_safe = max_u64(f->size_safe, offset + n);
     while (next_piece(&piece, &offset, &from, &n)) {
@@ -225,6 +254,7 @@ void sim_file_write_torn(struct sim_file *f, uint64_t offset, const void *p, siz
 void sim_file_sync(struct sim_file *f)
 {
     size_t left = 0;
+    make_cut_safe(f);
     for (size_t i = 0; i < f->n_unsettled; i++) {
         struct sim_page *page = &f->pages[f->unsettled[i]];
         if (page->lost != 0) {
@@ -240,11 +270,41 @@ void sim_file_sync(struct sim_file *f)
     f->size_safe = f->size_now;
 }
 
+void sim_file_truncate(struct sim_file *f, uint64_t size)
+{
+    size_t at = (size_t)(size % SIM_PAGE);
+    uint64_t had = f->size_now;
+    f->size_now = size;
+    if (size >= had) {
+        return;
+    }
+    f->cut_at = f->cut ? min_u64(f->cut_at, size) : size;
+    f->cut = true;
+    for (size_t i = (size_t)(size / SIM_PAGE); i < f->n_pages; i++, at = 0) {
+        struct sim_page *page = &f->pages[i];
+        struct piece piece = {.page = i, .at = at, .n = SIM_PAGE - at};
+        if (page->now == page->safe && page->now != NULL) {
+            unsettle(f, i);
+        }
+        if (page->now != NULL) {
+            memset(page->now + at, 0, SIM_PAGE - at);
+            page->dirty |= sectors_of(&piece);
+            page->lost &= (uint8_t)~page->dirty;
+        }
+    }
+}
+
 void sim_file_sync_failed(struct sim_file *f, struct rng *rng)
 {
+    if (f->cut && rng_between(rng, 0, 1) == 0) {
+        make_cut_safe(f);
+    }
     for (size_t i = 0; i < f->n_unsettled; i++) {
         struct sim_page *page = &f->pages[f->unsettled[i]];
         uint8_t saved = page->dirty & (uint8_t)rng_next(rng);
+        if (waits_for_cut(f, f->unsettled[i])) {
+            saved = 0;
+        }
         copy_sectors(&page->safe, page->now, saved);
         page->lost |= page->dirty & (uint8_t)~saved;
         page->dirty = 0;
@@ -271,10 +331,16 @@ static void cut_to(struct sim_file *f, uint64_t size)
 void sim_file_crash(struct sim_file *f, struct rng *rng, struct sim_torn *torn)
 {
     uint64_t of_16 = tearing(rng);
+    if (f->cut && rng_between(rng, 0, 1) == 0) {
+        make_cut_safe(f);
+    }
     uint64_t size = f->size_safe;
     for (size_t i = 0; i < f->n_unsettled; i++) {
         struct sim_page *page = &f->pages[f->unsettled[i]];
         uint8_t mask = 0;
+        if (waits_for_cut(f, f->unsettled[i])) {
+            page->dirty = 0;
+        }
         for (unsigned s = 0; s < 8; s++) {
             if ((page->dirty & (1u << s)) && keep(rng, of_16, torn)) {
                 mask |= (uint8_t)(1u << s);
@@ -289,17 +355,49 @@ void sim_file_crash(struct sim_file *f, struct rng *rng, struct sim_torn *torn)
         page->listed = false;
     }
     f->n_unsettled = 0;
-    if (f->size_now > f->size_safe) {
+    if (!f->cut && f->size_now > f->size_safe) {
         switch (rng_between(rng, 0, 2)) {
         case 0: break;
         case 1: size = f->size_now; break;
         case 2: size = rng_between(rng, f->size_safe, f->size_now); break;
         }
     }
+    f->cut = false;
     if (f->size_now > size) {
         cut_to(f, size);
     }
     f->size_now = f->size_safe = size;
+}
+
+bool sim_file_unsynced(const struct sim_file *f, struct rng *rng, size_t *ret_page)
+{
+    uint64_t n = 0;
+    for (size_t i = 0; i < f->n_unsettled && !f->cut; i++) {
+        size_t page = f->unsettled[i];
+        bool inside = (uint64_t)(page + 1) * SIM_PAGE <= f->size_safe;
+        if (f->pages[page].dirty != 0 && inside && rng_between(rng, 0, n++) == 0) {
+            *ret_page = page;
+        }
+    }
+    return n > 0;
+}
+
+void sim_file_lose(struct sim_file *f, size_t page)
+{
+    f->pages[page].lost |= f->pages[page].dirty;
+    f->pages[page].dirty = 0;
+}
+
+void sim_file_copy(struct sim_file *to, const struct sim_file *from)
+{
+    for (size_t i = 0; i < from->n_pages; i++) {
+        if (from->pages[i].now != NULL) {
+            struct sim_page *page = page_at(to, i);
+            memcpy(image_of(&page->now), from->pages[i].now, SIM_PAGE);
+            page->safe = page->now;
+        }
+    }
+    to->size_now = to->size_safe = from->size_now;
 }
 
 void sim_file_flip(struct sim_file *f, uint64_t offset, unsigned bit)

@@ -30,9 +30,9 @@ struct sim_write {
     struct list link; /* in world->writes */
 };
 
-enum { DISK_MIN_US = 40, DISK_MAX_US = 400, HEAR_MAX_US = 40 };
+enum { DISK_MIN_US = 40, DISK_MAX_US = 400, CACHE_MAX_US = 10, HEAR_MAX_US = 40 };
 
-/* How long one operation takes. */
+/* How long one operation takes that reaches the disk. */
 static uint64_t disk_time_us(struct sim_world *w)
 {
     uint64_t slow_us = sim_disk_faults(w->node->disk).slow_us;
@@ -55,6 +55,22 @@ static int look(struct sim_world *w, struct error *e)
     return 0;
 }
 
+/* Of these only the page cache hears. */
+static bool is_cached(const struct env_file *f)
+{
+    return (f->flags & (ENV_DURABLE | ENV_DIRECT)) == 0;
+}
+
+static int look_at(const struct env_file *f, struct error *e)
+{
+    struct sim_world *w = f->world;
+    if (w->dead || !is_cached(f)) {
+        return look(w, e);
+    }
+    w->spent_us += sched_random(w->sched, 1, CACHE_MAX_US);
+    return 0;
+}
+
 /* True in the operation in which the node is to lose power. */
 static bool strikes_now(struct sim_world *w)
 {
@@ -62,12 +78,23 @@ static bool strikes_now(struct sim_world *w)
 }
 
 /* Before each operation that changes something. */
-static int change(struct sim_world *w, struct error *e)
+static void may_lose_power(struct sim_world *w)
 {
     if (!w->dead && strikes_now(w)) {
         sim_node_crash(w->node);
     }
+}
+
+static int change(struct sim_world *w, struct error *e)
+{
+    may_lose_power(w);
     return look(w, e);
+}
+
+static int change_in(const struct env_file *f, struct error *e)
+{
+    may_lose_power(f->world);
+    return look_at(f, e);
 }
 
 static int with_path(int rc, struct env_file *f, struct error *e)
@@ -186,7 +213,7 @@ int sim_handle_size(struct env_file *f, uint64_t *ret_size, struct error *e)
 
 int sim_handle_read(struct env_file *f, uint64_t offset, void *p, size_t n, size_t *ret_n, struct error *e)
 {
-    int rc = look(f->world, e);
+    int rc = look_at(f, e);
     return rc != 0 ? rc
                    : with_path(sim_disk_read(f->world->node->disk, f->inode, offset, p, n, ret_n, e), f, e);
 }
@@ -201,7 +228,7 @@ int sim_handle_write(struct env_file *f, uint64_t offset, const void *p, size_t 
     if (!w->dead && (f->flags & ENV_DURABLE) && w->node->crash_in == 1) {
         sim_disk_tear(w->node->disk, f->inode, offset, p, n);
     }
-    int rc = change(w, e);
+    int rc = change_in(f, e);
     if (rc == 0) {
         sched_fold(w->sched, crc32c(0, p, n));
         rc = with_path(
@@ -214,6 +241,18 @@ int sim_handle_sync(struct env_file *f, struct error *e)
 {
     int rc = change(f->world, e);
     return rc != 0 ? rc : with_path(sim_disk_sync(f->world->node->disk, f->inode, e), f, e);
+}
+
+int sim_handle_truncate(struct env_file *f, uint64_t size, struct error *e)
+{
+    int rc = change_in(f, e);
+    return rc != 0 ? rc : with_path(sim_disk_truncate(f->world->node->disk, f->inode, size, e), f, e);
+}
+
+int sim_handle_stat(struct env *env, const char *path, uint64_t *ret_size, struct error *e)
+{
+    struct sim_world *w = sim_world_of(env);
+    return w->dead ? gone(e) : sim_disk_stat(w->node->disk, path, ret_size, e);
 }
 
 int sim_handle_rename(struct env *env, const char *from, const char *to, struct error *e)

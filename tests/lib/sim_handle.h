@@ -20,6 +20,9 @@ int sim_handle_size(struct env_file *f, uint64_t *ret_size, struct error *e);
 int sim_handle_read(struct env_file *f, uint64_t offset, void *p, size_t n, size_t *ret_n, struct error *e);
 int sim_handle_write(struct env_file *f, uint64_t offset, const void *p, size_t n, struct error *e);
 int sim_handle_sync(struct env_file *f, struct error *e);
+/* Not of the env table: for the VFS (sim_vfs.h). */
+int sim_handle_truncate(struct env_file *f, uint64_t size, struct error *e);
+int sim_handle_stat(struct env *env, const char *path, uint64_t *ret_size, struct error *e);
 int sim_handle_rename(struct env *env, const char *from, const char *to, struct error *e);
 int sim_handle_unlink(struct env *env, const char *path, struct error *e);
 int sim_handle_make_dir(struct env *env, const char *path, struct error *e);

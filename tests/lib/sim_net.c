@@ -64,16 +64,34 @@ struct sim_node *sim_net_whose(struct sim_net *net, const char *text)
     return address == NULL ? NULL : address->node;
 }
 
+static void set_bit(uint64_t *bits, const struct sim_node *node, bool set)
+{
+    uint64_t bit = (uint64_t)1 << node->id;
+    *bits = set ? *bits | bit : *bits & ~bit;
+}
+
 void sim_net_cut(struct sim_net *net, const struct sim_node *from, const struct sim_node *to, bool cut)
 {
-    uint64_t bit = (uint64_t)1 << to->id;
-    net->cut_to[from->id] = cut ? net->cut_to[from->id] | bit : net->cut_to[from->id] & ~bit;
+    set_bit(&net->cut_to[from->id], to, cut);
     wires_refresh(net);
+}
+
+void sim_net_clog(struct sim_net *net, const struct sim_node *from, const struct sim_node *to, bool clogged)
+{
+    set_bit(&net->clog_to[from->id], to, clogged);
+    wires_refresh(net);
+}
+
+void sim_net_slow(struct sim_net *net, const struct sim_node *from, const struct sim_node *to,
+                  uint64_t extra_us)
+{
+    net->slow_us[from->id][to->id] = extra_us;
 }
 
 void sim_net_heal(struct sim_net *net)
 {
     memset(net->cut_to, 0, sizeof net->cut_to);
+    memset(net->clog_to, 0, sizeof net->clog_to);
     wires_refresh(net);
 }
 

@@ -230,6 +230,27 @@ void sim_tree_close(struct sim_tree *t)
     assert(list_empty(&t->all));
 }
 
+static void copy_below(struct sim_tree *t, struct sim_inode *dir, const struct sim_inode *from)
+{
+    for (size_t i = 0; i < from->now.n; i++) {
+        const struct sim_name *name = &from->now.v[i];
+        struct sim_inode *inode = inode_new(t, name->inode->is_dir);
+        names_set(&dir->now, name->text, inode, true);
+        names_set(&dir->safe, name->text, inode, false);
+        if (inode->is_dir) {
+            copy_below(t, inode, name->inode);
+        } else {
+            sim_file_copy(&inode->file, &name->inode->file);
+        }
+    }
+}
+
+void sim_tree_copy(struct sim_tree *to, const struct sim_tree *from)
+{
+    sim_tree_init(to);
+    copy_below(to, to->root, from->root);
+}
+
 static struct change *change_new(struct sim_tree *t, struct sim_inode *about, struct sim_inode *replaced)
 {
     struct change *change = sim_alloc(sizeof *change);
@@ -421,6 +442,26 @@ void sim_tree_crash(struct sim_tree *t, struct rng *rng, struct sim_torn *names,
         }
     }
     crash_inode(t->root, rng, sectors);
+}
+
+static bool path_below(const struct sim_inode *dir, const struct sim_inode *inode, char *path, size_t at,
+                       size_t n)
+{
+    for (size_t i = 0; i < dir->now.n; i++) {
+        const struct sim_name *name = &dir->now.v[i];
+        int length = snprintf(path + at, n - at, "/%s", name->text);
+        assert((size_t)length < n - at);
+        if (name->inode == inode ||
+            (name->inode->is_dir && path_below(name->inode, inode, path, at + (size_t)length, n))) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool sim_tree_path(const struct sim_tree *t, const struct sim_inode *inode, char *ret_path, size_t n)
+{
+    return path_below(t->root, inode, ret_path, 0, n);
 }
 
 static void each_below(struct sim_inode *dir, const char *path, void (*each)(void *, const char *, uint64_t),

@@ -47,12 +47,16 @@ struct sim_tree {
 void sim_tree_init(struct sim_tree *t);
 /* No inode is held any more. */
 void sim_tree_close(struct sim_tree *t);
+/* Makes TO, as init does, with the names and bytes that FROM has now, all of them safe. */
+void sim_tree_copy(struct sim_tree *to, const struct sim_tree *from);
 
 void sim_inode_hold(struct sim_inode *inode);
 void sim_inode_drop(struct sim_inode *inode);
 
 /* Q_NOT_FOUND when any part is missing; Q_IO when a part on the way is a file. */
 int sim_tree_find(const struct sim_tree *t, const char *path, struct sim_inode **ret_inode, struct error *e);
+/* A path of the file; false when it has none any more. Linear in the names. */
+bool sim_tree_path(const struct sim_tree *t, const struct sim_inode *inode, char *ret_path, size_t n);
 /* Q_NOT_FOUND without the parent; Q_CONFLICT when the name is taken. */
 int sim_tree_make(struct sim_tree *t, const char *path, bool is_dir, struct sim_inode **ret_inode,
                   struct error *e);

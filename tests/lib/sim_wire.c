@@ -39,9 +39,9 @@ void units_free(struct list *units)
     }
 }
 
-static bool is_cut(const struct sim_net *net, const struct sim_node *from, const struct sim_node *to)
+static bool is_set(const uint64_t *bits, const struct sim_node *from, const struct sim_node *to)
 {
-    return (net->cut_to[from->id] >> to->id & 1) != 0;
+    return (bits[from->id] >> to->id & 1) != 0;
 }
 
 static struct sim_node *source(const struct pipe *p)
@@ -59,14 +59,25 @@ static struct pipe *way_back(const struct pipe *p)
     return &p->wire->pipe[1 - p->side];
 }
 
-static bool is_blocked(const struct pipe *p)
+/* What is sent comes to nothing: the sender will not wait for ever. */
+static bool is_cut(const struct pipe *p)
 {
-    return is_cut(p->wire->net, source(p), target(p)) || target(p)->mute;
+    return is_set(p->wire->net->cut_to, source(p), target(p)) || target(p)->mute;
+}
+
+static bool is_clogged(const struct pipe *p)
+{
+    return is_set(p->wire->net->clog_to, source(p), target(p));
 }
 
 static bool acks_are_cut(const struct pipe *p)
 {
-    return is_cut(p->wire->net, target(p), source(p));
+    return is_set(p->wire->net->cut_to, target(p), source(p));
+}
+
+static bool acks_wait(const struct pipe *p)
+{
+    return acks_are_cut(p) || is_set(p->wire->net->clog_to, target(p), source(p));
 }
 
 static void free_if_over(struct wire *wire)
@@ -135,9 +146,11 @@ static void on_arrive(struct event *ev)
     struct pipe *p = CONTAINER_OF(ev, struct pipe, arrive);
     struct wire *wire = p->wire;
     struct unit *unit = CONTAINER_OF(p->units.next, struct unit, link);
-    if (is_blocked(p)) {
+    if (is_cut(p) || is_clogged(p)) {
         p->stalled = true;
-        lose_patience_later(p);
+        if (is_cut(p)) {
+            lose_patience_later(p);
+        }
         return;
     }
     list_remove(&unit->link);
@@ -185,10 +198,12 @@ void wire_free(struct wire *wire)
     free(wire);
 }
 
-static uint64_t delay_us(struct sim_net *net)
+static uint64_t delay_us(const struct pipe *p)
 {
+    const struct sim_net *net = p->wire->net;
     bool usual = net->faults.delay_max_us == 0;
-    return sched_random(net->sched, usual ? DELAY_MIN_US : net->faults.delay_min_us,
+    return net->slow_us[source(p)->id][target(p)->id] +
+           sched_random(net->sched, usual ? DELAY_MIN_US : net->faults.delay_min_us,
                         usual ? DELAY_MAX_US : net->faults.delay_max_us);
 }
 
@@ -209,16 +224,25 @@ static void put_under_way(struct pipe *p, struct unit *unit)
 static void put_late(struct pipe *p, struct unit *unit)
 {
     struct sched *s = p->wire->net->sched;
-    unit->at_us = s->now_us + delay_us(p->wire->net) + sched_random(s, 0, LATE_MAX_US);
+    unit->at_us = s->now_us + delay_us(p) + sched_random(s, 0, LATE_MAX_US);
     put_under_way(p, unit);
 }
 
 static void put_in_order(struct pipe *p, struct unit *unit)
 {
-    uint64_t at_us = p->wire->net->sched->now_us + delay_us(p->wire->net);
+    uint64_t at_us = p->wire->net->sched->now_us + delay_us(p);
     at_us = at_us > p->last_us ? at_us : p->last_us;
     p->last_us = unit->at_us = at_us + unit->n / SIM_NET_BYTES_PER_US;
     put_under_way(p, unit);
+}
+
+static void corrupt(struct sim_net *net, struct unit *unit)
+{
+    net->counters.corrupted++;
+    for (uint64_t i = sched_random(net->sched, 1, 3); i > 0; i--) {
+        uint64_t bit = sched_random(net->sched, 0, unit->n * 8 - 1);
+        unit->bytes[bit / 8] ^= (uint8_t)(1u << bit % 8);
+    }
 }
 
 void wire_send(struct wire *wire, unsigned side, enum unit_kind kind, uint8_t *bytes, size_t n)
@@ -237,6 +261,9 @@ void wire_send(struct wire *wire, unsigned side, enum unit_kind kind, uint8_t *b
     if (!spared && sched_chance(net->sched, net->faults.duplicate)) {
         net->counters.duplicated++;
         put_late(p, unit_new(kind, memcpy(sim_alloc(n), bytes, n), n));
+    }
+    if (n > 0 && sched_chance(net->sched, net->faults.corrupt)) {
+        corrupt(net, unit);
     }
     if (!spared && sched_chance(net->sched, net->faults.reorder)) {
         net->counters.reordered++;
@@ -266,7 +293,7 @@ void wire_read(struct wire *wire, unsigned side, size_t n)
     if (n > p->in_flight) {
         return; /* the sender has given up since */
     }
-    if (acks_are_cut(p)) {
+    if (acks_wait(p)) {
         p->unacknowledged += n;
     } else {
         release(p, n);
@@ -302,13 +329,17 @@ void wire_lose_power(struct wire *wire, unsigned side)
 static void refresh(struct pipe *p)
 {
     struct sched *s = p->wire->net->sched;
-    if (p->stalled && !is_blocked(p)) {
+    if (p->stalled && is_cut(p)) {
+        lose_patience_later(p);
+    } else if (p->stalled && !is_clogged(p)) {
         p->stalled = false;
         sched_after(s, &p->arrive, sched_random(s, RETRANSMIT_MIN_US, RETRANSMIT_MAX_US));
     }
-    if (!p->stalled && !acks_are_cut(p)) {
-        size_t n = p->unacknowledged;
+    if (!(p->stalled && is_cut(p)) && !acks_are_cut(p)) {
         sched_cancel(s, &p->patience);
+    }
+    if (!p->stalled && !acks_wait(p)) {
+        size_t n = p->unacknowledged;
         p->unacknowledged = 0;
         if (n > 0) {
             release(p, n);

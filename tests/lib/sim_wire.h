@@ -56,7 +56,8 @@ struct sim_net {
     struct sched *sched;
     struct sim_net_faults faults;
     struct sim_net_counters counters;
-    uint64_t cut_to[SIM_NODES_MAX]; /* one bit per node */
+    uint64_t cut_to[SIM_NODES_MAX], clog_to[SIM_NODES_MAX]; /* one bit per node */
+    uint64_t slow_us[SIM_NODES_MAX][SIM_NODES_MAX];         /* from, to */
     struct list wires, listeners;
     struct list addresses; /* struct address in sim_net.c */
     uint64_t next_wire;
@@ -89,7 +90,7 @@ void wire_leave(struct wire *wire, unsigned side);
 /* The same, of a machine without power: what it sent arrives up to some unit, then a reset if it is answered
  * for. */
 void wire_lose_power(struct wire *wire, unsigned side);
-/* Looks again at everything that waits, after a cut, a heal or a boot. */
+/* Looks again at everything that waits, after a cut, a clog, a heal or a boot. */
 void wires_refresh(struct sim_net *net);
 
 #endif

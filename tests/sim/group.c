@@ -64,7 +64,8 @@ void group_boot(struct group_node *node)
         .api_address = "http://simulated",
         .secret = secret,
         .secret_len = sizeof secret - 1,
-        .in_memory = true,
+        .in_memory = !g->on_disk,
+        .vfs = g->on_disk ? sim_node_vfs(node->machine) : NULL,
         .readers = 1,
         .election_ms = GROUP_ELECTION_MS,
         .heartbeat_ms = GROUP_HEARTBEAT_MS,
@@ -72,9 +73,9 @@ void group_boot(struct group_node *node)
         .queue_bytes = 1024 * 1024,
         .queue_commands = 1000,
         .result_max = 64 * 1024,
-        .segment_bytes = 256 * 1024,
+        .segment_bytes = g->on_disk ? 64 * 1024 : 256 * 1024,
         .cache_bytes = 64 * 1024,
-        .compact_bytes = 1024 * 1024,
+        .compact_bytes = g->on_disk ? 64 * 1024 : 1024 * 1024,
         .log = on_log,
         .fatal = on_fatal,
         .ctx = node,
@@ -163,6 +164,7 @@ void group_init(struct group *g, struct sim *sim, unsigned count)
                         .vanished = nobody,
                         .tune = g->tune,
                         .watch = g->watch,
+                        .on_disk = g->on_disk,
                         .story = g->story};
     for (unsigned i = 0; i < count; i++) {
         g->members[i].id = i + 1;

@@ -42,7 +42,10 @@ struct group {
     /* Optional, kept by group_init(): changes what a node is booted with. */
     void (*tune)(struct group_node *node, struct replica_config *config);
     struct group_watch watch; /* kept by group_init() */
-    bool story;               /* print what happens */
+    /* Optional, kept by group_init(): the databases are on the machines' disks, where crashes and faults find
+     * them, and logs are compacted; else they are in memory and rebuilt from the whole log at each boot. */
+    bool on_disk;
+    bool story; /* print what happens */
     uint64_t crashes, kills, boots, fatals;
     char failure[512]; /* what went wrong that must never go wrong; empty: nothing */
 };

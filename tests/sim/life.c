@@ -140,6 +140,7 @@ static void tune(struct group_node *node, struct replica_config *config)
     config->batches_inflight = life->swarm.batches;
     config->segment_bytes = life->swarm.segment_bytes;
     config->cache_bytes = life->swarm.cache_bytes;
+    config->compact_bytes = life->swarm.compact_bytes;
 }
 
 static void sum_up(const struct life *life, struct life_result *r)
@@ -188,6 +189,7 @@ void life_run(uint64_t seed, const struct life_limits *limits, bool story, struc
     life->sim = sim_new(seed);
     life->group.story = story;
     life->group.tune = tune;
+    life->group.on_disk = life->swarm.on_disk;
     keeper_init(&life->keeper, &life->group, &life->coverage, seed);
     group_init(&life->group, life->sim, life->swarm.nodes);
     atlas_init(&life->atlas, &life->group, life->swarm.ruthless);
