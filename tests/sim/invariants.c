@@ -207,6 +207,12 @@ static void check_node(struct invariants *v, const struct group_node *node)
     if (now.term != was.term || now.vote != was.vote) {
         promises(v, node, &was, &now);
     }
+    if (now.runs && (now.term != now.core_term || now.vote != now.core_vote)) {
+        group_fail(v->group,
+                   "node %" PRIu64 " acts on term %" PRIu64 " and vote %" PRIu64 ", but has %" PRIu64
+                   " and %" PRIu64 " durable",
+                   node->id, now.core_term, now.core_vote, now.term, now.vote);
+    }
     look_at_log(v, node, m, &now);
     if (now.leads) {
         election_safety(v, node, &now);
@@ -231,8 +237,11 @@ void invariants_check(struct invariants *v)
 {
     for (unsigned i = 0; i < v->group->count; i++) {
         const struct group_node *node = &v->group->nodes[i];
+        struct peek *seen = &v->mirrors[i].seen;
         if (node->replica != NULL && !node->broken) {
             check_node(v, node);
+        } else if (node->broken && seen->durable > seen->commit) {
+            seen->durable = seen->commit; /* the event in which it stopped may have truncated the rest */
         }
     }
 }

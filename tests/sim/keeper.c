@@ -43,6 +43,10 @@ static void boot(struct keeper_node *kn)
 
     kn->due_us = 0;
     kn->refuses = false;
+    if (kn->boot_operations != 0) {
+        sim_node_crash_in(kn->node->machine, kn->boot_operations);
+        kn->boot_operations = 0;
+    }
     group_boot(kn->node);
     if (kn->node->replica != NULL && !kn->node->broken) {
         kn->node->damaged = false; /* it has read everything */
@@ -85,6 +89,21 @@ void keeper_take_down(struct keeper *k, struct group_node *node, enum keeper_dow
     start_after(kn, after_us);
 }
 
+static bool lost_power(const struct group_node *node)
+{
+    return sim_node_env(node->machine) == NULL;
+}
+
+void keeper_look(struct keeper *k)
+{
+    for (unsigned i = 0; i < k->group->count; i++) {
+        struct group_node *node = &k->group->nodes[i];
+        if (node->replica != NULL && lost_power(node)) {
+            keeper_take_down(k, node, DOWN_POWER, rng_between(&k->rng, 1000, LATE_US));
+        }
+    }
+}
+
 /* What nodes tell. */
 
 static void on_stopped_itself(void *ctx)
@@ -99,6 +118,9 @@ static void on_broke(void *ctx, struct group_node *node)
 {
     struct keeper *k = ctx;
     struct keeper_node *kn = keeper_of(k, node);
+    if (lost_power(node)) {
+        return; /* nothing that it finds out is true any more */
+    }
     if (!may_fail(kn) && !node->damaged) {
         group_fail(k->group, "node %" PRIu64 " stops itself, but its disk is healthy", node->id);
     }
@@ -115,6 +137,12 @@ static bool on_refused(void *ctx, struct group_node *node, const struct error *w
     struct keeper *k = ctx;
     struct keeper_node *kn = keeper_of(k, node);
 
+    if (lost_power(node)) {
+        sim_node_crash(node->machine);
+        kn->how = DOWN_POWER;
+        start_after(kn, rng_between(&k->rng, 1000, LATE_US));
+        return true;
+    }
     if (may_fail(kn) && (why->code == Q_IO || why->code == Q_NO_SPACE)) {
         kn->refuses = true;
         start_after(kn, rng_between(&k->rng, 1000, RESTART_US));
@@ -158,6 +186,8 @@ void keeper_end(struct keeper *k)
     for (unsigned i = 0; i < k->group->count; i++) {
         struct keeper_node *kn = &k->nodes[i];
         kn->due_us = 0;
+        kn->boot_operations = 0;
+        sim_node_crash_in(kn->node->machine, 0);
         if (kn->node->replica != NULL && kn->node->broken) {
             kn->how = DOWN_FATAL;
             group_kill(kn->node);

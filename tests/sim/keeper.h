@@ -13,13 +13,14 @@ struct keeper;
 struct keeper_node {
     struct keeper *keeper;
     struct group_node *node;
-    enum keeper_down how;  /* it went down */
-    uint64_t due_us;       /* when it is started; 0: not */
-    uint64_t compacted_us; /* when it did that last; 0: never */
-    bool failing_disk;     /* errors, or no room: it may stop itself, and need not start */
-    uint64_t failed_us;    /* until when what its disk did may still show */
-    bool refuses;          /* its last start was refused */
-    bool given_up;         /* refused for good: damage that it cannot heal alone */
+    enum keeper_down how;     /* it went down */
+    uint64_t due_us;          /* when it is started; 0: not */
+    uint64_t compacted_us;    /* when it did that last; 0: never */
+    unsigned boot_operations; /* its next start loses power in this disk operation; 0: not */
+    bool failing_disk;        /* errors, or no room: it may stop itself, and need not start */
+    uint64_t failed_us;       /* until when what its disk did may still show */
+    bool refuses;             /* its last start was refused */
+    bool given_up;            /* refused for good: damage that it cannot heal alone */
 };
 
 struct keeper {
@@ -37,6 +38,8 @@ struct keeper_node *keeper_of(struct keeper *k, const struct group_node *node);
 void keeper_disk_fails(struct keeper *k, const struct group_node *node, bool fails);
 /* Off, and on again after that time. Nothing if it is off. */
 void keeper_take_down(struct keeper *k, struct group_node *node, enum keeper_down how, uint64_t after_us);
+/* After each event: a node that lost power in its middle is taken down. */
+void keeper_look(struct keeper *k);
 /* Everything runs that can run, now. */
 void keeper_end(struct keeper *k);
 

@@ -33,6 +33,7 @@ struct life {
 static bool look(struct life *life)
 {
     uint64_t elections;
+    keeper_look(&life->keeper);
     invariants_check(life->invariants);
     elections = invariants_elections(life->invariants);
     if (elections != life->elections && clients_wait(life->clients)) {

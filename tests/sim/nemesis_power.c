@@ -9,10 +9,19 @@ static uint64_t absence(struct nemesis *n)
     return nemesis_between(n, 0, 2) ? nemesis_between(n, 50000, 8000000) : nemesis_between(n, 1000, 50000);
 }
 
+/* Between two events, or in the middle of one; and now and then once more while the node starts. */
 void act_POWER(struct nemesis *n)
 {
+    struct group_node *node = nemesis_victim(n);
     nemesis_begin(n, FAULT_POWER);
-    keeper_take_down(n->keeper, nemesis_victim(n), DOWN_POWER, absence(n));
+    if (nemesis_between(n, 0, 1)) {
+        sim_node_crash_in(node->machine, (unsigned)nemesis_between(n, 1, 12));
+    } else {
+        keeper_take_down(n->keeper, node, DOWN_POWER, absence(n));
+    }
+    if (nemesis_between(n, 0, 3) == 0) {
+        keeper_of(n->keeper, node)->boot_operations = (unsigned)nemesis_between(n, 1, 30);
+    }
     nemesis_finish(n, FAULT_POWER);
 }
 

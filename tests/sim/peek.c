@@ -24,6 +24,8 @@ void peek(struct replica *r, struct peek *ret_peek)
         .fenced = r->fenced,
         .term = meta->term,
         .vote = meta->vote,
+        .core_term = c->driver != NULL ? driver_term(c->driver) : 0,
+        .core_vote = c->driver != NULL ? driver_vote(c->driver) : 0,
         .commit = consensus_commit(c),
         .applied = at->index,
         .applied_term = at->term,

@@ -8,7 +8,8 @@
 struct peek {
     bool runs; /* its core has been started; otherwise only the log's and meta's fields count */
     bool leads, fenced;
-    uint64_t term, vote; /* as they are durable */
+    uint64_t term, vote;           /* as they are durable */
+    uint64_t core_term, core_vote; /* as the core has them; 0 before it runs */
     uint64_t commit, applied, applied_term;
     uint64_t first, last, durable; /* of the log */
     const uint8_t *digest;         /* of the database at APPLIED; borrowed until the next event */

@@ -45,11 +45,11 @@ void swarm_draw(struct swarm *s, uint64_t seed)
     s->election_ms = s->election_ms > 2000 ? 2000 : s->election_ms;
     s->heartbeat_ms = s->election_ms / (unsigned)rng_between(&rng, 4, 5);
     s->batches = (unsigned)rng_between(&rng, 1, 4);
-    s->segment_bytes = PICK(&rng, 128, 256, 512) * 1024;
+    s->segment_bytes = PICK(&rng, 64, 128, 512) * 1024;
     s->cache_bytes = PICK(&rng, 0, 4, 64, 1024) * 1024;
-    s->compact_bytes = PICK(&rng, 64, 128, 256) * 1024;
-    s->think_us = scaled(&rng, 60000, 4);
-    s->fault_us = scaled(&rng, 700000, 3);
+    s->compact_bytes = PICK(&rng, 16, 64, 128) * 1024;
+    s->think_us = scaled(&rng, 100000, 4);
+    s->fault_us = scaled(&rng, 350000, 4);
     s->faults_us = rng_between(&rng, 60, 180) * 1000000;
     s->faults = some_faults(&rng);
     s->on_disk = rng_between(&rng, 1, ON_DISK_IN) == 1;
