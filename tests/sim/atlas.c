@@ -56,7 +56,8 @@ static bool may_damage(struct atlas *a, unsigned node, uint64_t from, uint64_t t
     return damaged < minority && a->count < ATLAS_SPOTS_MAX;
 }
 
-/* A bit of a record, or now and then of the header of the group before it. */
+/* A bit of a record, or now and then of the header of the group before it. Not of one that the mark has not
+ * passed: its loss looks like a write that a crash tore, which nobody was told about. */
 static bool in_a_record(const struct group_node *node, struct rng *rng, struct atlas_place *place)
 {
     struct peek at;
@@ -64,10 +65,11 @@ static bool in_a_record(const struct group_node *node, struct rng *rng, struct a
     uint64_t index;
 
     peek(node->replica, &at);
-    if (at.first > at.durable) {
+    at.marked = at.marked < at.durable ? at.marked : at.durable;
+    if (at.first > at.marked) {
         return false;
     }
-    index = rng_between(rng, at.first, at.durable);
+    index = rng_between(rng, at.first, at.marked);
     if (!peek_record(node->replica, index, &record)) {
         return false;
     }

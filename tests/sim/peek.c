@@ -6,6 +6,13 @@
 #include "raft_glue/consensus_impl.h"
 #include "raft_glue/log_internal.h"
 
+/* Of the slots on the disk the one that is behind. */
+static uint64_t marked(const struct log *log)
+{
+    uint64_t one = log->mark.slots[0].index, other = log->mark.slots[1].index;
+    return one < other ? one : other;
+}
+
 static struct log *log_of(struct replica *r)
 {
     return r->consensus->log;
@@ -32,6 +39,7 @@ void peek(struct replica *r, struct peek *ret_peek)
         .first = log_first(log),
         .last = log_last(log),
         .durable = log_durable(log),
+        .marked = marked(log),
         .digest = at->digest,
     };
 }
