@@ -247,8 +247,9 @@ void sim_node_clock_rate(struct sim_node *node, unsigned permille)
     assert(permille >= 100 && permille <= 10000);
     if (node->world != NULL) {
         sim_world_clock_rate(node->world, permille);
+    } else {
+        node->clock_rate = permille;
     }
-    node->clock_rate = permille;
 }
 
 struct sim_disk *sim_node_disk(struct sim_node *node)

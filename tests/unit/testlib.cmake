@@ -5,3 +5,8 @@ quorate_test(testlib_disk_fault_test LABEL unit SOURCES testlib/disk_fault_test.
 quorate_test(testlib_net_test LABEL unit SOURCES testlib/net_test.c testlib/net_rig.c LINKS quorate_testlib)
 quorate_test(testlib_net_fault_test LABEL unit SOURCES testlib/net_fault_test.c testlib/net_rig.c LINKS quorate_testlib)
 quorate_test(testlib_cluster_test LABEL unit SOURCES testlib/cluster_test.c LINKS quorate_testlib)
+quorate_test(testlib_vfs_test LABEL unit SOURCES testlib/vfs_test.c LINKS quorate_testlib PkgConfig::SQLITE)
+quorate_test(testlib_file_test LABEL unit SOURCES testlib/file_test.c LINKS quorate_testlib)
+quorate_test(testlib_disk_damage_test LABEL unit SOURCES testlib/disk_damage_test.c testlib/disk_rig.c LINKS quorate_testlib)
+quorate_test(testlib_net_link_test LABEL unit SOURCES testlib/net_link_test.c testlib/net_rig.c LINKS quorate_testlib)
+quorate_test(testlib_clock_test LABEL unit SOURCES testlib/clock_test.c LINKS quorate_testlib)
