@@ -13,11 +13,6 @@ enum { DAMAGED_NODES_HEAL = 0 };
 
 enum { TRIES = 16, GROUP_REACH = 64 /* entries that may share a group with one */ };
 
-void atlas_init(struct atlas *a, struct group *g, bool ruthless)
-{
-    *a = (struct atlas){.group = g, .ruthless = ruthless};
-}
-
 /* Forgets what has healed: its node runs. */
 static void forget_healed(struct atlas *a)
 {
@@ -58,13 +53,17 @@ static bool may_damage(struct atlas *a, unsigned node, uint64_t from, uint64_t t
 
 /* A bit of a record, or now and then of the header of the group before it. Not of one that the mark has not
  * passed: its loss looks like a write that a crash tore, which nobody was told about. */
-static bool in_a_record(const struct group_node *node, struct rng *rng, struct atlas_place *place)
+static bool in_a_record(const struct atlas *a, const struct group_node *node, struct rng *rng,
+                        struct atlas_place *place)
 {
     struct peek at;
     struct peek_record record;
     uint64_t index;
 
     peek(node->replica, &at);
+    if (a->disks[node - a->group->nodes].mark_boots == node->boots) {
+        return false;
+    }
     at.marked = at.marked < at.durable ? at.marked : at.durable;
     if (at.first > at.marked) {
         return false;
@@ -105,7 +104,7 @@ bool atlas_choose(struct atlas *a, const struct group_node *node, struct rng *rn
         if (rng_between(rng, 0, 4) == 0) {
             in_a_slot(a, node, rng, ret_place);
         } else {
-            found = in_a_record(node, rng, ret_place);
+            found = in_a_record(a, node, rng, ret_place);
         }
         ret_place->bit = (unsigned)rng_between(rng, 0, 7);
         if (found && (ret_place->from > ret_place->to ||
@@ -116,6 +115,19 @@ bool atlas_choose(struct atlas *a, const struct group_node *node, struct rng *rn
     return false;
 }
 
+static void mark_damage(struct atlas *a, struct group_node *node, uint64_t from, uint64_t to)
+{
+    node->damaged = true;
+    if (from <= to && !a->ruthless && a->count < ATLAS_SPOTS_MAX) {
+        a->spots[a->count++] = (struct atlas_spot){
+            .node = (unsigned)(node - a->group->nodes),
+            .boots = node->boots,
+            .from = from,
+            .to = to,
+        };
+    }
+}
+
 void atlas_flip(struct atlas *a, struct group_node *node, const struct atlas_place *place)
 {
     struct error e;
@@ -123,16 +135,75 @@ void atlas_flip(struct atlas *a, struct group_node *node, const struct atlas_pla
         group_say(a->group, "node %" PRIu64 ": nothing to flip: %s", node->id, e.text);
         return;
     }
-    node->damaged = true;
     group_say(a->group,
               "node %" PRIu64 ": bit %u of byte %" PRIu64 " of %s flips (entries %" PRIu64 " to %" PRIu64 ")",
               node->id, place->bit, place->offset, place->path, place->from, place->to);
-    if (place->from <= place->to && !a->ruthless && a->count < ATLAS_SPOTS_MAX) {
-        a->spots[a->count++] = (struct atlas_spot){
-            .node = (unsigned)(node - a->group->nodes),
-            .boots = node->boots,
-            .from = place->from,
-            .to = place->to,
-        };
+    mark_damage(a, node, place->from, place->to);
+}
+
+/* Which entries have their records in that range of a segment. False: one of them is not behind the mark yet.
+ */
+static bool entries_in(const struct group_node *node, const struct sim_disk_place *place, uint64_t *ret_from,
+                       uint64_t *ret_to)
+{
+    struct peek at;
+    struct peek_record record;
+    uint64_t from = UINT64_MAX, to = 0;
+
+    peek(node->replica, &at);
+    for (uint64_t i = at.first; i <= at.last; i++) {
+        if (peek_record(node->replica, i, &record) && strcmp(record.path, place->path) == 0 &&
+            record.offset < place->offset + place->len && place->offset < record.offset + record.len) {
+            if (i > at.marked) {
+                return false;
+            }
+            from = i < from ? i : from;
+            to = i;
+        }
+    }
+    *ret_from = from == UINT64_MAX ? 1 : from > GROUP_REACH ? from - GROUP_REACH : 1;
+    *ret_to = from == UINT64_MAX ? 0 : to + GROUP_REACH;
+    return true;
+}
+
+static bool ends_with(const char *path, const char *end)
+{
+    size_t n = strlen(path), m = strlen(end);
+    return n >= m && strcmp(path + n - m, end) == 0;
+}
+
+/* What may be lost is a write of meta or of the mark: both have another slot. What may be overwritten is what
+ * the mark has passed, or nothing. */
+static bool may_go_astray(void *ctx, const struct sim_disk_place *right, const struct sim_disk_place *wrong)
+{
+    struct atlas_disk *disk = ctx;
+    struct group_node *node = disk->node;
+    bool mark = ends_with(right->path, "/log/durable");
+    uint64_t from = 1, to = 0;
+
+    if (node->replica == NULL || node->broken || disk->mark_boots == node->boots ||
+        (!mark && !ends_with(right->path, "/node/meta"))) {
+        return false;
+    }
+    if (wrong->len > 0 &&
+        (strstr(wrong->path, "/log/segment-") == NULL || !entries_in(node, wrong, &from, &to) ||
+         (from <= to && !may_damage(disk->atlas, (unsigned)(node - disk->atlas->group->nodes), from, to)))) {
+        return false;
+    }
+    disk->mark_boots = mark ? node->boots : disk->mark_boots;
+    group_say(disk->atlas->group,
+              "node %" PRIu64 ": a write to %s lands in %s at %" PRIu64 " (entries %" PRIu64 " to %" PRIu64
+              ")",
+              node->id, right->path, wrong->len > 0 ? wrong->path : "free space", wrong->offset, from, to);
+    mark_damage(disk->atlas, node, from, to);
+    return true;
+}
+
+void atlas_init(struct atlas *a, struct group *g, bool ruthless)
+{
+    *a = (struct atlas){.group = g, .ruthless = ruthless};
+    for (unsigned i = 0; i < g->count; i++) {
+        a->disks[i] = (struct atlas_disk){.atlas = a, .node = &g->nodes[i]};
+        sim_disk_on_misdirect(sim_node_disk(g->nodes[i].machine), may_go_astray, &a->disks[i]);
     }
 }

@@ -18,8 +18,18 @@ struct atlas_spot {
     uint64_t from, to;
 };
 
+struct atlas;
+
+/* One disk, as it asks whether a write may go astray. */
+struct atlas_disk {
+    struct atlas *atlas;
+    struct group_node *node;
+    uint64_t mark_boots; /* in this life of the node what is known of its mark is not what its disk has */
+};
+
 struct atlas {
     struct group *group;
+    struct atlas_disk disks[GROUP_MAX];
     bool ruthless;
     struct atlas_spot spots[ATLAS_SPOTS_MAX];
     unsigned count;
@@ -32,6 +42,7 @@ struct atlas_place {
     uint64_t from, to; /* entries that depend on it; from > to: none */
 };
 
+/* The group has been made. From then on the disks ask it about misdirected writes. */
 void atlas_init(struct atlas *a, struct group *g, bool ruthless);
 /* A bit on the disk of NODE, whose replica is there, that may flip. False: none was found. */
 bool atlas_choose(struct atlas *a, const struct group_node *node, struct rng *rng,

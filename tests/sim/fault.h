@@ -13,12 +13,17 @@
     X(SWIZZLE, "swizzle", 2, "links stop one by one and come back in another order")                         \
     X(FLAP, "flap", 2, "a link comes and goes every 100 ms")                                                 \
     X(WEATHER, "weather", 4, "units are dropped, doubled, late, split, overtaken")                           \
+    X(CORRUPT, "corrupt", 2, "bits of units flip on their way")                                              \
+    X(SLOW_LINK, "slow-link", 2, "everything in one direction of a link is late")                            \
+    X(CLOG, "clog", 2, "one direction of a link holds everything back")                                      \
+    X(RATE, "rate", 2, "a monotonic clock runs too fast or too slow")                                        \
     X(JUMP, "jump", 2, "a wall clock jumps by up to an hour")                                                \
     X(SLOW_DISK, "slow-disk", 2, "a disk is slow")                                                           \
     X(STUCK_DISK, "stuck-disk", 1, "a disk does nothing for a while")                                        \
     X(FULL_DISK, "full-disk", 1, "a disk is full for a while")                                               \
     X(DISK_ERROR, "disk-error", 2, "reads, writes or syncs of a disk fail")                                  \
-    X(FLIP, "flip", 3, "a bit of a log or of its mark flips")
+    X(FLIP, "flip", 3, "a bit of a log, its mark or the meta file flips")                                    \
+    X(MISDIRECT, "misdirect", 2, "writes of a disk land in another place")
 
 #define FAULT_ENUM(NAME, name, weight, sentence) FAULT_##NAME,
 enum fault { FAULTS(FAULT_ENUM) FAULT_COUNT };

@@ -143,7 +143,7 @@ static bool on_refused(void *ctx, struct group_node *node, const struct error *w
         start_after(kn, rng_between(&k->rng, 1000, LATE_US));
         return true;
     }
-    if (may_fail(kn) && (why->code == Q_IO || why->code == Q_NO_SPACE)) {
+    if (may_fail(kn)) {
         kn->refuses = true;
         start_after(kn, rng_between(&k->rng, 1000, RESTART_US));
         return true;
@@ -188,7 +188,7 @@ void keeper_end(struct keeper *k)
         kn->due_us = 0;
         kn->boot_operations = 0;
         sim_node_crash_in(kn->node->machine, 0);
-        if (kn->node->replica != NULL && kn->node->broken) {
+        if (kn->node->replica != NULL && (kn->node->broken || kn->node->damaged)) {
             kn->how = DOWN_FATAL;
             group_kill(kn->node);
         }

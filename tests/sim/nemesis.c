@@ -153,6 +153,10 @@ void nemesis_end(struct nemesis *n)
     for (unsigned i = 0; i < g->count; i++) {
         n->disks[i] = (struct sim_disk_faults){.stuck = false};
         nemesis_set_disk(n, &g->nodes[i]);
+        sim_node_clock_rate(g->nodes[i].machine, 1000);
+        for (unsigned j = 0; j < g->count; j++) {
+            sim_net_slow(sim_network(g->sim), g->nodes[i].machine, g->nodes[j].machine, 0);
+        }
     }
     keeper_end(n->keeper);
 }

@@ -119,3 +119,20 @@ void act_FLIP(struct nemesis *n)
     }
     nemesis_finish(n, FAULT_FLIP);
 }
+
+static void end_misdirect(struct errand *errand)
+{
+    disk_of(errand->nemesis, errand->node)->misdirect = 0;
+    nemesis_set_disk(errand->nemesis, errand->node);
+    nemesis_finish(errand->nemesis, FAULT_MISDIRECT);
+}
+
+void act_MISDIRECT(struct nemesis *n)
+{
+    struct group_node *node = nemesis_victim(n);
+    nemesis_begin(n, FAULT_MISDIRECT);
+    disk_of(n, node)->misdirect = (unsigned)nemesis_between(n, 10000, 500000);
+    group_say(n->group, "the disk of node %" PRIu64 " misdirects %u writes in a million", node->id,
+              disk_of(n, node)->misdirect);
+    on_disk_for(n, node, 500000, 8000000, end_misdirect);
+}

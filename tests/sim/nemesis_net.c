@@ -49,16 +49,22 @@ static void set_link(struct nemesis *n, const struct group_node *a, const struct
     sim_net_cut(net_of(n), b->machine, a->machine, cut);
 }
 
+static void clog_link(struct nemesis *n, const struct group_node *a, const struct group_node *b, bool clogged)
+{
+    sim_net_clog(net_of(n), a->machine, b->machine, clogged);
+    sim_net_clog(net_of(n), b->machine, a->machine, clogged);
+}
+
 static void unswizzle(struct errand *errand)
 {
-    set_link(errand->nemesis, errand->node, errand->other, false);
+    clog_link(errand->nemesis, errand->node, errand->other, false);
     nemesis_finish(errand->nemesis, FAULT_SWIZZLE);
 }
 
 static void swizzle_link(struct errand *errand)
 {
     struct errand *back;
-    set_link(errand->nemesis, errand->node, errand->other, true);
+    clog_link(errand->nemesis, errand->node, errand->other, true);
     nemesis_begin(errand->nemesis, FAULT_SWIZZLE);
     back = errand_new(errand->nemesis, rng_between(&errand->rng, 100000, 4000000), unswizzle);
     back->node = errand->node;
@@ -108,7 +114,7 @@ void act_FLAP(struct nemesis *n)
 
 void act_WEATHER(struct nemesis *n)
 {
-    struct sim_net_faults faults = {.delay_min_us = 0};
+    struct sim_net_faults faults = {.corrupt = n->weather.corrupt};
     if (n->stormy) {
         nemesis_finish(n, FAULT_WEATHER);
     }
@@ -126,4 +132,65 @@ void act_WEATHER(struct nemesis *n)
               faults.duplicate, faults.reorder);
     n->weather = faults;
     sim_net_set_faults(net_of(n), &n->weather);
+}
+
+static void end_corrupt(struct errand *errand)
+{
+    errand->nemesis->weather.corrupt = 0;
+    sim_net_set_faults(net_of(errand->nemesis), &errand->nemesis->weather);
+    nemesis_finish(errand->nemesis, FAULT_CORRUPT);
+}
+
+void act_CORRUPT(struct nemesis *n)
+{
+    nemesis_begin(n, FAULT_CORRUPT);
+    n->weather.corrupt = (unsigned)nemesis_between(n, 1000, 100000);
+    group_say(n->group, "network: corrupt %u in a million", n->weather.corrupt);
+    sim_net_set_faults(net_of(n), &n->weather);
+    errand_new(n, nemesis_between(n, 500000, 8000000), end_corrupt);
+}
+
+static struct errand *on_a_direction(struct nemesis *n, const char *what, void (*end)(struct errand *))
+{
+    struct group_node *from = nemesis_victim(n), *to = nemesis_any(n);
+    struct errand *errand;
+    if (from == to) {
+        return NULL;
+    }
+    group_say(n->group, "from node %" PRIu64 " to node %" PRIu64 " %s", from->id, to->id, what);
+    errand = errand_new(n, nemesis_between(n, 100000, 6000000), end);
+    errand->node = from;
+    errand->other = to;
+    return errand;
+}
+
+static void end_slow_link(struct errand *errand)
+{
+    sim_net_slow(net_of(errand->nemesis), errand->node->machine, errand->other->machine, 0);
+    nemesis_finish(errand->nemesis, FAULT_SLOW_LINK);
+}
+
+void act_SLOW_LINK(struct nemesis *n)
+{
+    struct errand *errand = on_a_direction(n, "everything is late", end_slow_link);
+    if (errand != NULL) {
+        nemesis_begin(n, FAULT_SLOW_LINK);
+        sim_net_slow(net_of(n), errand->node->machine, errand->other->machine,
+                     nemesis_between(n, 1000, 500000));
+    }
+}
+
+static void end_clog(struct errand *errand)
+{
+    sim_net_clog(net_of(errand->nemesis), errand->node->machine, errand->other->machine, false);
+    nemesis_finish(errand->nemesis, FAULT_CLOG);
+}
+
+void act_CLOG(struct nemesis *n)
+{
+    struct errand *errand = on_a_direction(n, "everything is held back", end_clog);
+    if (errand != NULL) {
+        nemesis_begin(n, FAULT_CLOG);
+        sim_net_clog(net_of(n), errand->node->machine, errand->other->machine, true);
+    }
 }

@@ -77,3 +77,22 @@ void act_JUMP(struct nemesis *n)
     sim_node_wall_jump(nemesis_any(n)->machine, (int64_t)nemesis_between(n, 0, 7200000) - 3600000);
     nemesis_finish(n, FAULT_JUMP);
 }
+
+static void end_rate(struct errand *errand)
+{
+    sim_node_clock_rate(errand->node->machine, 1000);
+    nemesis_finish(errand->nemesis, FAULT_RATE);
+}
+
+void act_RATE(struct nemesis *n)
+{
+    struct errand *errand;
+    unsigned permille =
+        (unsigned)(nemesis_between(n, 0, 1) ? nemesis_between(n, 500, 1000) : nemesis_between(n, 1000, 2000));
+
+    nemesis_begin(n, FAULT_RATE);
+    errand = errand_new(n, nemesis_between(n, 1000000, 20000000), end_rate);
+    errand->node = nemesis_any(n);
+    sim_node_clock_rate(errand->node->machine, permille);
+    group_say(n->group, "the clock of node %" PRIu64 " runs at %u permille", errand->node->id, permille);
+}
