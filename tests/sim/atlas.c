@@ -161,8 +161,9 @@ static bool entries_in(const struct group_node *node, const struct sim_disk_plac
             to = i;
         }
     }
-    *ret_from = from == UINT64_MAX ? 1 : from > GROUP_REACH ? from - GROUP_REACH : 1;
-    *ret_to = from == UINT64_MAX ? 0 : to + GROUP_REACH;
+    /* What it was if not that, nobody knows: old entries, from which a start reads on, or nothing. */
+    *ret_from = from == UINT64_MAX || from <= GROUP_REACH ? 1 : from - GROUP_REACH;
+    *ret_to = from == UINT64_MAX ? UINT64_MAX : to + GROUP_REACH;
     return true;
 }
 
