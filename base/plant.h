@@ -1,12 +1,13 @@
-/* plant: bugs that a test build has on purpose, to see that the tests find them. It does not know what they are.
+/* plant: bugs that a test build has on purpose, to see that the tests find them. It does not know what they
+ * are.
  *
  *     if (!PLANTED("mark_is_not_written")) {
  *         ...the line that must not be missing...
  *     }
  *
- * A build with QUORATE_PLANTS contains all of them, switched off; QUORATE_PLANT=name in the environment of the process
- * switches one on. In any other build PLANTED() is the constant 0 and nothing of them is left. Every name stands in
- * one place of the code, and in tests/mutants/table with what catches it. */
+ * A build with QUORATE_PLANTS contains all of them, switched off; QUORATE_PLANT=name in the environment of
+ * the process switches one on. In any other build PLANTED() is the constant 0 and nothing of them is left.
+ * Every name stands in one place of the code, and in tests/mutants/table with what catches it. */
 #ifndef QUORATE_BASE_PLANT_H
 #define QUORATE_BASE_PLANT_H
 

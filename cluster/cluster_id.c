@@ -13,12 +13,13 @@ static int by_id(const void *a, const void *b)
     return ((*x)->id > (*y)->id) - ((*x)->id < (*y)->id);
 }
 
-void cluster_id_make(const char *name, const struct peers_member *members, unsigned count,
-                     const char *semantics, uint8_t ret_id[PEERS_CLUSTER_ID_BYTES])
+int cluster_id_make(const char *name, const struct peers_member *members, unsigned count,
+                    const char *semantics, uint8_t ret_id[PEERS_CLUSTER_ID_BYTES], struct error *e)
 {
     const struct peers_member *sorted[PEERS_MAX];
     uint8_t hash[SHA256_DIGEST_LENGTH];
     struct buf text;
+    int rv;
 
     assert(count <= PEERS_MAX);
     for (unsigned i = 0; i < count; i++) {
@@ -30,8 +31,13 @@ void cluster_id_make(const char *name, const struct peers_member *members, unsig
     for (unsigned i = 0; i < count; i++) {
         buf_printf(&text, "%" PRIu64 "=%s\n", sorted[i]->id, sorted[i]->address);
     }
-    assert(text.failed == Q_OK);
-    SHA256(text.data, text.len, hash);
+    rv = buf_check(&text, "the names that make the cluster id", e);
+    if (rv == 0 && SHA256(text.data, text.len, hash) == NULL) {
+        rv = error_set(e, Q_NOMEM, "out of memory for the cluster id");
+    }
     buf_close(&text);
-    memcpy(ret_id, hash, PEERS_CLUSTER_ID_BYTES);
+    if (rv == 0) {
+        memcpy(ret_id, hash, PEERS_CLUSTER_ID_BYTES);
+    }
+    return rv;
 }

@@ -213,6 +213,8 @@ void replica_on_received(void *ctx, uint64_t from, uint8_t type, const uint8_t *
         rv = consensus_receive(r->consensus, from, body, n, &e);
     } else if (type == FRAME_QUESTION || type == FRAME_ANSWER) {
         rv = forward_received(r->forward, from, type, body, n, &e);
+    } else if (type == FRAME_REPAIR_QUESTION || type == FRAME_REPAIR_ANSWER) {
+        rv = repair_received(r->repair, from, type, body, n, &e);
     } else {
         rv = error_set(&e, Q_MISMATCH, "frame type %u is not known", type);
     }
@@ -223,7 +225,9 @@ void replica_on_received(void *ctx, uint64_t from, uint8_t type, const uint8_t *
 
 void replica_on_up(void *ctx, uint64_t id)
 {
-    replica_say(replica_of(ctx), "peer_up id=%" PRIu64, id);
+    struct replica *r = replica_of(ctx);
+    replica_say(r, "peer_up id=%" PRIu64, id);
+    repair_up(r->repair);
 }
 
 void replica_on_down(void *ctx, uint64_t id)
@@ -320,6 +324,7 @@ void replica_on_tick(void *owner)
     forward_tick(r->forward, consensus_leader(r->consensus));
     requests_tick(r->requests);
     calls_tick(r->calls);
+    repair_poll(r->repair);
     reach_waits(r, false);
     if (r->stopped != NULL) {
         continue_stop(r);

@@ -73,7 +73,7 @@ struct replica_member {
 
 struct replica_status {
     uint64_t id, term, leader; /* leader 0: unknown */
-    const char *state;         /* "leader", "follower", "candidate", "stopping" */
+    const char *state;         /* "leader", "follower", "candidate", "recovering", "stopping" */
     uint8_t cluster_id[PEERS_CLUSTER_ID_BYTES];
     char cluster_name[256];
     uint64_t incarnation;
@@ -84,6 +84,10 @@ struct replica_status {
     bool ready;                      /* an entry committed in the current term is applied here */
     uint64_t term_changes, leader_changes;
     bool fenced; /* its content differs from the leader's: serves nothing */
+    /* While recovering: how many entries of the log are lost, between which indexes (0: none), and the first
+     * damage. */
+    uint64_t log_lost, log_lost_first, log_lost_last;
+    char log_damage[ERROR_TEXT_MAX];
     unsigned count;
     struct replica_member members[PEERS_MAX];
 };

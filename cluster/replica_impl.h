@@ -5,6 +5,7 @@
 
 #include "base/object.h"
 #include "cluster/compactor.h"
+#include "cluster/repair.h"
 #include "cluster/replica.h"
 #include "cluster/requests.h"
 #include "cluster/served.h"
@@ -12,7 +13,13 @@
 
 enum { REPLICA_MAGIC = 0x51c0de06, REPLICA_TICK_MS = 50 };
 
-enum frame_type { FRAME_CONSENSUS = 1, FRAME_QUESTION = 2, FRAME_ANSWER = 3 };
+enum frame_type {
+    FRAME_CONSENSUS = 1,
+    FRAME_QUESTION = 2,
+    FRAME_ANSWER = 3,
+    FRAME_REPAIR_QUESTION = 8,
+    FRAME_REPAIR_ANSWER = 9,
+};
 
 struct replica {
     OBJECT_MAGIC;
@@ -31,6 +38,7 @@ struct replica {
     struct requests *requests;
     struct served *served;
     struct calls *calls;
+    struct repair *repair;
     struct compactor *compactor;
     struct peers *peers;
     struct env_timer *tick, *kick;
@@ -41,6 +49,8 @@ struct replica {
     uint64_t term_changes, leader_changes;
     uint64_t advanced_ms; /* env_wall_ms() when an entry was last applied; 0: not yet */
     bool fenced, dead;
+    bool stuck;               /* the operator was told that nobody has what is lost */
+    struct log_report damage; /* what the log was opened with */
     void (*stopped)(void *ctx);
     void *stopped_ctx;
     uint64_t stop_deadline_ms;
@@ -58,6 +68,12 @@ void replica_say(struct replica *r, const char *format, ...) __attribute__((form
 /* Callbacks of the parts; the context is the replica. */
 void replica_on_fatal(void *ctx, const struct error *why);
 void replica_on_changed(void *ctx);
+void replica_on_recovering(void *ctx);
+void replica_on_stuck(void *ctx, const struct log_want *want);
+/* Tells the operator of the log that was opened. */
+void replica_say_opened(struct replica *r, const struct log_report *report);
+/* Starts what comes after the peers: the core, or the recovery of a damaged log. */
+int replica_run(struct replica *r, struct error *e);
 void replica_on_applied(void *ctx, uint64_t index, uint64_t term, struct cursor results);
 void replica_on_advanced(void *ctx);
 void replica_on_diverged(void *ctx, uint64_t index);

@@ -52,9 +52,8 @@ static int copy_config(struct replica *r, const struct replica_config *config, s
     r->config.cluster_name = r->name;
     r->config.listen = r->listen;
     r->config.api_address = r->api;
-    cluster_id_make(r->name, r->members, config->count,
-                    config->foreign_keys ? "foreign-keys=on" : "foreign-keys=off", r->cluster_id);
-    return 0;
+    return cluster_id_make(r->name, r->members, config->count,
+                           config->foreign_keys ? "foreign-keys=on" : "foreign-keys=off", r->cluster_id, e);
 }
 
 static uint64_t elapsed_ns(void *ctx)
@@ -94,6 +93,7 @@ static int open_consensus(struct replica *r, struct error *e)
         .cache_bytes = r->config.cache_bytes,
         .send = replica_consensus_sends,
         .changed = replica_on_changed,
+        .recovering = replica_on_recovering,
         .fatal = replica_on_fatal,
         .ctx = r,
     };
@@ -105,9 +105,7 @@ static int open_consensus(struct replica *r, struct error *e)
     }
     rv = consensus_open(&config, &r->consensus, &report, e);
     if (rv == 0) {
-        replica_say(r,
-                    "log_opened first=%" PRIu64 " last=%" PRIu64 " segments=%" PRIu64 " torn_bytes=%" PRIu64,
-                    report.first, report.last, report.segments, report.torn_bytes);
+        replica_say_opened(r, &report);
     }
     return rv;
 }
@@ -194,6 +192,19 @@ static int make_parts(struct replica *r, struct error *e)
                                      .transfer = replica_hand_over,
                                      .ctx = r};
         rv = calls_new(&calls, &r->calls, e);
+    }
+    if (rv == 0) {
+        struct repair_config repair = {.env = env,
+                                       .consensus = r->consensus,
+                                       .id = r->config.id,
+                                       .members = r->members,
+                                       .count = r->config.count,
+                                       .question_type = FRAME_REPAIR_QUESTION,
+                                       .answer_type = FRAME_REPAIR_ANSWER,
+                                       .send = replica_forward_sends,
+                                       .stuck = replica_on_stuck,
+                                       .ctx = r};
+        rv = repair_new(&repair, &r->repair, e);
     }
     if (rv == 0) {
         rv = compactor_new(&compactor, &r->compactor, e);
@@ -289,7 +300,7 @@ int replica_start(struct replica *r, struct error *e)
     r->told_term = consensus_term(r->consensus);
     rv = peers_open(&peers, &r->peers, e);
     if (rv == 0) {
-        rv = consensus_start(r->consensus, at->index, at->term, e);
+        rv = replica_run(r, e);
     }
     if (rv == 0) {
         env_timer_start(r->config.env, r->tick, env_now_us(r->config.env) + REPLICA_TICK_MS * 1000);
@@ -306,6 +317,7 @@ void replica_free(struct replica *r)
     env_timer_free(r->config.env, r->kick);
     peers_free(r->peers);
     compactor_free(r->compactor);
+    repair_free(r->repair);
     requests_free(r->requests);
     calls_free(r->calls);
     served_free(r->served);

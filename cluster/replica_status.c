@@ -48,7 +48,15 @@ void replica_status(struct replica *r, struct replica_status *ret_status)
     s->id = r->config.id;
     s->term = consensus_term(r->consensus);
     s->leader = consensus_leader(r->consensus);
-    s->state = r->stopped ? "stopping" : names[consensus_role(r->consensus)];
+    s->state = r->stopped                           ? "stopping"
+               : consensus_recovering(r->consensus) ? "recovering"
+                                                    : names[consensus_role(r->consensus)];
+    s->log_lost = consensus_lost(r->consensus);
+    if (consensus_recovering(r->consensus)) {
+        s->log_lost_first = r->damage.lost_first;
+        s->log_lost_last = r->damage.lost_last;
+        snprintf(s->log_damage, sizeof s->log_damage, "%s", r->damage.damage.text);
+    }
     memcpy(s->cluster_id, r->cluster_id, sizeof s->cluster_id);
     memcpy(s->cluster_name, r->name, sizeof s->cluster_name);
     s->incarnation = consensus_meta(r->consensus)->incarnation;
@@ -78,4 +86,5 @@ void replica_metrics(struct replica *r, struct metrics *metrics)
     requests_metrics(r->requests, metrics);
     served_metrics(r->served, metrics);
     peers_metrics(r->peers, metrics);
+    repair_metrics(r->repair, metrics);
 }

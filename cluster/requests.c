@@ -322,6 +322,9 @@ static void route(struct replica_request *q)
 {
     if (q->owner->stopped) {
         finish_code(q, Q_CLOSED, "this node is stopping");
+    } else if (consensus_recovering(q->owner->config.consensus)) {
+        finish_code(q, Q_BUSY,
+                    "this node recovers: its log is damaged and is being repaired from the others");
     } else if (q->reads) {
         route_read(q);
     } else {

@@ -13,6 +13,7 @@ void consensus_die(struct consensus *c, const struct error *why)
 {
     if (!c->dead) {
         c->dead = true;
+        c->cause = *why;
         c->config.fatal(c->config.ctx, why);
     }
 }

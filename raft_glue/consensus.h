@@ -6,7 +6,7 @@
 #define QUORATE_RAFT_GLUE_CONSENSUS_H
 
 #include "base/metrics.h"
-#include "raft_glue/log.h"
+#include "raft_glue/log_mend.h"
 #include "raft_glue/meta.h"
 
 struct consensus;
@@ -31,6 +31,9 @@ struct consensus_config {
     /* State, term, leader, or what may be applied has changed: look again. Comes at the end of
      * consensus_receive() or from the loop, never inside another call, and may call what it likes. */
     void (*changed)(void *ctx);
+    /* While recovering: consensus_wanted() or consensus_mended() says something new. Never inside another
+     * call. */
+    void (*recovering)(void *ctx);
     /* Disk or memory failed, or the core reported the impossible: the process must stop. Called once. */
     void (*fatal)(void *ctx, const struct error *why);
     void *ctx;
@@ -41,7 +44,29 @@ struct consensus_config {
  * cluster's), Q_CORRUPT, Q_IO, Q_NO_SPACE, Q_NOMEM. */
 int consensus_open(const struct consensus_config *config, struct consensus **ret_consensus,
                    struct log_report *ret_report, struct error *e);
-/* Starts the core. APPLIED is what the database holds already.
+/* RECOVERING: the log that was opened is damaged (log.h). The member answers others from it, and neither
+ * votes nor campaigns, for it has forgotten something that it once promised. Then, in this order:
+ * consensus_recover(); until consensus_mended(), consensus_give() whatever consensus_wanted() names;
+ * consensus_adopt(); consensus_start(). */
+bool consensus_recovering(const struct consensus *c);
+/* Blocking: begins a new log beside the damaged one. Errors: as log_mend_new(). */
+int consensus_recover(struct consensus *c, struct error *e);
+/* As log_mend_want(), log_mend_give() and log_mend_done(). */
+const struct log_want *consensus_wanted(const struct consensus *c);
+int consensus_give(struct consensus *c, enum log_proof proof, uint64_t before_term,
+                   const struct log_entry *entries, uint32_t n, uint32_t *ret_taken, struct error *e);
+bool consensus_mended(const struct consensus *c);
+/* Blocking: the new log takes the place of the damaged one and is opened; it may turn out to be damaged, too.
+ * RET_GIVEN says how many entries came from others. */
+int consensus_adopt(struct consensus *c, struct log_report *ret_report, uint64_t *ret_given, struct error *e);
+/* How many entries of the log are lost. */
+uint64_t consensus_lost(const struct consensus *c);
+/* Term of an entry from first - 1 to last; 0 when unknown. */
+uint64_t consensus_term_at(const struct consensus *c, uint64_t index);
+/* As log_linked(). */
+bool consensus_linked(const struct consensus *c, uint64_t first, uint64_t last);
+
+/* Starts the core of a member that is not recovering. APPLIED is what the database holds already.
  * Errors: Q_CORRUPT (the database is behind the beginning of the log, or ahead of its end). */
 int consensus_start(struct consensus *c, uint64_t applied, uint64_t applied_term, struct error *e);
 void consensus_free(struct consensus *c); /* NULL is fine */

@@ -43,6 +43,7 @@ struct consensus {
     char dir[CONSENSUS_DIR_MAX];
     struct meta *meta;
     struct log *log;
+    struct log_mend *mend; /* while recovering */
     struct driver *driver; /* NULL until consensus_start() was called and the log is durable */
     bool starting;
     uint64_t applied; /* what the database held at consensus_start() */
@@ -52,6 +53,7 @@ struct consensus {
     struct buf out;
     /* What the owner was last told of. */
     bool dirty, settling, unsettled, dead;
+    struct error cause; /* of dead */
     enum consensus_role role;
     uint64_t term, leader;
     struct metric counters[CONSENSUS_COUNTERS];
@@ -73,6 +75,8 @@ void consensus_must(struct consensus *c, int rv, struct error *e, const char *wh
 void consensus_settle_soon(struct consensus *c);
 /* The core's timer. */
 void consensus_on_timer(void *owner);
+/* Opens the log of the directory; part of consensus_open(). */
+int consensus_open_log(struct consensus *c, struct log_report *ret_report, struct error *e);
 /* Makes the driver once the log is durable; part of consensus_start(). */
 int consensus_boot(struct consensus *c, struct error *e);
 /* The log's callbacks. */

@@ -5,7 +5,7 @@
 #include "raft_glue/consensus_impl.h"
 #include "raft_glue/envelope.h"
 
-static void io_save_vote(void *ctx, uint64_t term, uint64_t vote)
+static bool io_save_vote(void *ctx, uint64_t term, uint64_t vote)
 {
     struct consensus *c = consensus_of(ctx);
     struct meta_state state = *meta_state(c->meta);
@@ -17,6 +17,7 @@ static void io_save_vote(void *ctx, uint64_t term, uint64_t vote)
         error_wrap(&e, "term %" PRIu64, term);
         consensus_die(c, &e);
     }
+    return !c->dead;
 }
 
 static uint64_t io_first(void *ctx)
@@ -39,19 +40,26 @@ static enum log_entry_type io_type(void *ctx, uint64_t index)
     return log_type(consensus_of(ctx)->log, index);
 }
 
+/* An entry that cannot be read back stops the process; the next start finds the damage and repairs it. */
 static bool io_get(void *ctx, uint64_t index, struct log_entry *ret_entry)
 {
+    struct consensus *c = consensus_of(ctx);
     struct error e;
-    return log_get(consensus_of(ctx)->log, index, ret_entry, &e) == 0;
+    int rv = log_get(c->log, index, ret_entry, &e);
+    if (rv != 0 && rv != Q_NOT_FOUND) {
+        consensus_die(c, &e);
+    }
+    return rv == 0;
 }
 
-static void io_append(void *ctx, uint64_t term, enum log_entry_type type, const void *p, uint32_t len)
+static bool io_append(void *ctx, uint64_t term, enum log_entry_type type, const void *p, uint32_t len)
 {
     struct consensus *c = consensus_of(ctx);
     struct error e;
     if (!c->dead && log_append(c->log, term, type, p, len, &e) != 0) {
         consensus_die(c, &e);
     }
+    return !c->dead;
 }
 
 static void io_truncate(void *ctx, uint64_t index)

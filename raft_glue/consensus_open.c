@@ -1,4 +1,5 @@
 /* A member from its directory to its running core. */
+#include <assert.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -102,24 +103,6 @@ static int open_meta(struct consensus *c, struct error *e)
     return 0;
 }
 
-static int open_log(struct consensus *c, struct log_report *ret_report, struct error *e)
-{
-    const struct meta_state *state = meta_state(c->meta);
-    struct log_config config = {
-        .env = c->config.env,
-        .dir = c->dir,
-        .cluster = get_le64(state->cluster_id),
-        .segment_bytes = c->config.segment_bytes,
-        .cache_bytes = c->config.cache_bytes,
-        .first_index = state->snapshot_index + 1,
-        .before_term = state->snapshot_term,
-        .durable = consensus_on_durable,
-        .failed = consensus_on_log_failed,
-        .ctx = c,
-    };
-    return log_open(&config, &c->log, ret_report, e);
-}
-
 /* Entry 1 of a new cluster: every member writes the same bytes, so they need not agree on it first. A node
  * that has voted had it once: there its absence is damage. */
 static int bootstrap(struct consensus *c, struct error *e)
@@ -128,7 +111,7 @@ static int bootstrap(struct consensus *c, struct error *e)
     struct raft_buffer bytes;
     int rv;
 
-    if (log_last(c->log) > 0) {
+    if (log_last(c->log) > 0 || log_damaged(c->log)) {
         return 0;
     }
     if (state->term > 1 || state->vote != 0) {
@@ -173,7 +156,7 @@ int consensus_open(const struct consensus_config *config, struct consensus **ret
     }
     rv = open_meta(c, e);
     if (rv == 0) {
-        rv = open_log(c, &report, e);
+        rv = consensus_open_log(c, &report, e);
     }
     if (rv == 0) {
         rv = bootstrap(c, e);
@@ -237,6 +220,9 @@ int consensus_boot(struct consensus *c, struct error *e)
     }
     if (rv == 0) {
         rv = driver_new(&config, &c->driver, e);
+        if (rv != 0 && c->dead) { /* it says only that we failed it */
+            rv = error_set(e, c->cause.code, "%s", c->cause.text);
+        }
     }
     raft_configuration_close(&metadata.configuration);
     if (rv != 0) {
@@ -250,6 +236,7 @@ int consensus_boot(struct consensus *c, struct error *e)
 
 int consensus_start(struct consensus *c, uint64_t applied, uint64_t applied_term, struct error *e)
 {
+    assert(!log_damaged(c->log));
     if (applied + 1 < log_first(c->log)) {
         return error_set(e, Q_CORRUPT, "the database is at index %" PRIu64 " but the log begins at %" PRIu64,
                          applied, log_first(c->log));
@@ -281,6 +268,7 @@ void consensus_free(struct consensus *c)
     }
     env_timer_free(c->config.env, c->timer);
     driver_free(c->driver);
+    log_mend_free(c->mend);
     log_close(c->log);
     meta_close(c->meta);
     buf_close(&c->out);

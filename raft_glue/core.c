@@ -32,11 +32,10 @@ int core_error(int rv, const char *what, struct error *e)
 
 /* After each step, in the order that the core asks for */
 
-static void save_vote(struct core *c, const struct raft_update *update)
+static bool save_vote(struct core *c, const struct raft_update *update)
 {
-    if (has(update, RAFT_UPDATE_CURRENT_TERM) || has(update, RAFT_UPDATE_VOTED_FOR)) {
-        c->io->save_vote(c->ctx, c->raft.current_term, c->raft.voted_for);
-    }
+    bool changed = has(update, RAFT_UPDATE_CURRENT_TERM) || has(update, RAFT_UPDATE_VOTED_FOR);
+    return !changed || c->io->save_vote(c->ctx, c->raft.current_term, c->raft.voted_for);
 }
 
 /* Entries at or below our last index are the core's only word on truncation. */
@@ -51,21 +50,24 @@ static void truncate_log(struct core *c, uint64_t index)
     }
 }
 
-static void take_entries(struct core *c, const struct raft_update *update)
+/* Frees the batch, whatever happens. */
+static bool take_entries(struct core *c, const struct raft_update *update)
 {
+    bool taken = true;
     if (!has(update, RAFT_UPDATE_ENTRIES)) {
-        return;
+        return true;
     }
     truncate_log(c, update->entries.index);
     assert(update->entries.index == c->io->last(c->ctx) + 1);
-    for (unsigned i = 0; i < update->entries.n; i++) {
+    for (unsigned i = 0; i < update->entries.n && taken; i++) {
         const struct raft_entry *entry = &update->entries.batch[i];
         bool empty = entry->type == RAFT_BARRIER; /* the core's own has eight zeros */
-        c->io->append(c->ctx, entry->term, (enum log_entry_type)entry->type, empty ? NULL : entry->buf.base,
-                      empty ? 0 : (uint32_t)entry->buf.len);
+        taken = c->io->append(c->ctx, entry->term, (enum log_entry_type)entry->type,
+                              empty ? NULL : entry->buf.base, empty ? 0 : (uint32_t)entry->buf.len);
     }
     raft_free(update->entries.batch[0].batch);
     c->appended = true;
+    return taken;
 }
 
 static void begin_install(struct core *c, struct raft_update *update)
@@ -141,7 +143,8 @@ void core_tell_role(struct core *c)
     }
 }
 
-/* Runs one event through the core and does what it asks for. A raft code; nothing was done unless it is 0. */
+/* Runs one event through the core and does what it asks for. A raft code; nothing was done unless it is 0.
+ * What the owner could not do leaves the core behind for good: core_settle() says so. */
 int core_step(struct core *c, struct raft_event *event)
 {
     bool was_leader = c->raft.state == RAFT_LEADER;
@@ -150,7 +153,7 @@ int core_step(struct core *c, struct raft_event *event)
 
     event->time = c->now_ms;
     event->capacity = 0;
-    rv = raft_step(&c->raft, event, &update);
+    rv = c->failed ? RAFT_IOERR : raft_step(&c->raft, event, &update);
     if (rv != 0) {
         return rv;
     }
@@ -158,8 +161,10 @@ int core_step(struct core *c, struct raft_event *event)
     if (was_leader != leads) {
         feeds_reset(&c->feeds);
     }
-    save_vote(c, &update);
-    take_entries(c, &update);
+    c->failed = !save_vote(c, &update) || !take_entries(c, &update);
+    if (c->failed) {
+        return 0;
+    }
     begin_install(c, &update);
     send_messages(c, &update);
     core_tell_role(c);
@@ -209,7 +214,7 @@ int core_conclude(struct core *c, uint64_t index)
         return 0;
     }
     rv = core_step(c, &event);
-    if (rv == 0) {
+    if (rv == 0 && !c->failed) {
         c->io->configuration(c->ctx, index, &c->raft.configuration_committed);
     }
     return rv;
@@ -242,12 +247,18 @@ int core_settle(struct core *c)
 {
     int rv = 0;
 
+    if (c->failed) {
+        return RAFT_IOERR;
+    }
     if (c->barrier_due) {
         c->barrier_due = false;
         rv = submit(c, RAFT_BARRIER, NULL, 0);
     }
     if (rv == 0 && configuration_due(c)) {
         rv = core_conclude(c, c->raft.configuration_uncommitted_index);
+    }
+    if (c->failed) {
+        return RAFT_IOERR;
     }
     tell_applicable(c);
     return rv;

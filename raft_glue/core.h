@@ -30,6 +30,7 @@ struct core {
 
     struct core_role told; /* what the owner knows */
     bool appended;         /* since the last flush */
+    bool failed;           /* the owner could not do what it was asked: nothing more is done or said */
     bool barrier_due;      /* this node just became leader */
     uint64_t result_ms;    /* when the last AppendEntries result left */
 };

@@ -32,7 +32,7 @@ static void enter(struct driver *d, uint64_t now_ms)
 /* Ends what enter() began and passes on RV, the code of the core for what it did. */
 static int leave(struct driver *d, int rv, const char *what, struct error *e)
 {
-    if (d->core.appended) {
+    if (d->core.appended && !d->core.failed) {
         d->core.appended = false;
         d->core.io->flush(d->core.ctx);
     }
@@ -48,7 +48,10 @@ static int start_core(struct driver *d, const struct driver_config *config, stru
     if (guard_bump(&d->core.guards, &start->configuration, config->id)) {
         term++;
         vote = config->id;
-        config->io->save_vote(config->ctx, term, vote);
+        if (!config->io->save_vote(config->ctx, term, vote)) {
+            start_close(start, false);
+            return leave(d, RAFT_IOERR, "start: the new term cannot be saved", e);
+        }
     }
     struct raft_event event = start_event(start, term, vote);
     int rv = leave(d, core_run(&d->core, &event), "start", e);

@@ -25,10 +25,11 @@
 struct driver;
 
 /* What the driver needs from its owner. All calls come from inside driver_ functions. A disk that fails makes
- * the owner stop the process; the calls have no way to say so. */
+ * the owner stop the process; what can fail at once says so, and then nothing that depends on it is done or
+ * said: the driver_ function fails, and the driver must not be used again. */
 struct driver_io {
-    /* Makes term and vote durable before it returns. */
-    void (*save_vote)(void *ctx, uint64_t term, uint64_t vote);
+    /* Makes term and vote durable before it returns. False: it could not. */
+    bool (*save_vote)(void *ctx, uint64_t term, uint64_t vote);
     /* The log as it is now, the entries being written included. term() says 0 outside first - 1 .. last. */
     uint64_t (*first)(void *ctx);
     uint64_t (*last)(void *ctx);
@@ -37,7 +38,8 @@ struct driver_io {
     enum log_entry_type (*type)(void *ctx, uint64_t index);
     /* False: it cannot be read (damaged); the driver then acts as if the message had been lost. */
     bool (*get)(void *ctx, uint64_t index, struct log_entry *ret_entry);
-    void (*append)(void *ctx, uint64_t term, enum log_entry_type type, const void *p, uint32_t len);
+    /* False: it could not. */
+    bool (*append)(void *ctx, uint64_t term, enum log_entry_type type, const void *p, uint32_t len);
     void (*truncate)(void *ctx, uint64_t index); /* drop from INDEX on; queued writes are clipped */
     void (*flush)(void *ctx);                    /* after a round of appends */
     /* Encode and hand to the network now; nothing of MESSAGE is kept. For AppendEntries, entries[] is filled.

@@ -41,7 +41,8 @@ void log_close(struct log *l)
     (void)CAST(struct log, l, LOG_MAGIC);
     assert(!l->closing);
     l->closing = true;
-    if (!l->failed && !l->mark.writing && l->writer.at.number > log_mark_newest(&l->mark)->number) {
+    if (!l->failed && !l->frozen && !l->mark.writing &&
+        l->writer.at.number > log_mark_newest(&l->mark)->number) {
         log_mark_save_blocking(&l->mark, &l->writer.at, NULL);
     }
     l->writer.stopped = l->pool.stopped = true;
@@ -156,7 +157,8 @@ int log_new(const struct log_config *config, struct log **ret_log, struct error 
         return error_set(e, Q_INVALID, "log segments of %" PRIu64 " bytes: from %d to %d, in steps of %d",
                          config->segment_bytes, SEGMENT_BYTES_MIN, SEGMENT_BYTES_MAX, ENV_BLOCK);
     }
-    if (strlen(config->dir) + sizeof "/log" > SEGMENT_DIR_MAX) {
+    const char *name = config->name != NULL ? config->name : "log";
+    if (strlen(config->dir) + strlen(name) + sizeof "/" > SEGMENT_DIR_MAX) {
         return error_set(e, Q_TOO_BIG, "the path of the data directory is longer than %d bytes",
                          SEGMENT_DIR_MAX);
     }
@@ -172,7 +174,7 @@ int log_new(const struct log_config *config, struct log **ret_log, struct error 
     l->durable_call = config->durable;
     l->failed_call = config->failed;
     l->ctx = config->ctx;
-    snprintf(l->dir, sizeof l->dir, "%s/log", config->dir);
+    snprintf(l->dir, sizeof l->dir, "%s/%s", config->dir, name);
     log_table_init(&l->table, config->first_index, config->before_term);
     l->pool = (struct segment_pool){
         .env = l->env,
@@ -262,8 +264,9 @@ static int read_back(struct log *l, uint64_t index, const struct log_slot *slot,
     }
     l->cold_reads++;
     skip = (size_t)(slot->offset - from);
-    if (n < bytes || !format_record_get(l->cold + skip, n - skip, &entry, &chain) || entry.index != index ||
-        entry.term != slot->term || entry.type != slot->type || entry.len != slot->len) {
+    if (n < bytes || format_record_get(l->cold + skip, n - skip, &entry, &chain) != FORMAT_RECORD_GOOD ||
+        entry.index != index || entry.term != slot->term || entry.type != slot->type ||
+        entry.len != slot->len) {
         char path[SEGMENT_PATH_MAX];
         segment_path(l->dir, slot->segment->head.sequence, path);
         return error_set(e, Q_CORRUPT, "%s: offset %" PRIu64 ": the record of index %" PRIu64 " is damaged",
@@ -281,6 +284,9 @@ int log_get(struct log *l, uint64_t index, struct log_entry *ret_entry, struct e
         return error_set(e, Q_NOT_FOUND, "no log entry %" PRIu64 ": there are %" PRIu64 " to %" PRIu64, index,
                          l->table.first, l->table.last);
     }
+    if (slot->type == LOG_LOST) {
+        return error_set(e, Q_CORRUPT, "the log entry %" PRIu64 " is lost", index);
+    }
     if (index < l->table.cached_from) {
         return read_back(l, index, slot, ret_entry, e);
     }
@@ -297,14 +303,14 @@ int log_get(struct log *l, uint64_t index, struct log_entry *ret_entry, struct e
 int log_append(struct log *l, uint64_t term, enum log_entry_type type, const void *p, uint32_t len,
                struct error *e)
 {
-    assert(len <= log_entry_max(l) && type >= LOG_COMMANDS && type <= LOG_CONFIGURATION);
+    assert(!l->frozen && len <= log_entry_max(l) && type >= LOG_COMMANDS && type <= LOG_CONFIGURATION);
     struct log_entry entry = {.index = l->table.last + 1, .term = term, .type = type, .data = p, .len = len};
     return log_table_push(&l->table, &entry, e);
 }
 
 void log_truncate(struct log *l, uint64_t index)
 {
-    assert(index >= l->table.first);
+    assert(!l->frozen && index >= l->table.first);
     if (index > l->table.last) {
         return;
     }
@@ -340,9 +346,67 @@ void log_trim(struct log *l, uint64_t first)
 {
     assert(first <= l->writer.durable + 1);
     log_table_trim(&l->table, first);
-    if (!l->failed) {
+    if (!l->failed && !l->frozen) {
         log_retire(l);
     }
+}
+
+/* Damage. */
+
+bool log_damaged(const struct log *l)
+{
+    return l->damaged;
+}
+
+uint64_t log_lost(const struct log *l)
+{
+    return l->table.lost;
+}
+
+static bool is_lost(const struct log *l, uint64_t index)
+{
+    const struct log_slot *slot = log_table_at(&l->table, index);
+    return slot != NULL && slot->type == LOG_LOST;
+}
+
+bool log_hole(const struct log *l, uint64_t index, struct log_hole *ret_hole)
+{
+    uint64_t first = index > l->table.first ? index : l->table.first, last;
+    if (l->table.lost == 0) {
+        return false;
+    }
+    while (first <= l->table.last && !is_lost(l, first)) {
+        first++;
+    }
+    if (first > l->table.last) {
+        return false;
+    }
+    for (last = first; is_lost(l, last + 1); last++) {
+    }
+    *ret_hole = (struct log_hole){
+        .first = first,
+        .last = last,
+        .term = log_table_term(&l->table, last),
+        .detached = log_table_at(&l->table, first)->detached,
+    };
+    return true;
+}
+
+void log_lose(struct log *l, uint64_t index)
+{
+    log_table_lose(&l->table, index);
+    l->damaged = l->frozen = true;
+}
+
+bool log_linked(const struct log *l, uint64_t first, uint64_t last)
+{
+    for (uint64_t i = first + 1; i <= last; i++) {
+        const struct log_slot *slot = log_table_at(&l->table, i);
+        if (slot == NULL || (slot->type == LOG_LOST && slot->detached)) {
+            return false;
+        }
+    }
+    return true;
 }
 
 int log_begin(struct log *l, uint64_t next, uint64_t before_term, struct error *e)
@@ -384,6 +448,21 @@ int log_reset(struct log *l, uint64_t next, uint64_t before_term, struct error *
     int rc = log_begin(l, next, before_term, e);
     if (rc == 0) {
         log_retire(l);
+    }
+    return rc;
+}
+
+bool log_idle(const struct log *l)
+{
+    return !under_way(l) && l->writer.durable == l->table.last;
+}
+
+int log_seal(struct log *l, struct error *e)
+{
+    int rc = 0;
+    assert(log_idle(l) && !l->frozen && !l->failed);
+    while (rc == 0 && log_mark_covered(&l->mark) < l->writer.at.number) {
+        rc = log_mark_save_blocking(&l->mark, &l->writer.at, e);
     }
     return rc;
 }

@@ -26,6 +26,7 @@
 struct log;
 
 enum log_entry_type {
+    LOG_LOST = 0,          /* never on disk: the entry is damaged (log_hole()) */
     LOG_COMMANDS = 1,      /* a batch (storage/batch.h) */
     LOG_BARRIER = 2,       /* no payload: an entry of a new leader's own term */
     LOG_CONFIGURATION = 3, /* the members, as the consensus core encodes them */
@@ -41,6 +42,7 @@ struct log_entry {
 struct log_config {
     struct env *env;
     const char *dir;        /* the node's directory; copied */
+    const char *name;       /* of the log's own directory in it; NULL: "log" */
     uint64_t cluster;       /* of every segment header: another cluster's segment is Q_MISMATCH */
     uint64_t segment_bytes; /* a multiple of ENV_BLOCK; an entry's record must fit into one segment */
     uint64_t cache_bytes;   /* payload kept in memory; older entries are read back from their segment */
@@ -50,7 +52,11 @@ struct log_config {
     void (*durable)(void *ctx, uint64_t index);
     /* Once; nothing is written after it. Q_NO_SPACE only when the log needs a segment and cannot make it. */
     void (*failed)(void *ctx, const struct error *why);
+    /* Within log_open(), once for each damaged place: file, offset, what is wrong. May be NULL. */
+    void (*damage)(void *ctx, const struct error *what);
     void *ctx;
+    bool read_only; /* to look at it: no file is changed, and it takes no entries; DURABLE and FAILED are not
+                       used */
 };
 
 /* What log_open() found; for the start-up line of the operator. Entries below config.first_index are not
@@ -59,13 +65,41 @@ struct log_report {
     uint64_t first, last; /* indexes; last = first - 1 when empty */
     uint64_t segments;
     uint64_t torn_bytes; /* of unfinished writes behind the end, as far as their headers arrived: cut off */
+    bool damaged;        /* see below; then: */
+    uint64_t lost, lost_first, lost_last; /* how many entries are lost, and between which indexes; 0: none */
+    struct error damage;                  /* the first place: file, offset, what */
 };
+
+/* DAMAGE. What was durable and cannot be read is a hole in the log: its indexes are known, its bytes are not,
+ * and LAST counts it. Such a log takes no entries and changes no file; log_mend.h makes a whole one of it.
+ * Damage that costs no entry (a segment header, a group that was replaced since) makes a log without holes
+ * that has to be made anew, too. So a damaged record is told from a torn tail, which may be cut, and is never
+ * dropped (Alagappan et al., "Protocol-Aware Recovery for Consensus-Based Storage", FAST'18).
+ *
+ * The entry before a hole is certain to be of this log unless the hole is DETACHED: then a group is lost that
+ * may have replaced entries before it, too. */
+struct log_hole {
+    uint64_t first, last;
+    uint64_t term; /* of the entry at LAST; 0: unknown */
+    bool detached;
+};
+/* The first hole at or above INDEX. */
+bool log_hole(const struct log *l, uint64_t index, struct log_hole *ret_hole);
+bool log_damaged(const struct log *l);
+/* How many entries are in holes. */
+uint64_t log_lost(const struct log *l);
+/* An entry that log_get() found damaged is a hole from now on; the log is a damaged one. */
+void log_lose(struct log *l, uint64_t index);
+/* No entry from FIRST + 1 to LAST is or was behind a detached hole: if the one at LAST belongs to a log, so
+ * do they. */
+bool log_linked(const struct log *l, uint64_t first, uint64_t last);
 
 /* Blocking: opens or creates the directory, reads all records, verifies checksums and chain, cuts a torn
  * tail. A log that does not reach the snapshot (first_index - 1), or has another term there, is begun anew
- * behind it, as by log_reset(). Errors: Q_CORRUPT (names file, offset and index: a bad record at or below the
- * durable mark, or a missing segment), Q_MISMATCH (another cluster's files, unknown version), Q_INVALID,
- * Q_TOO_BIG (configuration), Q_IO, Q_NO_SPACE, Q_NOMEM. */
+ * behind it, as by log_reset(). A damaged log opens, and says so. Errors: Q_CORRUPT (both slots of the
+ * durable mark are damaged, all segments are missing, or a damaged log does not fit to the snapshot: nothing
+ * tells what was durable), Q_MISMATCH (another cluster's files, unknown version), Q_INVALID, Q_TOO_BIG
+ * (configuration), Q_IO, Q_NO_SPACE, Q_NOMEM. */
 int log_open(const struct log_config *config, struct log **ret_log, struct log_report *ret_report,
              struct error *e);
 /* No write is waited for: what was not durable may be lost. No callback comes any more. The memory lives on
@@ -83,7 +117,7 @@ uint64_t log_term(const struct log *l, uint64_t index);
 /* Type of an entry from first to last. No I/O. */
 enum log_entry_type log_type(const struct log *l, uint64_t index);
 /* Reads an entry from first to last: from memory, or blocking from its segment, then verified again.
- * Errors: Q_NOT_FOUND, Q_CORRUPT, Q_IO. */
+ * Errors: Q_NOT_FOUND, Q_CORRUPT (names file, offset and index; or a hole), Q_IO. */
 int log_get(struct log *l, uint64_t index, struct log_entry *ret_entry, struct error *e);
 /* The bytes of payload of the entries from INDEX to the last. */
 uint64_t log_bytes_from(const struct log *l, uint64_t index);
@@ -104,6 +138,11 @@ void log_trim(struct log *l, uint64_t first);
  * Blocking and durable on return. For the installation of a snapshot, whose metadata must be durable before:
  * otherwise the entries below NEXT are missing after a crash. An error is final. */
 int log_reset(struct log *l, uint64_t next, uint64_t before_term, struct error *e);
+
+/* Nothing is under way, and everything is durable. */
+bool log_idle(const struct log *l);
+/* Blocking, on an idle log: both slots of the mark say how far it goes. */
+int log_seal(struct log *l, struct error *e);
 
 struct log_stats {
     uint64_t writes, written_bytes, segments, cached_bytes;

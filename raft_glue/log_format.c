@@ -123,15 +123,15 @@ uint64_t format_record_put(const struct log_entry *entry, uint64_t chain, uint8_
     return chain;
 }
 
-bool format_record_get(const uint8_t *p, size_t n, struct log_entry *ret_entry, uint64_t *ret_chain)
+enum format_record_state format_record_get(const uint8_t *p, size_t n, struct log_entry *ret_entry,
+                                           uint64_t *ret_chain)
 {
     if (n < FORMAT_RECORD_BYTES || get_le32(p + 36) != crc32c(0, p, RECORD_SUMMED)) {
-        return false;
+        return FORMAT_RECORD_LOST;
     }
     uint32_t len = get_le32(p), type = get_le32(p + 4);
-    if (len > n - FORMAT_RECORD_BYTES || type < LOG_COMMANDS || type > LOG_CONFIGURATION ||
-        get_le32(p + 32) != crc32c(0, p + FORMAT_RECORD_BYTES, len)) {
-        return false;
+    if (len > n - FORMAT_RECORD_BYTES || type < LOG_COMMANDS || type > LOG_CONFIGURATION) {
+        return FORMAT_RECORD_LOST;
     }
     *ret_entry = (struct log_entry){
         .index = get_le64(p + 8),
@@ -141,7 +141,8 @@ bool format_record_get(const uint8_t *p, size_t n, struct log_entry *ret_entry, 
         .len = len,
     };
     *ret_chain = get_le64(p + 24);
-    return true;
+    return get_le32(p + 32) == crc32c(0, p + FORMAT_RECORD_BYTES, len) ? FORMAT_RECORD_GOOD
+                                                                       : FORMAT_RECORD_BAD_PAYLOAD;
 }
 
 void format_mark_put(const struct format_mark *m, uint8_t *block)

@@ -128,9 +128,11 @@ bool format_group_get(const uint8_t *p, size_t n, uint64_t salt, struct format_g
 
 /* Fills FORMAT_RECORD_BYTES + ENTRY->len bytes and returns the chain behind the record. */
 uint64_t format_record_put(const struct log_entry *entry, uint64_t chain, uint8_t *p);
-/* Whether P, of N bytes, starts with a record whose two checksums are good. The payload borrows from P;
- * ret_chain is what the record says. */
-bool format_record_get(const uint8_t *p, size_t n, struct log_entry *ret_entry, uint64_t *ret_chain);
+enum format_record_state { FORMAT_RECORD_GOOD, FORMAT_RECORD_BAD_PAYLOAD, FORMAT_RECORD_LOST };
+/* The record that P, of N bytes, starts with. The payload borrows from P; ret_chain is what the record says.
+ * LOST: its header is damaged, nothing is filled. */
+enum format_record_state format_record_get(const uint8_t *p, size_t n, struct log_entry *ret_entry,
+                                           uint64_t *ret_chain);
 /* The chain behind ENTRY, when CHAIN is the one before it. */
 uint64_t format_record_chain(const struct log_entry *entry, uint64_t chain);
 

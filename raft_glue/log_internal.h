@@ -27,6 +27,8 @@ struct log {
     uint64_t reported; /* highest index that the owner was told is durable */
     bool failed;       /* the owner was told */
     bool closing;      /* log_close() waits for what is under way */
+    bool damaged;      /* see log.h */
+    bool frozen;       /* damaged, or only to be read: no file is changed */
     uint8_t *cold;     /* the last record that was read back */
     size_t cold_bytes;
     uint64_t cold_reads;

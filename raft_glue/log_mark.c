@@ -35,7 +35,7 @@ static int slots_read(struct log_mark *m, uint64_t cluster, bool *ret_found, str
     return 0;
 }
 
-int log_mark_open(struct log_mark *m, struct env *env, const char *dir, uint64_t cluster,
+int log_mark_open(struct log_mark *m, struct env *env, const char *dir, uint64_t cluster, bool read_only,
                   void (*saved)(void *ctx, const struct error *failed), void *ctx, bool *ret_found,
                   struct error *e)
 {
@@ -46,7 +46,7 @@ int log_mark_open(struct log_mark *m, struct env *env, const char *dir, uint64_t
         return error_set(e, Q_NOMEM, "out of memory for the log's durable mark");
     }
     mark_path(dir, path);
-    int rc = env_open(env, path, ENV_WRITE | ENV_DURABLE | ENV_DIRECT, &m->file, e);
+    int rc = env_open(env, path, read_only ? ENV_DIRECT : ENV_WRITE | ENV_DURABLE | ENV_DIRECT, &m->file, e);
     if (rc == Q_NOT_FOUND) {
         *ret_found = false;
         return 0;

@@ -28,7 +28,7 @@ struct log_mark {
 /* Blocking. Opens the file in DIR; *ret_found says whether a slot is valid. With neither file nor valid slot,
  * log_mark_create() comes next. SAVED is called when a log_mark_save() has ended. Errors: Q_MISMATCH another
  * cluster's; Q_IO, Q_NOMEM. */
-int log_mark_open(struct log_mark *m, struct env *env, const char *dir, uint64_t cluster,
+int log_mark_open(struct log_mark *m, struct env *env, const char *dir, uint64_t cluster, bool read_only,
                   void (*saved)(void *ctx, const struct error *failed), void *ctx, bool *ret_found,
                   struct error *e);
 /* Blocking: makes the file with both slots as AT says, durably. */

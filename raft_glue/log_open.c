@@ -61,14 +61,59 @@ static int list_files(struct log *l, struct listing *listing, struct error *e)
     return rc;
 }
 
+/* A log that comes up, and what is told of it. */
+struct opening {
+    struct log *log;
+    const struct log_config *config;
+    struct log_report report;
+};
+
+static void on_damage(void *ctx, const struct error *what)
+{
+    struct opening *o = ctx;
+    if (!o->log->damaged) {
+        o->log->damaged = o->log->frozen = true;
+        o->report.damage = *what;
+    }
+    if (o->config->damage != NULL) {
+        o->config->damage(o->config->ctx, what);
+    }
+}
+
+/* Tells of segments that cannot be read, and of those that are not there, between those that are. */
+static void check_segments(struct opening *o)
+{
+    struct log *l = o->log;
+    uint64_t before = 0;
+    LIST_EACH (&l->writer.segments, item) {
+        const struct segment *s = CONTAINER_OF(item, struct segment, link);
+        char path[SEGMENT_PATH_MAX];
+        struct error e;
+        if (before != 0 && s->head.sequence != before + 1) {
+            segment_path(l->dir, before + 1, path);
+            error_set(&e, Q_CORRUPT, "%s is missing: there are older and newer segments", path);
+            on_damage(o, &e);
+        }
+        if (s->damaged) {
+            segment_path(l->dir, s->head.sequence, path);
+            error_set(&e, Q_CORRUPT,
+                      "%s: offset 0: the segment's header is damaged or does not fit to the file", path);
+            on_damage(o, &e);
+        }
+        before = s->head.sequence;
+    }
+    l->pool.next_sequence = before + 1;
+}
+
 /* Opens all segments; those from the one in which the log starts go to the writer, older ones are done with.
  */
-static int open_segments(struct log *l, const struct numbers *sequences, struct error *e)
+static int open_segments(struct opening *o, const struct numbers *sequences, struct error *e)
 {
+    struct log *l = o->log;
     struct list *in_use = &l->writer.segments;
     for (size_t i = 0; i < sequences->len; i++) {
         struct segment *s;
-        int rc = segment_open(l->env, l->dir, sequences->at[i], l->cluster, &s, e);
+        int rc = segment_open(l->env, l->dir, sequences->at[i], l->cluster, o->config->read_only, &s, e);
         if (rc != 0) {
             return rc;
         }
@@ -78,17 +123,7 @@ static int open_segments(struct log *l, const struct numbers *sequences, struct 
         }
         list_push(in_use, &s->link);
     }
-    uint64_t before = 0;
-    LIST_EACH (in_use, item) {
-        uint64_t sequence = CONTAINER_OF(item, struct segment, link)->head.sequence;
-        if (item != in_use->next && sequence != before + 1) {
-            char path[SEGMENT_PATH_MAX];
-            segment_path(l->dir, before + 1, path);
-            return error_set(e, Q_CORRUPT, "%s is missing: there are older and newer segments", path);
-        }
-        before = sequence;
-    }
-    l->pool.next_sequence = before + 1;
+    check_segments(o);
     return 0;
 }
 
@@ -158,22 +193,39 @@ static int fit_to_snapshot(struct log *l, const struct log_config *config, struc
 {
     struct log_table *t = &l->table;
     uint64_t first = config->first_index;
-    if (first < t->first) {
-        return error_set(e, Q_CORRUPT,
-                         "%s: the entries %" PRIu64 " to %" PRIu64
-                         " are missing: the oldest segment has %" PRIu64 " on",
-                         l->dir, first, t->first - 1, t->first);
-    }
-    if (t->last < first - 1 || log_table_term(t, first - 1) != config->before_term) {
-        return log_begin(l, first, config->before_term, e);
+    if (t->last + 1 < first || log_table_term(t, first - 1) != config->before_term) {
+        struct log_slot *slot = log_table_at(t, first - 1);
+        if (slot == NULL || slot->type != LOG_LOST || slot->term != 0) {
+            return l->damaged
+                       ? error_set(
+                             e, Q_CORRUPT,
+                             "%s: the log is damaged and does not fit to the snapshot at index %" PRIu64,
+                             l->dir, first - 1)
+                   : config->read_only ? (log_table_restart(t, first, config->before_term), 0)
+                                       : log_begin(l, first, config->before_term, e);
+        }
+        slot->term = config->before_term; /* it is what the snapshot was made of */
     }
     log_table_trim(t, first);
     return 0;
 }
 
-static int read_log(struct log *l, const struct log_config *config, struct log_report *report,
-                    struct error *e)
+/* Makes what was read the start of what comes. */
+static int go_on(struct log *l, const struct log_replay *r, struct error *e)
 {
+    int rc;
+    if ((rc = sync_read(l, r, e)) != 0 || (rc = cut_torn(l, r, e)) != 0 ||
+        (rc = keep_ready(l, r->end, e)) != 0) {
+        return rc;
+    }
+    log_writer_continue(&l->writer, &r->at);
+    /* Also puts a damaged slot right. */
+    return log_mark_covered(&l->mark) < r->at.number ? log_mark_save_blocking(&l->mark, &r->at, e) : 0;
+}
+
+static int read_log(struct opening *o, struct error *e)
+{
+    struct log *l = o->log;
     struct format_mark mark = *log_mark_newest(&l->mark);
     struct log_replay r = {
         .env = l->env,
@@ -182,52 +234,70 @@ static int read_log(struct log *l, const struct log_config *config, struct log_r
         .mark = &mark,
         .table = &l->table,
         .cache_bytes = l->cache_bytes,
+        .damage = on_damage,
+        .ctx = o,
     };
-    int rc;
-    if ((rc = log_replay(&r, e)) != 0 || (rc = sync_read(l, &r, e)) != 0 || (rc = cut_torn(l, &r, e)) != 0 ||
-        (rc = keep_ready(l, r.end, e)) != 0) {
+    int rc = log_replay(&r, e);
+    if (rc != 0) {
         return rc;
     }
-    report->torn_bytes = r.torn_bytes;
-    log_writer_continue(&l->writer, &r.at);
-    /* Also puts a damaged slot right. */
-    if (log_mark_covered(&l->mark) < r.at.number && (rc = log_mark_save_blocking(&l->mark, &r.at, e)) != 0) {
+    o->report.torn_bytes = r.torn_bytes;
+    if (l->frozen) {
+        log_writer_continue(&l->writer, &r.at);
+    } else if ((rc = go_on(l, &r, e)) != 0) {
         return rc;
     }
-    return fit_to_snapshot(l, config, e);
+    return fit_to_snapshot(l, o->config, e);
 }
 
-static int load(struct log *l, const struct log_config *config, struct log_report *report, struct error *e)
+/* The directory holds no segments: a new log, unless there was one. */
+static int begin(struct opening *o, bool marked, struct error *e)
 {
+    struct log *l = o->log;
+    struct format_mark nothing = {.cluster = l->cluster};
+    if (marked && log_mark_newest(&l->mark)->number > 0) {
+        return error_set(e, Q_CORRUPT,
+                         "%s: all segments are missing: the log was durable up to index %" PRIu64, l->dir,
+                         log_mark_newest(&l->mark)->index);
+    }
+    if (l->frozen) {
+        return 0;
+    }
+    int rc = marked ? 0 : log_mark_create(&l->mark, l->dir, &nothing, e);
+    return rc != 0 ? rc : log_begin(l, o->config->first_index, o->config->before_term, e);
+}
+
+static int make_dir(struct log *l, const char *parent, struct error *e)
+{
+    int rc = env_make_dir(l->env, l->dir, e);
+    return rc != 0 ? rc : env_sync_dir(l->env, parent, e);
+}
+
+static int load(struct opening *o, struct error *e)
+{
+    struct log *l = o->log;
     struct listing listing = {0};
     bool marked;
-    int rc;
-    if ((rc = env_make_dir(l->env, l->dir, e)) != 0 || (rc = env_sync_dir(l->env, config->dir, e)) != 0 ||
-        (rc = list_files(l, &listing, e)) != 0 ||
-        (rc = log_mark_open(&l->mark, l->env, l->dir, l->cluster, log_mark_saved, l, &marked, e)) != 0) {
+    int rc = l->frozen ? 0 : make_dir(l, o->config->dir, e);
+    if (rc != 0 || (rc = list_files(l, &listing, e)) != 0 ||
+        (rc = log_mark_open(&l->mark, l->env, l->dir, l->cluster, l->frozen, log_mark_saved, l, &marked,
+                            e)) != 0 ||
+        (rc = open_segments(o, &listing.segments, e)) != 0) {
         goto out;
     }
-    if ((rc = open_segments(l, &listing.segments, e)) != 0) {
-        goto out;
-    }
-    for (size_t i = 0; rc == 0 && i < listing.spares.len; i++) {
+    for (size_t i = 0; rc == 0 && !l->frozen && i < listing.spares.len; i++) {
         rc = segment_pool_found_spare(&l->pool, listing.spares.at[i], e);
     }
     if (rc != 0) {
         goto out;
     }
-    if (listing.segments.len > 0) {
-        rc = marked ? read_log(l, config, report, e)
-                    : error_set(e, Q_CORRUPT,
-                                "%s/durable is missing or damaged: nothing tells how far the log was durable",
-                                l->dir);
-    } else if (marked && log_mark_newest(&l->mark)->number > 0) {
-        rc = error_set(e, Q_CORRUPT, "%s: all segments are missing: the log was durable up to index %" PRIu64,
-                       l->dir, log_mark_newest(&l->mark)->index);
+    if (listing.segments.len == 0) {
+        rc = begin(o, marked, e);
+    } else if (marked) {
+        rc = read_log(o, e);
     } else {
-        struct format_mark nothing = {.cluster = l->cluster};
-        rc = marked ? 0 : log_mark_create(&l->mark, l->dir, &nothing, e);
-        rc = rc != 0 ? rc : log_begin(l, config->first_index, config->before_term, e);
+        rc = error_set(e, Q_CORRUPT,
+                       "%s/durable is missing or damaged: nothing tells how far the log was durable", l->dir);
     }
 out:
     free(listing.segments.at);
@@ -235,29 +305,46 @@ out:
     return rc;
 }
 
+/* How it came up. */
+static void report(struct opening *o)
+{
+    struct log *l = o->log;
+    struct log_report *report = &o->report;
+    struct log_hole hole = {0};
+    report->first = l->table.first;
+    report->last = l->table.last;
+    LIST_EACH (&l->writer.segments, item) {
+        report->segments++;
+    }
+    report->damaged = l->damaged;
+    report->lost = l->table.lost;
+    for (uint64_t i = 0; log_hole(l, i, &hole); i = hole.last + 1) {
+        report->lost_first = report->lost_first != 0 ? report->lost_first : hole.first;
+        report->lost_last = hole.last;
+    }
+}
+
 int log_open(const struct log_config *config, struct log **ret_log, struct log_report *ret_report,
              struct error *e)
 {
-    struct log_report report = {0};
-    struct log *l;
-    int rc = log_new(config, &l, e);
+    struct opening o = {.config = config};
+    int rc = log_new(config, &o.log, e);
     if (rc != 0) {
         return rc;
     }
-    rc = load(l, config, &report, e);
+    o.log->frozen = config->read_only;
+    rc = load(&o, e);
     if (rc != 0) {
-        log_free(l);
+        log_free(o.log);
         return rc;
     }
-    l->reported = l->writer.durable;
-    report.first = l->table.first;
-    report.last = l->table.last;
-    LIST_EACH (&l->writer.segments, item) {
-        report.segments++;
+    o.log->reported = o.log->writer.durable;
+    report(&o);
+    if (!o.log->frozen) {
+        segment_pool_covered(&o.log->pool, log_mark_covered(&o.log->mark));
+        log_retire(o.log);
     }
-    segment_pool_covered(&l->pool, log_mark_covered(&l->mark));
-    log_retire(l);
-    *ret_log = l;
-    *ret_report = report;
+    *ret_log = o.log;
+    *ret_report = o.report;
     return 0;
 }

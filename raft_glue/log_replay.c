@@ -1,117 +1,141 @@
 #include "raft_glue/log_replay.h"
 
 #include <inttypes.h>
-#include <stdlib.h>
-#include <string.h>
+#include <stdio.h>
 
-/* A segment, whole in memory. */
-struct image {
-    struct segment *segment;
-    uint8_t *bytes;
-    size_t capacity;
-};
+#include "raft_glue/log_resync.h"
 
-static int image_load(struct log_replay *r, struct image *image, struct segment *s, struct error *e)
+void log_replay_damaged(struct log_replay *r, const struct segment *s, uint64_t offset, const char *what)
 {
     char path[SEGMENT_PATH_MAX];
-    size_t n;
-    if (image->segment == s) {
-        return 0;
-    }
-    image->segment = NULL;
-    if (image->capacity < s->head.bytes) {
-        free(image->bytes);
-        image->bytes = segment_memory(s->head.bytes);
-        image->capacity = image->bytes != NULL ? s->head.bytes : 0;
-    }
-    if (image->bytes == NULL) {
-        return error_set(e, Q_NOMEM, "out of memory to read a segment of %" PRIu64 " bytes", s->head.bytes);
-    }
-    int rc = env_read(r->env, s->file, 0, image->bytes, s->head.bytes, &n, e);
-    if (rc == 0 && n < s->head.bytes) {
-        segment_path(r->dir, s->head.sequence, path);
-        rc = error_set(e, Q_CORRUPT, "%s: cut off at offset %zu", path, n);
-    }
-    if (rc == 0) {
-        image->segment = s;
-    }
-    return rc;
+    struct error e;
+    r->damaged = true;
+    segment_path(r->dir, s->head.sequence, path);
+    error_set(&e, Q_CORRUPT, "%s: offset %" PRIu64 ": %s", path, offset, what);
+    r->damage(r->ctx, &e);
 }
 
-/* A group whose header is whole, found at OFFSET of an image. */
-struct found {
-    struct format_group head;
-    uint64_t chain; /* behind the header */
-    const uint8_t *bytes;
-    struct segment *segment;
-    uint64_t offset;
-};
-
-static bool group_at(const struct image *image, uint64_t offset, struct found *ret_found)
+struct segment *log_replay_after(const struct log_replay *r, const struct segment *s)
 {
-    const struct segment *s = image->segment;
-    struct found found = {.bytes = image->bytes + offset, .segment = image->segment, .offset = offset};
-    if (offset >= s->head.bytes ||
-        !format_group_get(found.bytes, s->head.bytes - offset, s->head.salt, &found.head, &found.chain)) {
-        return false;
-    }
-    *ret_found = found;
-    return true;
+    return s->link.next == r->segments ? NULL : CONTAINER_OF(s->link.next, struct segment, link);
 }
 
-static bool is_next(const struct log_replay *r, const struct found *found)
+/* Whether FOUND continues what was read so far. */
+static bool is_next(const struct log_replay *r, const struct log_found *found)
 {
     return found->head.number == r->at.number + 1 && found->head.chain == r->at.chain;
 }
 
-/* Walks the records of a group. True when all are good; else *ret_index and *ret_offset name the bad one. */
-static bool records_good(const struct found *found, uint64_t *ret_index, uint64_t *ret_offset)
+/* Whether the term of an entry may be TERM: it is, or it is lost. */
+static bool may_have_term(const struct log_table *t, uint64_t index, uint64_t term)
 {
-    const struct format_group *head = &found->head;
-    uint64_t chain = found->chain, said;
-    size_t at = FORMAT_GROUP_BYTES;
-    for (uint32_t i = 0; i < head->records; i++) {
-        struct log_entry entry;
-        if (!format_record_get(found->bytes + at, head->bytes - at, &entry, &said) ||
-            entry.index != head->first + i || format_record_chain(&entry, chain) != said) {
-            *ret_index = head->first + i;
-            *ret_offset = found->offset + at;
-            return false;
-        }
-        chain = said;
-        at += FORMAT_RECORD_BYTES + entry.len;
-    }
-    return true;
+    const struct log_slot *slot = log_table_at(t, index);
+    return log_table_term(t, index) == term || (slot != NULL && slot->type == LOG_LOST && slot->term == 0);
 }
 
-/* Takes the entries of a good group into the table. */
-static int take(struct log_replay *r, const struct found *found, struct error *e)
+/* What a later group says of the term of an entry that is lost. */
+static void learn_term(struct log_table *t, uint64_t index, uint64_t term)
+{
+    struct log_slot *slot = log_table_at(t, index);
+    if (slot != NULL && slot->type == LOG_LOST && slot->term == 0) {
+        slot->term = term;
+    }
+}
+
+/* A group that fits into the log as the table has it. What is not even that was never written. */
+static bool fits(const struct log_replay *r, const struct format_group *head)
+{
+    const struct log_table *t = r->table;
+    return head->first > 0 && head->first <= t->last + 1 &&
+           (head->first < t->first || may_have_term(t, head->first - 1, head->before_term));
+}
+
+int log_replay_join(struct log_replay *r, uint64_t index, uint64_t term, struct error *e)
+{
+    struct log_table *t = r->table;
+    uint64_t from = t->last + 1;
+    int rc = 0;
+    if (index + 1 < t->first || (index + 1 == t->first && t->before_term != term)) {
+        log_table_restart(t, index + 1, term);
+        return 0;
+    }
+    if (index <= t->last) {
+        const struct log_slot *slot = log_table_at(t, index);
+        bool same = log_table_term(t, index) == term && (slot == NULL || slot->type != LOG_LOST);
+        log_table_truncate(t, index + 1);
+        if (same) {
+            return 0; /* what was lost had been replaced since, or ended here */
+        }
+        log_table_truncate(t, index);
+        from = index;
+    }
+    while (rc == 0 && t->last < index) {
+        rc = log_table_push_lost(t, t->last + 1 == index ? term : 0, e);
+    }
+    if (rc == 0) {
+        log_table_at(t, from)->detached = from > t->first; /* what is before the log is committed */
+    }
+    return rc;
+}
+
+/* What stands in a group that is next: entries, or the holes that they have left. */
+static int take_records(struct log_replay *r, const struct log_found *found, bool proved, struct error *e)
+{
+    struct log_table *t = r->table;
+    struct log_records records = log_records_of(found);
+    struct log_entry entry;
+    uint64_t offset;
+    enum log_record_state state;
+    int rc = 0;
+    while (rc == 0 && (state = log_records_next(&records, &entry, &offset)) != LOG_RECORD_END) {
+        if (state == LOG_RECORD_GOOD) {
+            rc = log_table_push(t, &entry, e);
+            struct log_slot *slot = rc == 0 ? log_table_at(t, entry.index) : NULL;
+            if (slot != NULL) {
+                slot->segment = found->segment;
+                slot->offset = offset;
+            }
+            continue;
+        }
+        char what[64];
+        snprintf(what, sizeof what, "the record of index %" PRIu64 " is damaged", t->last + 1);
+        log_replay_damaged(r, found->segment, offset, what);
+        if (state == LOG_RECORD_LOST || !proved) {
+            break;
+        }
+        rc = log_table_push_lost(t, entry.term, e);
+    }
+    while (rc == 0 && t->last + 1 < found->head.first + found->head.records) {
+        rc = log_table_push_lost(t, 0, e);
+    }
+    return rc;
+}
+
+/* Takes a group that is next into the table. PROVED: the chain behind its last record, CHAIN, is known to be
+ * right. */
+static int take(struct log_replay *r, const struct log_found *found, bool proved, uint64_t chain,
+                struct error *e)
 {
     const struct format_group *head = &found->head;
     struct log_table *t = r->table;
     struct segment *s = found->segment;
-    uint64_t chain = found->chain;
-    size_t at = FORMAT_GROUP_BYTES;
     if (head->first < t->first) {
         log_table_restart(t, head->first, head->before_term);
     } else {
         log_table_truncate(t, head->first);
+        learn_term(t, head->first - 1, head->before_term);
     }
-    for (uint32_t i = 0; i < head->records; i++) {
-        struct log_entry entry;
-        format_record_get(found->bytes + at, head->bytes - at, &entry, &chain);
-        if (log_table_push(t, &entry, e) != 0) {
-            return Q_NOMEM;
-        }
-        struct log_slot *slot = log_table_at(t, entry.index);
-        slot->segment = s;
-        slot->offset = found->offset + at;
-        at += FORMAT_RECORD_BYTES + entry.len;
+    int rc = take_records(r, found, proved, e);
+    if (rc != 0) {
+        return rc;
     }
     log_table_evict(t, r->cache_bytes, t->last);
     s->last_number = head->number;
     s->last_index = t->last > s->last_index ? t->last : s->last_index;
     r->end = s;
+    if (head->number == r->mark->number && r->mark->index == t->last) {
+        learn_term(t, t->last, r->mark->term);
+    }
     r->at = (struct format_mark){
         .cluster = s->head.cluster,
         .number = head->number,
@@ -124,28 +148,50 @@ static int take(struct log_replay *r, const struct found *found, struct error *e
     return 0;
 }
 
-/* A group that fits into the log as the table has it. What is not even that was never written. */
-static bool fits(const struct log_replay *r, const struct format_group *head)
+/* The chain behind a group that has lost records, from who knows it: the next group or the mark. */
+static int chain_behind(struct log_replay *r, const struct log_found *found, uint64_t *ret_chain,
+                        bool *ret_known, struct error *e)
 {
-    const struct log_table *t = r->table;
-    return head->first > 0 && head->first <= t->last + 1 &&
-           (head->first < t->first || head->before_term == log_table_term(t, head->first - 1));
+    uint64_t end = found->offset + found->head.bytes, number = found->head.number;
+    struct segment *s = found->segment, *after = log_replay_after(r, s);
+    struct log_found next;
+    int rc = 0;
+    bool known = log_image_group(&r->image, end, &next) && next.head.number == number + 1;
+    if (!known && after != NULL && after->head.sequence == s->head.sequence + 1) {
+        rc = log_image_load(&r->image, after, e);
+        known = rc == 0 && log_image_group(&r->image, ENV_BLOCK, &next) && next.head.number == number + 1 &&
+                next.head.durable == number;
+        rc = rc != 0 ? rc : log_image_load(&r->image, s, e);
+    }
+    if (known) {
+        *ret_chain = next.head.chain;
+    } else if (number == r->mark->number) {
+        *ret_chain = r->mark->chain;
+        known = true;
+    }
+    *ret_known = known;
+    return rc;
 }
 
-static struct segment *segment_after(const struct log_replay *r, const struct segment *s)
+/* A group that is next and was durable, but is not whole. */
+static int take_damaged(struct log_replay *r, const struct log_found *found, struct error *e)
 {
-    return s->link.next == r->segments ? NULL : CONTAINER_OF(s->link.next, struct segment, link);
+    uint64_t chain = 0, end_chain;
+    bool known;
+    int rc = chain_behind(r, found, &chain, &known, e);
+    if (rc != 0) {
+        return rc;
+    }
+    return take(r, found, known && log_found_chain(found, &end_chain) && end_chain == chain, chain, e);
 }
 
 /* Where the log starts: r->at, r->end and the table. Only a segment in which it does not begin anew needs its
  * first group for that. */
-static int start(struct log_replay *r, struct image *image, struct error *e)
+static int start(struct log_replay *r, struct error *e)
 {
     struct segment *s = CONTAINER_OF(r->segments->next, struct segment, link);
     const struct format_segment *head = &s->head;
-    struct found found;
-    char path[SEGMENT_PATH_MAX];
-    segment_path(r->dir, head->sequence, path);
+    struct log_found found;
     r->at = (struct format_mark){.cluster = head->cluster, .sequence = head->sequence, .end = ENV_BLOCK};
     r->end = s;
     if (head->begins) {
@@ -160,113 +206,84 @@ static int start(struct log_replay *r, struct image *image, struct error *e)
         r->at.index = r->mark->index;
         r->at.term = r->mark->term;
     } else {
-        int rc = image_load(r, image, s, e);
+        int rc = log_image_load(&r->image, s, e);
         if (rc != 0) {
             return rc;
         }
-        if (!group_at(image, ENV_BLOCK, &found) || found.head.first == 0) {
-            return error_set(e, Q_CORRUPT,
-                             "%s: offset %d: the first group is damaged, but group %" PRIu64
-                             " behind it was durable",
-                             path, ENV_BLOCK, r->mark->number);
+        if (!log_image_group(&r->image, ENV_BLOCK, &found) || found.head.first == 0) {
+            /* Where it starts is lost with it; the snapshot says what is needed. */
+            r->at.index = r->table->first - 1;
+            r->at.term = r->table->before_term;
+            return 0;
         }
         r->at.number = found.head.number - 1;
         r->at.chain = found.head.chain;
         r->at.index = found.head.first - 1;
         r->at.term = found.head.before_term;
     }
+    if (r->at.index >= r->table->first) {
+        char what[128];
+        snprintf(what, sizeof what, "the entries %" PRIu64 " to %" PRIu64 " before this segment are missing",
+                 r->table->first, r->at.index);
+        log_replay_damaged(r, s, 0, what);
+        return log_replay_join(r, r->at.index, r->at.term, e);
+    }
     log_table_restart(r->table, r->at.index + 1, r->at.term);
     return 0;
 }
 
-/* Looks for the next group at OFFSET of S. */
-static int look(struct log_replay *r, struct image *image, struct segment *s, uint64_t offset,
-                struct found *ret_found, bool *ret_good, struct error *e)
+/* Looks for the next group at OFFSET of S. What is not whole is a tear if it was not known to be durable. */
+static int look(struct log_replay *r, struct segment *s, uint64_t offset, bool *ret_taken, struct error *e)
 {
-    uint64_t bad_index, bad_offset;
-    int rc = image_load(r, image, s, e);
-    bool next = rc == 0 && group_at(image, offset, ret_found) && is_next(r, ret_found);
-    *ret_good = next && fits(r, &ret_found->head) && records_good(ret_found, &bad_index, &bad_offset);
-    if (next && !*ret_good) {
-        r->torn[r->n_torn++] = (struct log_torn){.segment = s, .offset = offset};
+    struct log_found found;
+    uint64_t chain;
+    int rc = log_image_load(&r->image, s, e);
+    *ret_taken = false;
+    if (rc != 0 || !log_image_group(&r->image, offset, &found) || !is_next(r, &found)) {
+        return rc;
     }
-    return rc;
+    if (fits(r, &found.head) && log_found_whole(&found)) {
+        *ret_taken = true;
+        log_found_chain(&found, &chain);
+        return take(r, &found, true, chain, e);
+    }
+    if (fits(r, &found.head) && found.head.number <= r->durable) {
+        *ret_taken = true;
+        return take_damaged(r, &found, e);
+    }
+    r->torn[r->n_torn++] = (struct log_torn){.segment = s, .offset = offset};
+    return 0;
 }
 
 /* Reads groups until neither place holds the next one. */
-static int read_groups(struct log_replay *r, struct image *image, struct error *e)
+static int read_groups(struct log_replay *r, struct error *e)
 {
-    for (;;) {
-        struct found found;
-        struct segment *next = segment_after(r, r->end);
-        bool good;
+    bool taken;
+    int rc;
+    do {
+        struct segment *s = r->end, *next = log_replay_after(r, s);
         r->n_torn = 0;
-        int rc = look(r, image, r->end, r->at.end, &found, &good, e);
-        if (rc == 0 && !good && next != NULL) {
-            rc = look(r, image, next, ENV_BLOCK, &found, &good, e);
+        rc = look(r, s, r->at.end, &taken, e);
+        if (rc == 0 && !taken && next != NULL) {
+            rc = look(r, next, ENV_BLOCK, &taken, e);
         }
-        if (rc != 0 || !good) {
-            return rc;
-        }
-        if ((rc = take(r, &found, e)) != 0) {
-            return rc;
-        }
-    }
-}
-
-/* Names the damage: the next group was durable, and is not there. */
-static int corrupt(struct log_replay *r, struct image *image, uint64_t durable, struct error *e)
-{
-    char path[SEGMENT_PATH_MAX];
-    struct found found;
-    struct segment *s = r->end;
-    uint64_t index = r->table->last + 1, offset = r->at.end;
-    struct segment *next = segment_after(r, s);
-    int rc = image_load(r, image, s, e);
-    if (rc != 0) {
-        return rc;
-    }
-    bool known = group_at(image, offset, &found) && is_next(r, &found);
-    if (!known && next != NULL) {
-        if ((rc = image_load(r, image, next, e)) != 0) {
-            return rc;
-        }
-        known = group_at(image, ENV_BLOCK, &found) && is_next(r, &found);
-        if (known || offset == s->head.bytes) {
-            s = next;
-            offset = ENV_BLOCK;
-        }
-    }
-    if (known && fits(r, &found.head)) {
-        records_good(&found, &index, &offset);
-    }
-    segment_path(r->dir, s->head.sequence, path);
-    if (!known && next == NULL && r->mark->sequence > s->head.sequence) {
-        segment_path(r->dir, s->head.sequence + 1, path);
-        return error_set(e, Q_CORRUPT,
-                         "%s is missing: the entries from index %" PRIu64 " on were durable (group %" PRIu64
-                         " of %" PRIu64 ")",
-                         path, index, r->at.number + 1, durable);
-    }
-    return error_set(e, Q_CORRUPT,
-                     "%s: offset %" PRIu64 ": the record of index %" PRIu64
-                     " is damaged, and it was durable (group %" PRIu64 " of %" PRIu64 ")",
-                     path, offset, index, r->at.number + 1, durable);
+    } while (rc == 0 && taken);
+    return rc;
 }
 
 /* What whole group headers behind the end know: how far the log was durable. */
-static int look_behind(struct log_replay *r, struct image *image, uint64_t *durable, struct error *e)
+static int look_behind(struct log_replay *r, struct error *e)
 {
     uint64_t offset = r->at.end;
-    for (struct segment *s = r->end; s != NULL; s = segment_after(r, s), offset = ENV_BLOCK) {
-        int rc = image_load(r, image, s, e);
+    for (struct segment *s = r->end; s != NULL; s = log_replay_after(r, s), offset = ENV_BLOCK) {
+        int rc = log_image_load(&r->image, s, e);
         if (rc != 0) {
             return rc;
         }
         for (; offset < s->head.bytes; offset += ENV_BLOCK) {
-            struct found found;
-            if (group_at(image, offset, &found)) {
-                *durable = found.head.durable > *durable ? found.head.durable : *durable;
+            struct log_found found;
+            if (log_image_group(&r->image, offset, &found)) {
+                r->durable = found.head.durable > r->durable ? found.head.durable : r->durable;
                 r->torn_bytes += found.head.number > r->at.number ? found.head.bytes : 0;
             }
         }
@@ -274,16 +291,69 @@ static int look_behind(struct log_replay *r, struct image *image, uint64_t *dura
     return 0;
 }
 
+/* Says where the next group should be, which was durable. */
+static void name_lost_group(struct log_replay *r)
+{
+    struct segment *s = r->end, *next = log_replay_after(r, s);
+    uint64_t offset = r->at.end;
+    char what[160];
+    if (offset == s->head.bytes && next != NULL) {
+        s = next;
+        offset = ENV_BLOCK;
+    }
+    snprintf(what, sizeof what,
+             "the record of index %" PRIu64 " is damaged, and it was durable (group %" PRIu64 " of %" PRIu64
+             ")",
+             r->table->last + 1, r->at.number + 1, r->durable);
+    log_replay_damaged(r, s, offset, what);
+}
+
+/* If the entries of a term stand on both sides of a hole, the leader of that term had them all: so they are
+ * of that term, and what is below belongs to what is above. */
+static void learn_from_neighbours(struct log_table *t)
+{
+    for (uint64_t from = t->first, to; t->lost > 0 && from <= t->last; from = to + 1) {
+        to = from;
+        if (log_table_at(t, from)->type != LOG_LOST) {
+            continue;
+        }
+        while (to < t->last && log_table_at(t, to)->term == 0 && log_table_at(t, to + 1)->type == LOG_LOST) {
+            to++;
+        }
+        uint64_t term = log_table_term(t, from - 1);
+        uint64_t above = log_table_term(t, to) != 0 ? log_table_term(t, to) : log_table_term(t, to + 1);
+        if (term == 0 || term != above) {
+            continue;
+        }
+        for (uint64_t i = from; i <= to; i++) {
+            log_table_at(t, i)->term = term;
+            log_table_at(t, i)->detached = false;
+        }
+    }
+}
+
 int log_replay(struct log_replay *r, struct error *e)
 {
-    struct image image = {0};
-    uint64_t durable = r->mark->number;
+    bool looked = false;
     int rc;
-    r->torn_bytes = 0;
-    if ((rc = start(r, &image, e)) == 0 && (rc = read_groups(r, &image, e)) == 0 &&
-        (rc = look_behind(r, &image, &durable, e)) == 0 && durable > r->at.number) {
-        rc = corrupt(r, &image, durable, e);
+    r->image = (struct log_image){.env = r->env, .dir = r->dir};
+    r->durable = r->mark->number;
+    rc = start(r, e);
+    while (rc == 0 && (rc = read_groups(r, e)) == 0) {
+        if (!looked) {
+            looked = true;
+            rc = look_behind(r, e);
+        } else if (r->durable > r->at.number) {
+            name_lost_group(r);
+            rc = log_resync(r, e);
+        } else {
+            break;
+        }
     }
-    free(image.bytes);
+    if (r->damaged) {
+        r->torn_bytes = 0; /* what was behind the damage is not told from it */
+        learn_from_neighbours(r->table);
+    }
+    log_image_close(&r->image);
     return rc;
 }

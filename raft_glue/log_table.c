@@ -30,6 +30,9 @@ void log_table_truncate(struct log_table *t, uint64_t index)
     for (uint64_t i = index > t->cached_from ? index : t->cached_from; i <= t->last; i++) {
         forget_payload(t, slot_of(t, i));
     }
+    for (uint64_t i = index; t->lost > 0 && i <= t->last; i++) {
+        t->lost -= slot_of(t, i)->type == LOG_LOST;
+    }
     if (index <= t->last) {
         t->last = index - 1;
     }
@@ -96,6 +99,24 @@ int log_table_push(struct log_table *t, const struct log_entry *entry, struct er
     return 0;
 }
 
+int log_table_push_lost(struct log_table *t, uint64_t term, struct error *e)
+{
+    struct log_entry entry = {.index = t->last + 1, .term = term, .type = LOG_LOST};
+    if (log_table_push(t, &entry, e) != 0) {
+        return Q_NOMEM;
+    }
+    t->lost++;
+    return 0;
+}
+
+void log_table_lose(struct log_table *t, uint64_t index)
+{
+    struct log_slot *slot = log_table_at(t, index);
+    assert(slot != NULL && slot->type != LOG_LOST && index < t->cached_from);
+    slot->type = LOG_LOST;
+    t->lost++;
+}
+
 void log_table_trim(struct log_table *t, uint64_t first)
 {
     assert(first <= t->last + 1);
@@ -104,6 +125,9 @@ void log_table_trim(struct log_table *t, uint64_t first)
     }
     for (; t->cached_from < first; t->cached_from++) {
         forget_payload(t, slot_of(t, t->cached_from));
+    }
+    for (uint64_t i = t->first; t->lost > 0 && i < first; i++) {
+        t->lost -= slot_of(t, i)->type == LOG_LOST;
     }
     t->before_term = slot_of(t, first - 1)->term;
     t->before_sum = slot_of(t, first - 1)->sum;

@@ -1,5 +1,7 @@
 /* log_table: the entries of the log as memory knows them: term, size and place of each, and the payload of
- * the newest. It does not know files or durability; whoever fills it says which payloads may go. */
+ * the newest. It does not know files or durability; whoever fills it says which payloads may go.
+ *
+ * After damage it has slots for entries that the disk has lost: their type is LOG_LOST. */
 #ifndef QUORATE_RAFT_GLUE_LOG_TABLE_H
 #define QUORATE_RAFT_GLUE_LOG_TABLE_H
 
@@ -14,6 +16,7 @@ struct log_slot {
     uint64_t offset;         /* of its record in the segment */
     uint32_t len;
     enum log_entry_type type;
+    bool detached; /* LOG_LOST: entries below may have been replaced before this one came */
 };
 
 struct log_table {
@@ -24,6 +27,7 @@ struct log_table {
     uint64_t before_sum;
     uint64_t cached_from; /* payloads are here from this index on; at most last + 1 */
     uint64_t cached_bytes;
+    uint64_t lost; /* slots of LOG_LOST */
 };
 
 void log_table_init(struct log_table *t, uint64_t first, uint64_t before_term);
@@ -33,6 +37,10 @@ void log_table_restart(struct log_table *t, uint64_t first, uint64_t before_term
 
 /* Appends ENTRY, whose index is last + 1. The payload is copied. Errors: Q_NOMEM. */
 int log_table_push(struct log_table *t, const struct log_entry *entry, struct error *e);
+/* Appends a slot for an entry that the disk has lost; TERM 0: its term is lost, too. Errors: Q_NOMEM. */
+int log_table_push_lost(struct log_table *t, uint64_t term, struct error *e);
+/* The entry at INDEX, whose payload is not cached, cannot be read back. */
+void log_table_lose(struct log_table *t, uint64_t index);
 /* Drops the entries from INDEX on; INDEX is at least first. */
 void log_table_truncate(struct log_table *t, uint64_t index);
 /* Drops the entries below FIRST, which is at most last + 1. */

@@ -20,6 +20,7 @@ struct meta {
     struct env_file *file;
     struct meta_state state;
     uint64_t version;
+    bool read_only;
     uint8_t *slot, *back; /* aligned */
 };
 
@@ -31,9 +32,10 @@ static int path_of(const char *dir, const char *name, char *path, struct error *
     return n >= 0 && n < META_PATH_MAX ? 0 : error_set(e, Q_TOO_BIG, "the path of %s is too long", name);
 }
 
-static void encode(const struct meta_state *s, uint64_t version, uint8_t *slot)
+static int encode(const struct meta_state *s, uint64_t version, uint8_t *slot, struct error *e)
 {
     struct buf b;
+    int rv;
     buf_init(&b, META_SLOT_BYTES);
     buf_put_bytes(&b, magic, sizeof magic);
     buf_put_u64(&b, version);
@@ -51,10 +53,14 @@ static void encode(const struct meta_state *s, uint64_t version, uint8_t *slot)
         buf_put_u64(&b, s->peer[i].id);
         buf_put_u64(&b, s->peer[i].incarnation);
     }
-    memset(slot, 0, META_SLOT_BYTES);
-    memcpy(slot, b.data, b.len);
-    put_le32(slot + META_SUM_AT, crc32c(0, slot, META_SUM_AT));
+    rv = buf_check(&b, "the node's metadata", e);
+    if (rv == 0) {
+        memset(slot, 0, META_SLOT_BYTES);
+        memcpy(slot, b.data, b.len);
+        put_le32(slot + META_SUM_AT, crc32c(0, slot, META_SUM_AT));
+    }
     buf_close(&b);
+    return rv;
 }
 
 static enum slot_kind decode(const uint8_t *slot, struct meta_state *ret_state, uint64_t *ret_version)
@@ -126,11 +132,11 @@ const struct meta_state *meta_state(const struct meta *m)
 /* Both slots, one after the other; each is read back, since a disk that lies is better found out now. */
 static int write_slots(struct meta *m, const struct meta_state *state, uint64_t version, struct error *e)
 {
-    encode(state, version, m->slot);
-    for (unsigned i = 0; i < META_SLOTS; i++) {
+    int rc = encode(state, version, m->slot, e);
+    for (unsigned i = 0; rc == 0 && i < META_SLOTS; i++) {
         uint64_t at = i * (uint64_t)META_SLOT_BYTES;
         size_t n;
-        int rc = env_write(m->env, m->file, at, m->slot, META_SLOT_BYTES, e);
+        rc = env_write(m->env, m->file, at, m->slot, META_SLOT_BYTES, e);
         if (rc != 0 || (rc = env_read(m->env, m->file, at, m->back, META_SLOT_BYTES, &n, e)) != 0) {
             return rc;
         }
@@ -138,7 +144,7 @@ static int write_slots(struct meta *m, const struct meta_state *state, uint64_t 
             return error_set(e, Q_IO, "the node's metadata reads back differently than it was written");
         }
     }
-    return 0;
+    return rc;
 }
 
 int meta_save(struct meta *m, const struct meta_state *state, struct error *e)
@@ -185,10 +191,12 @@ static int read_slots(struct meta *m, const char *path, struct error *e)
             "more: replace it as a new member",
             path);
     }
-    return good == META_SLOTS && versions[0] == versions[1] ? 0 : meta_save(m, &m->state, e);
+    bool healed = good == META_SLOTS && versions[0] == versions[1];
+    return healed || m->read_only ? 0 : meta_save(m, &m->state, e);
 }
 
-int meta_open(struct env *env, const char *dir, struct meta **ret_meta, struct error *e)
+static int open_file(struct env *env, const char *dir, bool read_only, struct meta **ret_meta,
+                     struct error *e)
 {
     char path[META_PATH_MAX];
     struct meta *m = NULL;
@@ -196,13 +204,30 @@ int meta_open(struct env *env, const char *dir, struct meta **ret_meta, struct e
     if (rc != 0 || (rc = new_meta(env, &m, e)) != 0) {
         return rc;
     }
-    rc = env_open(env, path, ENV_WRITE | ENV_DURABLE | ENV_DIRECT, &m->file, e);
+    m->read_only = read_only;
+    rc = env_open(env, path, read_only ? ENV_DIRECT : ENV_WRITE | ENV_DURABLE | ENV_DIRECT, &m->file, e);
     if (rc != 0 || (rc = read_slots(m, path, e)) != 0) {
         meta_close(m);
         return rc;
     }
     *ret_meta = m;
     return 0;
+}
+
+int meta_open(struct env *env, const char *dir, struct meta **ret_meta, struct error *e)
+{
+    return open_file(env, dir, false, ret_meta, e);
+}
+
+int meta_read(struct env *env, const char *dir, struct meta_state *ret_state, struct error *e)
+{
+    struct meta *m;
+    int rc = open_file(env, dir, true, &m, e);
+    if (rc == 0) {
+        *ret_state = m->state;
+        meta_close(m);
+    }
+    return rc;
 }
 
 /* Under another name first: a crash leaves the whole file or none. */

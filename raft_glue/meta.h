@@ -48,6 +48,8 @@ struct meta;
  * Errors: Q_NOT_FOUND there is no file; Q_CORRUPT both slots are damaged (the node must not vote any more: it
  * has to be replaced as a new member); Q_MISMATCH unknown format; Q_IO. */
 int meta_open(struct env *env, const char *dir, struct meta **ret_meta, struct error *e);
+/* The same, but nothing is healed and the file is left alone. */
+int meta_read(struct env *env, const char *dir, struct meta_state *ret_state, struct error *e);
 /* Blocking. Makes the file, both slots and its directory entry durable. Errors: Q_CONFLICT it exists; Q_IO,
  * Q_NO_SPACE. */
 int meta_create(struct env *env, const char *dir, const struct meta_state *state, struct meta **ret_meta,

@@ -118,6 +118,25 @@ int segment_from_spare(struct env *env, const char *dir, uint64_t number, const 
     return 0;
 }
 
+/* Whether the block and the size of the file make a good header; Q_CORRUPT is damage. */
+static int header_verify(const uint8_t *block, size_t n, uint64_t size, const struct format_segment *expected,
+                         struct format_segment *ret_head, struct error *e)
+{
+    struct format_segment head;
+    int rc = n < ENV_BLOCK ? Q_CORRUPT : format_segment_get(block, &head, e);
+    if (rc == 0 && head.cluster != expected->cluster) {
+        return error_set(e, Q_MISMATCH, "the segment belongs to another cluster");
+    }
+    if (rc == 0 && (head.bytes != size || size % ENV_BLOCK != 0 || size > SEGMENT_BYTES_MAX ||
+                    head.sequence != expected->sequence)) {
+        rc = Q_CORRUPT;
+    }
+    if (rc == 0) {
+        *ret_head = head;
+    }
+    return rc;
+}
+
 static int header_read(struct env *env, struct segment *s, struct error *e)
 {
     uint64_t size;
@@ -131,18 +150,18 @@ static int header_read(struct env *env, struct segment *s, struct error *e)
         rc = env_size(env, s->file, &size, e);
     }
     if (rc == 0) {
-        rc = n < ENV_BLOCK ? error_set(e, Q_CORRUPT, "offset 0: the segment's header is cut off")
-                           : format_segment_get(block, &s->head, e);
+        rc = header_verify(block, n, size, &s->head, &s->head, e);
     }
-    if (rc == 0 && (s->head.bytes != size || size % ENV_BLOCK != 0 || size > SEGMENT_BYTES_MAX)) {
-        rc = error_set(e, Q_CORRUPT, "the segment has %" PRIu64 " bytes, its header says %" PRIu64, size,
-                       s->head.bytes);
+    if (rc == Q_CORRUPT) {
+        s->damaged = true;
+        s->head.bytes = size;
+        rc = 0;
     }
     free(block);
     return rc;
 }
 
-int segment_open(struct env *env, const char *dir, uint64_t sequence, uint64_t cluster,
+int segment_open(struct env *env, const char *dir, uint64_t sequence, uint64_t cluster, bool read_only,
                  struct segment **ret_segment, struct error *e)
 {
     char path[SEGMENT_PATH_MAX];
@@ -151,19 +170,11 @@ int segment_open(struct env *env, const char *dir, uint64_t sequence, uint64_t c
         return error_set(e, Q_NOMEM, "out of memory for a segment");
     }
     list_init(&s->link);
+    s->head = (struct format_segment){.sequence = sequence, .cluster = cluster};
     segment_path(dir, sequence, path);
-    int rc = env_open(env, path, ENV_WRITE | ENV_DURABLE | ENV_DIRECT, &s->file, e);
-    if (rc == 0) {
-        rc = header_read(env, s, e);
-        if (rc == 0 && s->head.cluster != cluster) {
-            rc = error_set(e, Q_MISMATCH, "the segment belongs to another cluster");
-        } else if (rc == 0 && s->head.sequence != sequence) {
-            rc = error_set(e, Q_CORRUPT, "the segment's header says that it is number %" PRIx64,
-                           s->head.sequence);
-        }
-        if (rc != 0) {
-            error_wrap(e, "%s", path);
-        }
+    int rc = env_open(env, path, read_only ? ENV_DIRECT : ENV_WRITE | ENV_DURABLE | ENV_DIRECT, &s->file, e);
+    if (rc == 0 && (rc = header_read(env, s, e)) != 0) {
+        error_wrap(e, "%s", path);
     }
     if (rc != 0) {
         segment_free(env, s);

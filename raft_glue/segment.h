@@ -23,6 +23,7 @@ enum {
 struct segment {
     struct format_segment head;
     struct env_file *file; /* ENV_WRITE|ENV_DURABLE|ENV_DIRECT */
+    bool damaged; /* of the header only sequence, cluster and bytes are known; no group can be read */
     /* Kept by whoever fills it: */
     uint64_t last_number; /* of its last group; what the mark must have reached before it may go */
     uint64_t last_index;  /* highest index that it holds, dropped entries included; 0: none */
@@ -46,9 +47,9 @@ int segment_zero(struct env *env, const char *dir, uint64_t number, uint64_t byt
 /* Gives a spare the header HEAD and the name of its segment, durably, and opens it. */
 int segment_from_spare(struct env *env, const char *dir, uint64_t number, const struct format_segment *head,
                        struct segment **ret_segment, struct error *e);
-/* Opens a segment and verifies its header. Errors: Q_CORRUPT damaged, or not of the size it says;
- * Q_MISMATCH another cluster's, or unknown version; Q_IO, Q_NOMEM. */
-int segment_open(struct env *env, const char *dir, uint64_t sequence, uint64_t cluster,
+/* Opens a segment and verifies its header. One with a damaged header, or of another size than it says, is
+ * opened as `damaged`. Errors: Q_MISMATCH another cluster's, or unknown version; Q_IO, Q_NOMEM. */
+int segment_open(struct env *env, const char *dir, uint64_t sequence, uint64_t cluster, bool read_only,
                  struct segment **ret_segment, struct error *e);
 /* Takes its name away, durably. The open file stays the segment's. */
 int segment_to_spare(struct env *env, const char *dir, const struct segment *s, uint64_t number,

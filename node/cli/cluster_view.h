@@ -13,6 +13,7 @@ struct node_view {
     char address[128];      /* of its peers' door */
     char state[16];         /* "leader", "follower", ...; "" if it did not answer */
     bool answered, ready, fenced;
+    uint64_t lost; /* entries of its log that wait for their repair */
     uint64_t term, commit, applied;
     char digest[65];
     char error[160]; /* why it did not answer */

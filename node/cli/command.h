@@ -31,6 +31,7 @@ extern const struct command kv_get_command, kv_put_command, kv_delete_command, k
 extern const struct command status_command;
 extern const struct command import_command;
 extern const struct command bench_command;
+extern const struct command log_verify_command;
 extern const struct command local_start_command, local_stop_command, local_status_command, local_kill_command,
     local_restart_command, local_pause_command, local_resume_command;
 

@@ -41,7 +41,11 @@ static int print_table(const struct cluster_view *view, struct error *e)
             table_add(&t, "?");
         }
         if (n->answered) {
-            table_addf(&t, "%s%s", n->state, n->fenced ? " (fenced)" : "");
+            if (n->lost > 0) {
+                table_addf(&t, "%s (%" PRIu64 " lost)", n->state, n->lost);
+            } else {
+                table_addf(&t, "%s%s", n->state, n->fenced ? " (fenced)" : "");
+            }
             table_addf(&t, "%" PRIu64, n->term);
             table_addf(&t, "%" PRIu64, n->commit);
             table_addf(&t, "%" PRIu64, n->applied);

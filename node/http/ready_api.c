@@ -1,5 +1,7 @@
 #include "node/http/ready_api.h"
 
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -72,6 +74,16 @@ static void sync(struct api *api, struct http_request *r)
     }
 }
 
+static void respond_recovering(struct http_request *r, const struct replica_status *status)
+{
+    char text[160];
+    snprintf(text, sizeof text,
+             READY_NODE "\n[-]log damaged: %" PRIu64 " entries between %" PRIu64 " and %" PRIu64
+                        " are being repaired from the other members",
+             status->log_lost, status->log_lost_first, status->log_lost_last);
+    http_respond_text(r, 503, text);
+}
+
 void ready_api_readyz(void *ctx, struct http_request *r)
 {
     struct api *api = ctx;
@@ -83,6 +95,10 @@ void ready_api_readyz(void *ctx, struct http_request *r)
         return;
     }
     replica_status(api->config.replica, &status);
+    if (status.log_damage[0] != 0) {
+        respond_recovering(r, &status);
+        return;
+    }
     leader = api_member(&status, status.leader);
     if (leader == NULL) {
         http_respond_text(r, 503, READY_NODE "\n[+]leader does not exist");

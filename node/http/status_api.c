@@ -77,10 +77,11 @@ static const char *raft_address(const struct replica_status *status, uint64_t id
 /* rqlite's words for the states of a node. */
 static const char *rqlite_state(const char *state)
 {
-    return strcmp(state, "leader") == 0      ? "Leader"
-           : strcmp(state, "follower") == 0  ? "Follower"
-           : strcmp(state, "candidate") == 0 ? "Candidate"
-                                             : "Shutdown";
+    return strcmp(state, "leader") == 0       ? "Leader"
+           : strcmp(state, "follower") == 0   ? "Follower"
+           : strcmp(state, "candidate") == 0  ? "Candidate"
+           : strcmp(state, "recovering") == 0 ? "Unknown"
+                                              : "Shutdown";
 }
 
 static void put_members(struct json *j, const struct replica_status *status)
@@ -123,6 +124,15 @@ static void put_quorate(struct json *j, const struct api *api, const struct repl
     put_number(j, "last", status->log_last);
     put_number(j, "durable", status->log_durable);
     js_end_object(j);
+    if (status->log_damage[0] != 0) {
+        js_key(j, "recovery");
+        js_begin_object(j);
+        put_number(j, "lost", status->log_lost);
+        put_number(j, "first", status->log_lost_first);
+        put_number(j, "last", status->log_lost_last);
+        put_string(j, "damage", status->log_damage);
+        js_end_object(j);
+    }
     put_number(j, "commit", status->commit);
     put_number(j, "applied", status->applied);
     put_hex(j, "digest", status->digest, sizeof status->digest);

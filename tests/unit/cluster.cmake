@@ -25,3 +25,5 @@ foreach(test deadlines neighbours replica requests stop)
 endforeach()
 quorate_test(cluster_compactor_test LABEL unit SOURCES cluster/compactor_test.c LINKS quorate_cluster quorate_testlib)
 quorate_test(cluster_calls_test LABEL unit SOURCES cluster/calls_test.c LINKS quorate_cluster quorate_testlib)
+quorate_test(cluster_repair_test LABEL unit
+    SOURCES cluster/repair_test.c cluster/asker.c cluster/surgeon.c LINKS quorate_group)

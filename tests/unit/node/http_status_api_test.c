@@ -49,6 +49,26 @@ static void status_has_our_own_facts(void **state)
     assert_string_equal(reply_header(&r, "X-Quorate-Index"), "1");
 }
 
+static void a_damaged_log_is_told_at_every_door(void **state)
+{
+    struct api_world *w = *state;
+    expect_reply(get(w, "/status?key=quorate.recovery"), 200, "{}");
+    w->replica.status.state = "recovering";
+    w->replica.status.leader = 0;
+    w->replica.status.log_lost = 3;
+    w->replica.status.log_lost_first = 7;
+    w->replica.status.log_lost_last = 12;
+    snprintf(w->replica.status.log_damage, sizeof w->replica.status.log_damage,
+             "segment-1: offset 4096: bad");
+    expect_reply(get(w, "/status?key=quorate.recovery"), 200,
+                 "{\"lost\":3,\"first\":7,\"last\":12,\"damage\":\"segment-1: offset 4096: bad\"}");
+    expect_reply(get(w, "/status?key=store.raft.state"), 200, "\"Unknown\"");
+    expect_reply(
+        get(w, "/readyz"), 503,
+        "[+]node ok\n[-]log damaged: 3 entries between 7 and 12 are being repaired from the other "
+                 "members\n");
+}
+
 #define TIME "\"time\":0.0015,\"time_s\":\"1.5ms\""
 #define NODE(id, more)                                                                                       \
     "{\"id\":\"" id "\",\"api_addr\":\"http://10.0.0." id ":4001\",\"addr\":\"10.0.0." id                    \
@@ -227,6 +247,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(status_has_what_clients_read),
         TEST(status_has_our_own_facts),
+        TEST(a_damaged_log_is_told_at_every_door),
         TEST(status_can_be_read_while_no_leader_is_known),
         TEST(nodes_are_keyed_or_listed),
         TEST(a_leader_that_does_not_answer_is_not_shown_as_one),

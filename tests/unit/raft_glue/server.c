@@ -17,13 +17,14 @@ static const char *name_of(uint64_t id)
 
 /* driver_io */
 
-static void io_save_vote(void *ctx, uint64_t term, uint64_t vote)
+static bool io_save_vote(void *ctx, uint64_t term, uint64_t vote)
 {
     struct server *s = ctx;
     assert(term > s->term || (term == s->term && (s->vote == 0 || s->vote == vote)));
     s->term = term;
     s->vote = vote;
     s->saves++;
+    return true;
 }
 
 static uint64_t io_first(void *ctx)
@@ -56,10 +57,11 @@ static bool io_get(void *ctx, uint64_t index, struct log_entry *ret_entry)
     return index != s->damaged && memlog_get(&s->log, index, ret_entry);
 }
 
-static void io_append(void *ctx, uint64_t term, enum log_entry_type type, const void *p, uint32_t len)
+static bool io_append(void *ctx, uint64_t term, enum log_entry_type type, const void *p, uint32_t len)
 {
     struct server *s = ctx;
     memlog_append(&s->log, term, type, p, len);
+    return true;
 }
 
 static void io_truncate(void *ctx, uint64_t index)

@@ -1,0 +1,105 @@
+#include "raft_glue/log_image.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+int log_image_load(struct log_image *image, struct segment *s, struct error *e)
+{
+    size_t n;
+    if (image->segment == s) {
+        return 0;
+    }
+    image->segment = s->damaged ? s : NULL;
+    if (s->damaged) {
+        return 0; /* no group would be found in it */
+    }
+    if (image->capacity < s->head.bytes) {
+        free(image->bytes);
+        image->bytes = segment_memory(s->head.bytes);
+        image->capacity = image->bytes != NULL ? s->head.bytes : 0;
+    }
+    if (image->bytes == NULL) {
+        return error_set(e, Q_NOMEM, "out of memory to read a segment of %" PRIu64 " bytes", s->head.bytes);
+    }
+    int rc = env_read(image->env, s->file, 0, image->bytes, s->head.bytes, &n, e);
+    if (rc == 0) {
+        memset(image->bytes + n, 0, s->head.bytes - n);
+        image->segment = s;
+    }
+    return rc;
+}
+
+void log_image_close(struct log_image *image)
+{
+    free(image->bytes);
+    image->bytes = NULL;
+}
+
+bool log_image_group(const struct log_image *image, uint64_t offset, struct log_found *ret_found)
+{
+    const struct segment *s = image->segment;
+    struct log_found found = {.segment = image->segment, .offset = offset};
+    if (s->damaged || offset >= s->head.bytes) {
+        return false;
+    }
+    found.bytes = image->bytes + offset;
+    if (!format_group_get(found.bytes, s->head.bytes - offset, s->head.salt, &found.head, &found.chain)) {
+        return false;
+    }
+    *ret_found = found;
+    return true;
+}
+
+struct log_records log_records_of(const struct log_found *found)
+{
+    return (struct log_records){
+        .found = found, .offset = found->offset + FORMAT_GROUP_BYTES, .chain = found->chain};
+}
+
+enum log_record_state log_records_next(struct log_records *records, struct log_entry *ret_entry,
+                                       uint64_t *ret_offset)
+{
+    const struct log_found *found = records->found;
+    uint64_t at = records->offset - found->offset, said;
+    struct log_entry entry;
+    if (records->at == found->head.records) {
+        return LOG_RECORD_END;
+    }
+    *ret_offset = records->offset;
+    enum format_record_state state =
+        format_record_get(found->bytes + at, found->head.bytes - at, &entry, &said);
+    if (state == FORMAT_RECORD_LOST || entry.index != found->head.first + records->at ||
+        (state == FORMAT_RECORD_GOOD && format_record_chain(&entry, records->chain) != said)) {
+        return LOG_RECORD_LOST;
+    }
+    records->at++;
+    records->offset += FORMAT_RECORD_BYTES + entry.len;
+    records->chain = said;
+    *ret_entry = entry;
+    return state == FORMAT_RECORD_GOOD ? LOG_RECORD_GOOD : LOG_RECORD_BAD;
+}
+
+bool log_found_chain(const struct log_found *found, uint64_t *ret_chain)
+{
+    struct log_records records = log_records_of(found);
+    struct log_entry entry;
+    uint64_t offset;
+    enum log_record_state state;
+    do {
+        state = log_records_next(&records, &entry, &offset);
+    } while (state == LOG_RECORD_GOOD || state == LOG_RECORD_BAD);
+    *ret_chain = records.chain;
+    return state == LOG_RECORD_END;
+}
+
+bool log_found_whole(const struct log_found *found)
+{
+    struct log_records records = log_records_of(found);
+    struct log_entry entry;
+    uint64_t offset;
+    enum log_record_state state;
+    while ((state = log_records_next(&records, &entry, &offset)) == LOG_RECORD_GOOD) {
+    }
+    return state == LOG_RECORD_END;
+}

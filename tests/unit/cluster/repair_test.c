@@ -1,0 +1,296 @@
+/* Logs that are damaged while their nodes are off, and become whole again from the others. */
+#include "cluster/replica_impl.h"
+
+#include "tests/unit/cluster/asker.h"
+#include "tests/unit/cluster/surgeon.h"
+
+static const char log_dir[] = "/node/log";
+
+struct scene {
+    struct sim *sim;
+    struct group group;
+    struct asker a;
+    unsigned written;
+};
+
+static struct scene scene;
+
+static void tune(struct group_node *node, struct replica_config *config)
+{
+    (void)node;
+    config->segment_bytes = 64 * 1024;
+    config->cache_bytes = 16 * 1024;
+}
+
+static int set_up(void **state)
+{
+    memset(&scene, 0, sizeof scene);
+    scene.sim = sim_new(31);
+    scene.group.tune = tune;
+    asker_init(&scene.a);
+    *state = &scene;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    struct scene *s = *state;
+    group_close(&s->group);
+    sim_free(s->sim);
+    asker_close(&s->a);
+    return 0;
+}
+
+static void write_entries(struct scene *s, unsigned n)
+{
+    struct group_node *leader = group_settled(&s->group);
+    char key[32], value[32];
+    while (n-- > 0) {
+        snprintf(key, sizeof key, "key%u", s->written);
+        snprintf(value, sizeof value, "value%u", s->written++);
+        ask_put(&s->a, leader, key, value);
+        GROUP_UNTIL(&s->group, s->a.done == 1);
+        assert_int_equal(s->a.code, Q_OK);
+    }
+    group_settled(&s->group);
+    group_run_ms(&s->group, 1000); /* the durable marks follow */
+}
+
+static void start(struct scene *s, unsigned entries)
+{
+    group_init(&s->group, s->sim, 3);
+    write_entries(s, entries);
+}
+
+static struct sim_disk *disk_of(struct group_node *node)
+{
+    return sim_node_disk(node->machine);
+}
+
+static bool is(const struct group_node *node, const char *state)
+{
+    return strcmp(status_of(node).state, state) == 0;
+}
+
+static void expect_all_written(struct scene *s, struct group_node *node)
+{
+    char key[32], shown[64];
+    for (unsigned i = 0; i < s->written; i++) {
+        snprintf(key, sizeof key, "key%u", i);
+        snprintf(shown, sizeof shown, "v1 value%u", i);
+        ask_get(&s->a, node, key);
+        expect_shown(&s->a, &s->group, shown);
+    }
+}
+
+static void expect_whole(struct scene *s)
+{
+    uint64_t last = status_of(group_settled(&s->group)).commit;
+    for (unsigned i = 0; i < s->group.count; i++) {
+        struct group_node *node = &s->group.nodes[i];
+        GROUP_UNTIL(&s->group, status_of(node).ready && status_of(node).applied >= last);
+        assert_int_equal(status_of(node).log_lost, 0);
+        expect_all_written(s, node);
+    }
+}
+
+static void a_damaged_record_in_the_middle_comes_back_from_a_peer(void **state)
+{
+    struct scene *s = *state;
+    start(s, 40);
+    struct group_node *node = group_follower(&s->group, 0);
+
+    group_kill(node);
+    surgeon_damage_record(disk_of(node), log_dir, 20);
+    group_boot(node);
+
+    assert_true(is(node, "recovering"));
+    assert_int_equal(status_of(node).log_lost, 1);
+    assert_int_equal(status_of(node).log_lost_first, 20);
+    expect_whole(s);
+}
+
+static void the_last_record_that_was_durable_comes_back(void **state)
+{
+    struct scene *s = *state;
+    start(s, 40);
+    struct group_node *node = group_follower(&s->group, 0);
+    uint64_t last = status_of(node).log_last;
+
+    group_kill(node);
+    surgeon_damage_group(disk_of(node), log_dir, last);
+    group_boot(node);
+
+    assert_true(is(node, "recovering"));
+    assert_int_equal(status_of(node).log_last, last);
+    assert_int_equal(status_of(node).log_lost, 1);
+    expect_whole(s);
+}
+
+static void a_lost_segment_comes_back(void **state)
+{
+    struct scene *s = *state;
+    start(s, 60);
+    struct group_node *node = group_follower(&s->group, 0);
+
+    group_kill(node);
+    surgeon_damage_segment(disk_of(node), log_dir, 20);
+    group_boot(node);
+
+    assert_true(is(node, "recovering"));
+    assert_in_range(status_of(node).log_lost, 10, 30);
+    expect_whole(s);
+}
+
+/* A majority is damaged, so there is no leader, and no copy is whole. */
+static void three_logs_that_are_damaged_in_different_places_mend_each_other(void **state)
+{
+    struct scene *s = *state;
+    start(s, 60);
+    for (unsigned i = 0; i < 3; i++) {
+        group_kill(&s->group.nodes[i]);
+    }
+
+    surgeon_damage_record(disk_of(&s->group.nodes[0]), log_dir, 20);
+    surgeon_damage_record(disk_of(&s->group.nodes[0]), log_dir, 40);
+    surgeon_damage_group(disk_of(&s->group.nodes[1]), log_dir, 30);
+    surgeon_damage_segment(disk_of(&s->group.nodes[2]), log_dir, 5);
+    for (unsigned i = 0; i < 3; i++) {
+        group_boot(&s->group.nodes[i]);
+        assert_true(is(&s->group.nodes[i], "recovering"));
+        assert_true(status_of(&s->group.nodes[i]).log_lost > 0);
+    }
+
+    expect_whole(s);
+}
+
+/* Nobody has the entry any more, and without a leader nothing passes it. */
+static void a_node_that_recovers_does_not_vote(void **state)
+{
+    struct scene *s = *state;
+    start(s, 40);
+    struct group_node *nodes = s->group.nodes;
+    for (unsigned i = 0; i < 3; i++) {
+        group_kill(&nodes[i]);
+    }
+
+    for (unsigned i = 0; i < 3; i++) {
+        surgeon_damage_record(disk_of(&nodes[i]), log_dir, 20);
+    }
+    for (unsigned i = 0; i < 3; i++) {
+        group_boot(&nodes[i]);
+    }
+    uint64_t term = status_of(&nodes[0]).term;
+    group_run_ms(&s->group, 20000);
+
+    for (unsigned i = 0; i < 3; i++) {
+        assert_true(is(&nodes[i], "recovering"));
+        assert_int_equal(status_of(&nodes[i]).term, term);
+        assert_int_equal(status_of(&nodes[i]).leader, 0);
+        assert_int_equal(status_of(&nodes[i]).log_lost, 1);
+        assert_false(status_of(&nodes[i]).ready);
+    }
+    ask_get(&s->a, &nodes[0], "key0");
+    expect_failed(&s->a, &s->group, Q_BUSY, "this node recovers: its log is damaged");
+    ask_put(&s->a, &nodes[0], "key0", "x");
+    expect_failed(&s->a, &s->group, Q_BUSY, "this node recovers");
+}
+
+/* Cut off with the last entries, which it alone has; the others go on without it. */
+static void a_lost_entry_that_never_was_committed_is_replaced_by_what_was(void **state)
+{
+    struct scene *s = *state;
+    start(s, 20);
+    struct group_node *leader = group_leader(&s->group);
+    uint64_t last = status_of(leader).log_last;
+    struct asker never;
+    asker_init(&never);
+    group_cut(&s->group, leader, true);
+    ask_put(&never, leader, "alone", "never");
+    GROUP_UNTIL(&s->group, status_of(leader).log_durable >= last + 1);
+    group_run_ms(&s->group, 100);
+    group_kill(leader);
+    GROUP_UNTIL(&s->group, group_leader(&s->group) != NULL && group_leader(&s->group) != leader);
+    surgeon_damage_record(disk_of(leader), log_dir, last + 1);
+
+    group_boot(leader);
+    group_run_ms(&s->group, 3000);
+    assert_true(is(leader, "recovering"));
+
+    group_cut(&s->group, leader, false);
+    write_entries(s, 5);
+    expect_whole(s);
+    ask_get(&s->a, leader, "alone");
+    expect_shown(&s->a, &s->group, "none");
+    asker_close(&never);
+}
+
+static void power_that_goes_at_any_step_of_the_repair_only_delays_it(void **state)
+{
+    struct scene *s = *state;
+    start(s, 60);
+    struct group_node *node = group_follower(&s->group, 0);
+    unsigned crashes = 0;
+    for (unsigned operation = 1; operation < 200; operation++) {
+        group_kill(node);
+        surgeon_damage_record(disk_of(node), log_dir, 20);
+        surgeon_damage_group(disk_of(node), log_dir, 40);
+        group_boot(node);
+        assert_true(is(node, "recovering"));
+
+        sim_node_crash_in(node->machine, operation);
+        while (sim_node_env(node->machine) != NULL && is(node, "recovering") && sim_step(s->sim)) {
+        }
+        if (sim_node_env(node->machine) != NULL) {
+            sim_node_crash_in(node->machine, 0);
+            break;
+        }
+        crashes++;
+        group_crash(node);
+        group_boot(node);
+        GROUP_UNTIL(&s->group, status_of(node).ready);
+        assert_int_equal(status_of(node).log_lost, 0);
+    }
+    assert_in_range(crashes, 20, 198);
+    expect_whole(s);
+}
+
+/* Nothing but what was damaged is fetched, and nothing is fetched that can be made good from what is here. */
+static void a_damaged_place_that_costs_no_entry_needs_no_one(void **state)
+{
+    struct scene *s = *state;
+    start(s, 20);
+    struct group_node *node = group_follower(&s->group, 0);
+    struct error e;
+    group_kill(node);
+
+
+    /* A segment that was made ready and not used yet. */
+    assert_int_equal(sim_disk_flip(disk_of(node), "/node/log/segment-0000000000000003", 17, 0, &e), 0);
+    group_cut(&s->group, node, true);
+    group_boot(node);
+    assert_true(is(node, "recovering"));
+    assert_int_equal(status_of(node).log_lost, 0);
+    GROUP_UNTIL(&s->group, !is(node, "recovering"));
+
+    group_cut(&s->group, node, false);
+    group_run_ms(&s->group, 3000);
+    expect_whole(s);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+        TEST(a_damaged_record_in_the_middle_comes_back_from_a_peer),
+        TEST(the_last_record_that_was_durable_comes_back),
+        TEST(a_lost_segment_comes_back),
+        TEST(three_logs_that_are_damaged_in_different_places_mend_each_other),
+        TEST(a_node_that_recovers_does_not_vote),
+        TEST(a_lost_entry_that_never_was_committed_is_replaced_by_what_was),
+        TEST(power_that_goes_at_any_step_of_the_repair_only_delays_it),
+        TEST(a_damaged_place_that_costs_no_entry_needs_no_one),
+#undef TEST
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
