@@ -7,10 +7,6 @@
 #include "raft_glue/log_format.h"
 #include "raft_glue/meta.h"
 
-/* What a damaged node is expected to do: refuse, with the place (false), or heal from its peers and go on
- * (true). */
-enum { DAMAGED_NODES_HEAL = 0 };
-
 enum { TRIES = 16, GROUP_REACH = 64 /* entries that may share a group with one */ };
 
 /* Forgets what has healed: its node runs. */

@@ -9,6 +9,10 @@
 #include "tests/sim/group.h"
 #include "tests/sim/peek.h"
 
+/* What a damaged node is expected to do: heal from its peers and go on (1), or refuse, with the place (0). In
+ * a ruthless run it may always refuse. */
+enum { DAMAGED_NODES_HEAL = 1 };
+
 enum { ATLAS_SPOTS_MAX = 256 };
 
 /* Entries whose records may be damaged on a node. */

@@ -25,6 +25,8 @@
     X(COMPACTED, "log compacted")                                                                            \
     X(COMPACTED_DOWN, "node down within a second of a compaction")                                           \
     X(REFUSED_DISK, "start refused by a failing or full disk, later done")                                   \
+    X(DAMAGED, "log found damaged at the start")                                                             \
+    X(REPAIRED, "damaged log mended from other members")                                                     \
     X(REFUSED_DAMAGE, "start refused because of damage, with the place")
 
 #define PATH_ENUM(NAME, text) PATH_##NAME,

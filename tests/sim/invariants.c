@@ -116,6 +116,23 @@ static void promises(struct invariants *v, const struct group_node *node, const 
     }
 }
 
+/* A log that was mended may have lost durable entries, but none that was committed. */
+static void mended_durability(struct invariants *v, const struct group_node *node, const struct mirror *m,
+                              const struct peek *now)
+{
+    uint64_t from = now->first > m->seen.first ? now->first : m->seen.first;
+    for (uint64_t i = from; i <= m->seen.durable; i++) {
+        const struct ledger_entry *entry = ledger_committed(v->ledger, i);
+        if (entry != NULL && entry->term == m->terms[i] && peek_term(node->replica, i) != entry->term) {
+            group_fail(v->group,
+                       "node %" PRIu64 " had entry %" PRIu64
+                       " durable, it was committed, and the mended log lacks it",
+                       node->id, i);
+            return;
+        }
+    }
+}
+
 /* Durable entries that are there no more. LOST is the lowest index that is not as it was. */
 static void durability(struct invariants *v, const struct group_node *node, const struct mirror *m,
                        const struct peek *now, uint64_t lost)
@@ -156,6 +173,11 @@ static void look_at_log(struct invariants *v, const struct group_node *node, str
     if (m->boots == node->boots && now->last == was.last && now->first == was.first &&
         now->durable == was.durable && m->terms[now->last] == peek_term(node->replica, now->last)) {
         return;
+    }
+    if (m->mended) {
+        mended_durability(v, node, m, now);
+        m->seen.durable = 0;
+        was.durable = 0;
     }
     change = mirror_log(m, node->replica, now);
     m->seen.durable = was.durable;
@@ -213,6 +235,12 @@ static void check_node(struct invariants *v, const struct group_node *node)
                    " and %" PRIu64 " durable",
                    node->id, now.core_term, now.core_vote, now.term, now.vote);
     }
+    if (now.recovering) {
+        m->seen.term = now.term;
+        m->seen.vote = now.vote;
+        m->mended = true;
+        return;
+    }
     look_at_log(v, node, m, &now);
     if (now.leads) {
         election_safety(v, node, &now);
@@ -231,6 +259,7 @@ static void check_node(struct invariants *v, const struct group_node *node)
     }
     m->seen = now;
     m->boots = node->boots;
+    m->mended = false;
 }
 
 void invariants_check(struct invariants *v)

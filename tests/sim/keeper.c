@@ -148,7 +148,7 @@ static bool on_refused(void *ctx, struct group_node *node, const struct error *w
         start_after(kn, rng_between(&k->rng, 1000, RESTART_US));
         return true;
     }
-    if (node->damaged && why->code == Q_CORRUPT) {
+    if (node->damaged && why->code == Q_CORRUPT && k->may_refuse) {
         if (!names_a_place(why->text)) {
             group_fail(k->group, "node %" PRIu64 " does not say what is damaged: %s", node->id, why->text);
         }
@@ -159,21 +159,30 @@ static bool on_refused(void *ctx, struct group_node *node, const struct error *w
     return false;
 }
 
+static bool begins(const char *line, const char *with)
+{
+    return strncmp(line, with, strlen(with)) == 0;
+}
+
 static void on_said(void *ctx, struct group_node *node, const char *line)
 {
     struct keeper *k = ctx;
     const char *torn = strstr(line, "torn_bytes=");
-    if (strncmp(line, "log_opened ", 11) == 0 && torn != NULL && strcmp(torn, "torn_bytes=0") != 0) {
+    if (begins(line, "log_opened ") && torn != NULL && strcmp(torn, "torn_bytes=0") != 0) {
         coverage_path(k->coverage, PATH_TORN_TAIL);
-    } else if (strncmp(line, "compacted ", 10) == 0) {
+    } else if (begins(line, "log_damaged ")) {
+        coverage_path(k->coverage, PATH_DAMAGED);
+    } else if (begins(line, "log_repaired ")) {
+        coverage_path(k->coverage, PATH_REPAIRED);
+    } else if (begins(line, "compacted ")) {
         coverage_path(k->coverage, PATH_COMPACTED);
         keeper_of(k, node)->compacted_us = now_of(k);
     }
 }
 
-void keeper_init(struct keeper *k, struct group *g, struct coverage *coverage, uint64_t seed)
+void keeper_init(struct keeper *k, struct group *g, struct coverage *coverage, uint64_t seed, bool may_refuse)
 {
-    *k = (struct keeper){.group = g, .coverage = coverage};
+    *k = (struct keeper){.group = g, .coverage = coverage, .may_refuse = may_refuse};
     rng_init(&k->rng, seed);
     g->watch = (struct group_watch){.ctx = k, .refused = on_refused, .broke = on_broke, .said = on_said};
     for (unsigned i = 0; i < GROUP_MAX; i++) {

@@ -27,11 +27,13 @@ struct keeper {
     struct group *group;
     struct coverage *coverage;
     struct rng rng;
+    bool may_refuse; /* for good, because of damage */
     struct keeper_node nodes[GROUP_MAX];
 };
 
 /* Takes over group->watch; before group_init(). All are kept. */
-void keeper_init(struct keeper *k, struct group *g, struct coverage *coverage, uint64_t seed);
+void keeper_init(struct keeper *k, struct group *g, struct coverage *coverage, uint64_t seed,
+                 bool may_refuse);
 
 struct keeper_node *keeper_of(struct keeper *k, const struct group_node *node);
 /* Its disk has errors or no room from now on, or no more. */

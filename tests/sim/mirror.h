@@ -8,6 +8,7 @@
 struct mirror {
     uint64_t boots; /* of the node, when it was last seen */
     struct peek seen;
+    bool mended;     /* since then others gave it parts of its log */
     uint64_t *terms; /* by index, of the log from seen.first to seen.last */
     uint64_t capacity;
 };

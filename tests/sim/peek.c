@@ -27,6 +27,7 @@ void peek(struct replica *r, struct peek *ret_peek)
 
     *ret_peek = (struct peek){
         .runs = c->driver != NULL,
+        .recovering = consensus_recovering(c),
         .leads = c->driver != NULL && driver_state(c->driver) == RAFT_LEADER,
         .fenced = r->fenced,
         .term = meta->term,
@@ -54,7 +55,7 @@ bool peek_entry(struct replica *r, uint64_t index, struct log_entry *ret_entry)
     const struct log_table *t = &log_of(r)->table;
     const struct log_slot *slot = log_table_at(t, index);
 
-    if (slot == NULL || (slot->payload == NULL && slot->len > 0)) {
+    if (slot == NULL || slot->type == LOG_LOST || (slot->payload == NULL && slot->len > 0)) {
         return false;
     }
     *ret_entry = (struct log_entry){

@@ -6,7 +6,8 @@
 #include "cluster/replica.h"
 
 struct peek {
-    bool runs; /* its core has been started; otherwise only the log's and meta's fields count */
+    bool runs;       /* its core has been started */
+    bool recovering; /* its log has holes that others must fill; what is said of the log means nothing */
     bool leads, fenced;
     uint64_t term, vote;           /* as they are durable */
     uint64_t core_term, core_vote; /* as the core has them; 0 before it runs */
