@@ -5,21 +5,22 @@
 #include <string.h>
 
 #include "base/buf.h"
-#include "base/plant.h"
 
 enum { SWAP_PATH_MAX = 4096, SWAP_NAMES_MAX = 16 * 1024 * 1024 };
 
-static const char log_name[] = "log", new_name[] = LOG_SWAP_NEW, damaged_name[] = "log.damaged";
+static const char log_name[] = "log", new_name[] = LOG_SWAP_NEW, mended_name[] = LOG_SWAP_MENDED,
+                  damaged_name[] = "log.damaged";
 
 struct presence {
-    bool log, made_anew, damaged;
+    bool log, made, mended, damaged;
 };
 
 static void see(void *ctx, const char *name)
 {
     struct presence *p = ctx;
     p->log |= strcmp(name, log_name) == 0;
-    p->made_anew |= strcmp(name, new_name) == 0;
+    p->made |= strcmp(name, new_name) == 0;
+    p->mended |= strcmp(name, mended_name) == 0;
     p->damaged |= strcmp(name, damaged_name) == 0;
 }
 
@@ -69,22 +70,23 @@ int log_swap_recover(struct env *env, const char *dir, struct error *e)
     if (rc != 0) {
         return rc;
     }
-    if (p.log) {
-        return p.made_anew ? empty(env, dir, new_name, e) : 0;
+    if (!p.log && p.mended) {
+        return rename_durably(env, dir, mended_name, log_name, e);
     }
-    if (p.made_anew) {
-        return rename_durably(env, dir, new_name, log_name, e);
+    if (!p.log && (p.made || p.damaged)) {
+        return error_set(e, Q_CORRUPT, "%s: there is a %s, but no %s: it is lost", dir,
+                         p.damaged ? damaged_name : new_name, log_name);
     }
-    return p.damaged ? error_set(e, Q_CORRUPT, "%s: there is a %s but no %s", dir, damaged_name, log_name)
-                     : 0;
+    rc = p.made ? empty(env, dir, new_name, e) : 0;
+    return rc == 0 && p.mended ? empty(env, dir, mended_name, e) : rc;
 }
 
-int log_swap_under_way(struct env *env, const char *dir, bool *ret_swapping, struct error *e)
+int log_swap_under_way(struct env *env, const char *dir, bool *ret_under_way, struct error *e)
 {
     struct presence p = {0};
     int rc = env_list_dir(env, dir, see, &p, e);
     if (rc == 0) {
-        *ret_swapping = !p.log && p.made_anew;
+        *ret_under_way = !p.log && p.mended;
     }
     return rc;
 }
@@ -104,9 +106,12 @@ int log_swap_finish(struct env *env, const char *dir, struct error *e)
 {
     int rc = log_swap_forget(env, dir, e);
     if (rc == 0) {
+        rc = rename_durably(env, dir, new_name, mended_name, e);
+    }
+    if (rc == 0) {
         rc = rename_durably(env, dir, log_name, damaged_name, e);
     }
-    return rc != 0 ? rc : rename_durably(env, dir, new_name, log_name, e);
+    return rc != 0 ? rc : rename_durably(env, dir, mended_name, log_name, e);
 }
 
 int log_swap_forget(struct env *env, const char *dir, struct error *e)

@@ -14,7 +14,7 @@ static int name_of(struct env *env, const char *dir, const char **ret_name, stru
 {
     bool swapping;
     int rc = log_swap_under_way(env, dir, &swapping, e);
-    *ret_name = rc == 0 && swapping ? LOG_SWAP_NEW : NULL;
+    *ret_name = rc == 0 && swapping ? LOG_SWAP_MENDED : NULL;
     return rc;
 }
 

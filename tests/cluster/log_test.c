@@ -2,7 +2,10 @@
  * again from the beginning by a database that lives in memory only. */
 #include "tests/cluster/scene.h"
 
+#include <dirent.h>
 #include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
 
 enum { MANY = 500 };
 
@@ -113,11 +116,139 @@ static void a_node_that_has_lost_its_log_does_not_start(void **state)
     scene_finish(scene);
 }
 
+/* Flips a bit of the first occurrence of TEXT in the segments of a node that does not run. */
+static void damage(const struct node *node, const char *text)
+{
+    char dir[2 * PROCESS_PATH_MAX], path[3 * PROCESS_PATH_MAX];
+    struct dirent *entry;
+    DIR *open;
+    bool found = false;
+
+    snprintf(dir, sizeof dir, "%s/log", node->dir);
+    open = opendir(dir);
+    assert_non_null(open);
+    while (!found && (entry = readdir(open)) != NULL) {
+        if (strncmp(entry->d_name, "segment-", 8) == 0) {
+            FILE *file;
+            uint8_t *bytes = NULL, *at;
+            long size;
+            snprintf(path, sizeof path, "%s/%s", dir, entry->d_name);
+            file = fopen(path, "r+b");
+            assert_non_null(file);
+            fseek(file, 0, SEEK_END);
+            size = ftell(file);
+            bytes = malloc((size_t)size);
+            rewind(file);
+            assert_int_equal(fread(bytes, 1, (size_t)size, file), size);
+            at = memmem(bytes, (size_t)size, text, strlen(text));
+            if (at != NULL) {
+                found = true;
+                fseek(file, at - bytes, SEEK_SET);
+                fputc(*at ^ 4, file);
+            }
+            fclose(file);
+            free(bytes);
+        }
+    }
+    closedir(open);
+    assert_true(found);
+}
+
+/* `quorate log verify` over a node's directory: its exit status, and whether it said TEXT. */
+static int verify(const struct processes *nodes, unsigned i, const char *text)
+{
+    struct process tool;
+    char log[PROCESS_PATH_MAX];
+    int status;
+
+    snprintf(log, sizeof log, "%s/verify.log", nodes->dir);
+    remove(log);
+    process_init(&tool, QUORATE, log);
+    process_add_argument(&tool, "log");
+    process_add_argument(&tool, "verify");
+    process_add_argument(&tool, "--dir=%s", nodes->node[i].dir);
+    process_start(&tool);
+    status = process_wait(&tool, PROCESSES_WAIT_MS);
+    if (!process_said(&tool, text)) {
+        process_show(&tool);
+        fail_msg("log verify does not say \"%s\"", text);
+    }
+    process_close(&tool);
+    return status;
+}
+
+static void a_flipped_bit_in_the_log_is_named_and_comes_back_from_the_others(void **state)
+{
+    struct scene *scene = *state;
+    struct processes *nodes = scene_start(scene, NULL);
+
+    for (unsigned i = 0; i < 20; i++) {
+        char target[64], value[64];
+        snprintf(target, sizeof target, "/v1/kv/n/key%u", i);
+        snprintf(value, sizeof value, "value number %u of twenty", i);
+        check_answer(nodes, 0, "PUT", target, value, 200);
+    }
+    check_settled(nodes);
+    processes_stop(nodes, 2);
+    assert_int_equal(verify(nodes, 2, ": whole"), 0);
+
+    damage(&nodes->node[2], "value number 7 of twenty");
+    assert_int_equal(verify(nodes, 2, "is damaged"), 1);
+    assert_int_equal(verify(nodes, 2, "1 entries are lost"), 1);
+    processes_start(nodes);
+
+    assert_true(process_said(&nodes->node[2].process, "log_damaged lost=1"));
+    assert_true(process_said(&nodes->node[2].process, "log_repaired entries=1"));
+    check_settled(nodes);
+    check_value(nodes, 2, "n/key7", "linearizable", "value number 7 of twenty");
+    processes_stop(nodes, 2);
+    assert_int_equal(verify(nodes, 2, ": whole"), 0);
+    processes_start(nodes);
+    scene_finish(scene);
+}
+
+static void logs_of_all_nodes_that_are_damaged_in_different_places_come_back(void **state)
+{
+    static const char *const options[] = {"--storage=memory", NULL};
+    struct scene *scene = *state;
+    struct processes *nodes = scene_start(scene, options);
+    struct load *load;
+
+    for (unsigned i = 0; i < 3; i++) {
+        char target[64], value[64];
+        snprintf(target, sizeof target, "/v1/kv/n/key%u", i);
+        snprintf(value, sizeof value, "value number %u of three", i);
+        check_answer(nodes, 0, "PUT", target, value, 200);
+    }
+    load = scene_load(scene);
+    load_wait_acknowledged(load, MANY);
+    scene_check(scene);
+    for (unsigned i = 0; i < nodes->count; i++) {
+        processes_stop(nodes, i);
+    }
+    for (unsigned i = 0; i < nodes->count; i++) {
+        char text[64];
+        snprintf(text, sizeof text, "value number %u of three", i);
+        damage(&nodes->node[i], text);
+    }
+
+    processes_start(nodes);
+    for (unsigned i = 0; i < nodes->count; i++) {
+        assert_true(process_said(&nodes->node[i].process, "log_repaired entries=1"));
+    }
+    check_settled(nodes);
+    check_writes(nodes, load);
+    check_value(nodes, 1, "n/key1", "linearizable", "value number 1 of three");
+    scene_finish(scene);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         SCENE(compaction_happens_under_load_and_a_restarted_node_catches_up),
         SCENE(a_node_that_has_lost_its_log_does_not_start),
+        SCENE(a_flipped_bit_in_the_log_is_named_and_comes_back_from_the_others),
+        SCENE(logs_of_all_nodes_that_are_damaged_in_different_places_come_back),
         SCENE(storage_in_memory_is_filled_from_the_log_after_a_restart_of_all_nodes),
     };
     scene_choose(argc, argv);
