@@ -26,25 +26,47 @@ static void forget_healed(struct atlas *a)
     a->count = kept;
 }
 
+/* Whether a spot takes part in what may be said of the entries from FROM to TO: a node that still mends may
+ * come to miss anything. */
+static bool concerns(const struct atlas *a, const struct atlas_spot *spot, uint64_t from, uint64_t to)
+{
+    const struct group_node *node = &a->group->nodes[spot->node];
+    struct peek at = {.recovering = false};
+    if (node->replica != NULL) {
+        peek(node->replica, &at);
+    }
+    return !DAMAGED_NODES_HEAL || at.recovering || (from <= spot->to && spot->from <= to);
+}
+
+static bool has_good_copy(const struct atlas *a, unsigned node, uint64_t from, uint64_t to)
+{
+    const struct group_node *other = &a->group->nodes[node];
+    struct peek at;
+    if (other->replica == NULL || other->broken) {
+        return false;
+    }
+    peek(other->replica, &at);
+    return at.runs && at.first <= from && at.durable >= to;
+}
+
 /* Whether the entries from FROM to TO may be damaged on NODE, and it may be away until it has healed. */
 static bool may_damage(struct atlas *a, unsigned node, uint64_t from, uint64_t to)
 {
-    unsigned damaged = 0, minority = (a->group->count - 1) / 2;
-    uint64_t seen = 0;
+    unsigned damaged = 0, copies = 0, minority = (a->group->count - 1) / 2;
 
     if (a->ruthless) {
         return true;
     }
     forget_healed(a);
-    for (unsigned i = 0; i < a->count; i++) {
-        const struct atlas_spot *spot = &a->spots[i];
-        bool same = !DAMAGED_NODES_HEAL || (from <= spot->to && spot->from <= to);
-        if (spot->node != node && same && !(seen & (UINT64_C(1) << spot->node))) {
-            seen |= UINT64_C(1) << spot->node;
-            damaged++;
+    for (unsigned other = 0; other < a->group->count; other++) {
+        bool hit = false;
+        for (unsigned i = 0; i < a->count && other != node; i++) {
+            hit = hit || (a->spots[i].node == other && concerns(a, &a->spots[i], from, to));
         }
+        damaged += hit;
+        copies += other != node && !hit && has_good_copy(a, other, from, to);
     }
-    return damaged < minority && a->count < ATLAS_SPOTS_MAX;
+    return damaged < minority && (copies > 0 || !DAMAGED_NODES_HEAL) && a->count < ATLAS_SPOTS_MAX;
 }
 
 /* A bit of a record, or now and then of the header of the group before it. Not of one that the mark has not
@@ -73,8 +95,8 @@ static bool in_a_record(const struct atlas *a, const struct group_node *node, st
     place->offset = record.offset + rng_between(rng, 0, record.len - 1);
     if (rng_between(rng, 0, 4) == 0) { /* it may stand there, at the start of the block */
         place->offset = record.offset / ENV_BLOCK * ENV_BLOCK + rng_between(rng, 0, FORMAT_GROUP_BYTES - 1);
-        place->from = index > GROUP_REACH ? index - GROUP_REACH : 1;
-        place->to = index + GROUP_REACH;
+        place->from = index > at.first + GROUP_REACH ? index - GROUP_REACH : at.first;
+        place->to = index + GROUP_REACH < at.marked ? index + GROUP_REACH : at.marked;
     }
     return true;
 }
@@ -103,6 +125,7 @@ bool atlas_choose(struct atlas *a, const struct group_node *node, struct rng *rn
             found = in_a_record(a, node, rng, ret_place);
         }
         ret_place->bit = (unsigned)rng_between(rng, 0, 7);
+        ret_place->marked = false;
         if (found && (ret_place->from > ret_place->to ||
                       may_damage(a, (unsigned)(node - a->group->nodes), ret_place->from, ret_place->to))) {
             return true;
@@ -111,6 +134,7 @@ bool atlas_choose(struct atlas *a, const struct group_node *node, struct rng *rn
     return false;
 }
 
+/* From now on, until the node has healed. */
 static void mark_damage(struct atlas *a, struct group_node *node, uint64_t from, uint64_t to)
 {
     node->damaged = true;
@@ -127,6 +151,10 @@ static void mark_damage(struct atlas *a, struct group_node *node, uint64_t from,
 void atlas_flip(struct atlas *a, struct group_node *node, const struct atlas_place *place)
 {
     struct error e;
+    if (!place->marked) {
+        mark_damage(a, node, place->from, place->to);
+    }
+    node->damaged = true;
     if (sim_disk_flip(sim_node_disk(node->machine), place->path, place->offset, place->bit, &e) != 0) {
         group_say(a->group, "node %" PRIu64 ": nothing to flip: %s", node->id, e.text);
         return;
@@ -134,7 +162,21 @@ void atlas_flip(struct atlas *a, struct group_node *node, const struct atlas_pla
     group_say(a->group,
               "node %" PRIu64 ": bit %u of byte %" PRIu64 " of %s flips (entries %" PRIu64 " to %" PRIu64 ")",
               node->id, place->bit, place->offset, place->path, place->from, place->to);
-    mark_damage(a, node, place->from, place->to);
+}
+
+bool atlas_choose_record(struct atlas *a, struct group_node *node, struct rng *rng,
+                         struct atlas_place *ret_place)
+{
+    for (unsigned i = 0; i < TRIES; i++) {
+        if (in_a_record(a, node, rng, ret_place) &&
+            may_damage(a, (unsigned)(node - a->group->nodes), ret_place->from, ret_place->to)) {
+            mark_damage(a, node, ret_place->from, ret_place->to);
+            ret_place->bit = (unsigned)rng_between(rng, 0, 7);
+            ret_place->marked = true;
+            return true;
+        }
+    }
+    return false;
 }
 
 /* Which entries have their records in that range of a segment. False: one of them is not behind the mark yet.
@@ -158,8 +200,8 @@ static bool entries_in(const struct group_node *node, const struct sim_disk_plac
         }
     }
     /* What it was if not that, nobody knows: old entries, from which a start reads on, or nothing. */
-    *ret_from = from == UINT64_MAX || from <= GROUP_REACH ? 1 : from - GROUP_REACH;
-    *ret_to = from == UINT64_MAX ? UINT64_MAX : to + GROUP_REACH;
+    *ret_from = from == UINT64_MAX ? 1 : from > at.first + GROUP_REACH ? from - GROUP_REACH : at.first;
+    *ret_to = from == UINT64_MAX ? UINT64_MAX : to + GROUP_REACH < at.last ? to + GROUP_REACH : at.last;
     return true;
 }
 

@@ -44,6 +44,7 @@ struct atlas_place {
     uint64_t offset;
     unsigned bit;
     uint64_t from, to; /* entries that depend on it; from > to: none */
+    bool marked;       /* as damaged */
 };
 
 /* The group has been made. From then on the disks ask it about misdirected writes. */
@@ -51,6 +52,9 @@ void atlas_init(struct atlas *a, struct group *g, bool ruthless);
 /* A bit on the disk of NODE, whose replica is there, that may flip. False: none was found. */
 bool atlas_choose(struct atlas *a, const struct group_node *node, struct rng *rng,
                   struct atlas_place *ret_place);
+/* The same, in a record, which then counts as damaged already: for damage on all nodes together. */
+bool atlas_choose_record(struct atlas *a, struct group_node *node, struct rng *rng,
+                         struct atlas_place *ret_place);
 /* Flips it. The node is off. */
 void atlas_flip(struct atlas *a, struct group_node *node, const struct atlas_place *place);
 

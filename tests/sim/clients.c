@@ -403,7 +403,11 @@ bool clients_read_final(struct clients *c, struct final_state *ret_final)
     bool first = true;
     for (unsigned i = 0; i < c->config.group->count; i++) {
         struct group_node *node = &c->config.group->nodes[i];
-        if (!group_alive(node)) {
+        struct peek at = {.runs = false};
+        if (group_alive(node)) {
+            peek(node->replica, &at);
+        }
+        if (!at.runs) {
             continue;
         }
         if (!same_keys(c, node, first, ret_final) || !same_lists(c, node, first, ret_final)) {

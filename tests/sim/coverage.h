@@ -27,6 +27,7 @@
     X(REFUSED_DISK, "start refused by a failing or full disk, later done")                                   \
     X(DAMAGED, "log found damaged at the start")                                                             \
     X(REPAIRED, "damaged log mended from other members")                                                     \
+    X(NEEDS_SNAPSHOT, "damaged log waits, since all others have compacted it")                               \
     X(REFUSED_DAMAGE, "start refused because of damage, with the place")
 
 #define PATH_ENUM(NAME, text) PATH_##NAME,

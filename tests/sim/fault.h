@@ -23,6 +23,7 @@
     X(FULL_DISK, "full-disk", 1, "a disk is full for a while")                                               \
     X(DISK_ERROR, "disk-error", 2, "reads, writes or syncs of a disk fail")                                  \
     X(FLIP, "flip", 3, "a bit of a log, its mark or the meta file flips")                                    \
+    X(FLIP_ALL, "flip-all", 1, "all nodes go down, and each loses another record")                           \
     X(MISDIRECT, "misdirect", 2, "writes of a disk land in another place")
 
 #define FAULT_ENUM(NAME, name, weight, sentence) FAULT_##NAME,

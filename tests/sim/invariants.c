@@ -303,7 +303,7 @@ void invariants_final(struct invariants *v)
             continue;
         }
         peek(node->replica, &now);
-        for (uint64_t index = now.first; index <= now.applied; index++) {
+        for (uint64_t index = now.runs ? now.first : UINT64_MAX; index <= now.applied; index++) {
             if (!final_entry(v, node, index)) {
                 return;
             }

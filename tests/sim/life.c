@@ -48,7 +48,22 @@ static bool still_fine(void *ctx)
     return look(ctx);
 }
 
-static bool has_caught_up(const struct keeper_node *kn, const struct replica_role *leader)
+/* What it has lost, all others have compacted: it would need a snapshot. */
+static bool cannot_mend(const struct group *g, const struct group_node *node)
+{
+    struct peek at, other;
+    peek(node->replica, &at);
+    for (unsigned i = 0; i < g->count && at.recovering; i++) {
+        if (&g->nodes[i] != node && g->nodes[i].replica != NULL) {
+            peek(g->nodes[i].replica, &other);
+            at.recovering = other.runs && other.first > at.hole;
+        }
+    }
+    return at.recovering;
+}
+
+static bool has_caught_up(const struct group *g, const struct keeper_node *kn,
+                          const struct replica_role *leader)
 {
     struct replica_role role;
     if (kn->given_up) {
@@ -56,6 +71,9 @@ static bool has_caught_up(const struct keeper_node *kn, const struct replica_rol
     }
     if (kn->node->replica == NULL) {
         return false;
+    }
+    if (cannot_mend(g, kn->node)) {
+        return true;
     }
     replica_role(kn->node->replica, &role);
     return role.term == leader->term && role.applied == leader->last && role.last == leader->last;
@@ -76,7 +94,7 @@ static bool unsettled(void *ctx)
     }
     replica_role(leader->replica, &role);
     for (unsigned i = 0; i < life->group.count; i++) {
-        if (!has_caught_up(&life->keeper.nodes[i], &role)) {
+        if (!has_caught_up(&life->group, &life->keeper.nodes[i], &role)) {
             return true;
         }
     }
@@ -96,6 +114,15 @@ static bool converge(struct life *life)
         group_fail(&life->group, "no leader that everybody follows 60 s after the last fault");
     }
     return true;
+}
+
+static void note_who_waits(struct life *life)
+{
+    for (unsigned i = 0; i < life->group.count; i++) {
+        if (life->group.nodes[i].replica != NULL && cannot_mend(&life->group, &life->group.nodes[i])) {
+            coverage_path(&life->coverage, PATH_NEEDS_SNAPSHOT);
+        }
+    }
 }
 
 static void judge(struct life *life, bool whole)
@@ -127,6 +154,7 @@ static void live(struct life *life, const struct life_limits *limits)
         clients_stop(life->clients);
         nemesis_end(&life->nemesis);
         whole = converge(life);
+        note_who_waits(life);
         if (life->group.failure[0] == 0) {
             judge(life, whole);
         }

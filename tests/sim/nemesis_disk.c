@@ -120,6 +120,27 @@ void act_FLIP(struct nemesis *n)
     nemesis_finish(n, FAULT_FLIP);
 }
 
+/* Nobody has everything, and there is no leader to ask. */
+void act_FLIP_ALL(struct nemesis *n)
+{
+    struct atlas_place places[GROUP_MAX];
+    bool found[GROUP_MAX] = {false};
+
+    nemesis_begin(n, FAULT_FLIP_ALL);
+    for (unsigned i = 0; i < n->group->count; i++) {
+        struct group_node *node = &n->group->nodes[i];
+        found[i] = node->replica != NULL && !node->broken &&
+                   atlas_choose_record(n->atlas, node, &n->rng, &places[i]);
+    }
+    for (unsigned i = 0; i < n->group->count; i++) {
+        keeper_take_down(n->keeper, &n->group->nodes[i], DOWN_KILL, nemesis_between(n, 1000, 1000000));
+        if (found[i]) {
+            atlas_flip(n->atlas, &n->group->nodes[i], &places[i]);
+        }
+    }
+    nemesis_finish(n, FAULT_FLIP_ALL);
+}
+
 static void end_misdirect(struct errand *errand)
 {
     disk_of(errand->nemesis, errand->node)->misdirect = 0;

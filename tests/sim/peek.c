@@ -24,10 +24,15 @@ void peek(struct replica *r, struct peek *ret_peek)
     const struct meta_state *meta = meta_state(c->meta);
     const struct store_position *at = applier_position(r->applier);
     const struct log *log = c->log;
+    struct log_hole hole = {.first = 0};
 
+    if (consensus_recovering(c)) {
+        log_hole(log, log_first(log), &hole);
+    }
     *ret_peek = (struct peek){
         .runs = c->driver != NULL,
         .recovering = consensus_recovering(c),
+        .hole = hole.first,
         .leads = c->driver != NULL && driver_state(c->driver) == RAFT_LEADER,
         .fenced = r->fenced,
         .term = meta->term,

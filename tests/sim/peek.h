@@ -8,6 +8,7 @@
 struct peek {
     bool runs;       /* its core has been started */
     bool recovering; /* its log has holes that others must fill; what is said of the log means nothing */
+    uint64_t hole;   /* the first entry that it has lost; 0: none */
     bool leads, fenced;
     uint64_t term, vote;           /* as they are durable */
     uint64_t core_term, core_vote; /* as the core has them; 0 before it runs */
