@@ -31,14 +31,15 @@ static const struct metric counter_table[REPAIR_COUNTERS] = {
 struct repair {
     OBJECT_MAGIC;
     struct repair_config config;
-    uint64_t session, number; /* of the last question */
-    uint64_t asked;           /* the member that was asked, 0: none */
-    uint64_t deadline_ms;     /* for its answer, or when to begin the next round */
-    unsigned next;            /* place in the list of members */
-    unsigned declined;        /* members that were asked in this round and could not help */
-    unsigned rounds;          /* in a row in which nobody could */
-    bool narrow;              /* ask for the beginning of the hole alone */
-    struct log_want question; /* as it was asked */
+    uint64_t session, number;           /* of the last question */
+    uint64_t asked;                     /* the member that was asked, 0: none */
+    uint64_t deadline_ms;               /* for its answer, or when to begin the next round */
+    unsigned next;                      /* place in the list of members */
+    unsigned declined;                  /* members that were asked in this round and could not help */
+    uint64_t compacted, compacted_term; /* what a member said in this round; 0: none has compacted it */
+    unsigned rounds;                    /* in a row in which nobody could */
+    bool narrow;                        /* ask for the beginning of the hole alone */
+    struct log_want question;           /* as it was asked */
     struct buf body;
     struct metric counters[REPAIR_COUNTERS];
     struct log_entry entries[REPAIR_ANSWER_ENTRIES];
@@ -105,7 +106,10 @@ static void end_round(struct repair *r, const struct log_want *want, uint64_t no
     r->narrow = !r->narrow;
     r->asked = 0;
     r->deadline_ms = now + REPAIR_AGAIN_MS;
-    if (++r->rounds > 1) {
+    if (r->compacted != 0) {
+        r->config.compacted(r->config.ctx, want, r->compacted, r->compacted_term);
+        r->compacted = 0;
+    } else if (++r->rounds > 1) {
         r->config.stuck(r->config.ctx, want);
     }
 }
@@ -183,10 +187,10 @@ static int take_answer(struct repair *r, uint64_t from, const uint8_t *body, siz
     struct cursor c = cursor_of(body, n);
     uint64_t session = cursor_u64(&c), number = cursor_u64(&c);
     uint8_t verdict = cursor_u8(&c);
-    uint64_t before_term;
+    uint64_t first, before_term;
     uint32_t entries;
     int rv = 0;
-    cursor_u64(&c);
+    first = cursor_u64(&c);
     before_term = cursor_u64(&c);
     entries = cursor_u32(&c);
     if (c.bad) {
@@ -201,6 +205,10 @@ static int take_answer(struct repair *r, uint64_t from, const uint8_t *body, siz
         rv = take_entries(r, verdict == REPAIR_ENTRIES ? LOG_PROOF_MATCH : LOG_PROOF_COMMITTED, before_term,
                           entries, &c, e);
         r->next--; /* it is a good one to ask */
+    } else if (verdict == REPAIR_COMPACTED && first > r->question.from) {
+        r->compacted = first - 1;
+        r->compacted_term = before_term;
+        r->declined++;
     } else {
         r->declined++;
     }
@@ -261,8 +269,10 @@ static int give_answer(struct repair *r, uint64_t from, const uint8_t *body, siz
     buf_put_u64(&r->body, session);
     buf_put_u64(&r->body, number);
     buf_put_u8(&r->body, (uint8_t)verdict);
-    buf_put_u64(&r->body, consensus_first(r->config.consensus));
-    buf_put_u64(&r->body, consensus_term_at(r->config.consensus, want.from - 1));
+    uint64_t first = consensus_first(r->config.consensus);
+    buf_put_u64(&r->body, first);
+    buf_put_u64(&r->body, consensus_term_at(r->config.consensus,
+                                            (verdict == REPAIR_COMPACTED ? first : want.from) - 1));
     size_t place = r->body.len;
     buf_put_u32(&r->body, 0);
     if (verdict == REPAIR_ENTRIES || verdict == REPAIR_COMMITTED) {

@@ -50,6 +50,8 @@ struct repair_config {
     /* All members that are reached were asked twice, and nobody has what is lost. Said again after each
      * round. */
     void (*stuck)(void *ctx, const struct log_want *want);
+    /* The same, but a member has compacted its log up to INDEX, which was of TERM. */
+    void (*compacted)(void *ctx, const struct log_want *want, uint64_t index, uint64_t term);
     void *ctx;
 };
 

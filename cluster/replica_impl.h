@@ -51,6 +51,13 @@ struct replica {
     bool fenced, dead;
     bool stuck;               /* the operator was told that nobody has what is lost */
     struct log_report damage; /* what the log was opened with */
+    struct {                  /* the log is to begin behind INDEX, once the database is durable */
+        struct env_work work;
+        uint64_t index, term, durable;
+        bool busy;
+        int rc;
+        struct error error;
+    } skip;
     void (*stopped)(void *ctx);
     void *stopped_ctx;
     uint64_t stop_deadline_ms;
@@ -70,6 +77,7 @@ void replica_on_fatal(void *ctx, const struct error *why);
 void replica_on_changed(void *ctx);
 void replica_on_recovering(void *ctx);
 void replica_on_stuck(void *ctx, const struct log_want *want);
+void replica_on_lost_compacted(void *ctx, const struct log_want *want, uint64_t index, uint64_t term);
 /* Tells the operator of the log that was opened. */
 void replica_say_opened(struct replica *r, const struct log_report *report);
 /* Starts what comes after the peers: the core, or the recovery of a damaged log. */

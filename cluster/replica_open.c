@@ -203,6 +203,7 @@ static int make_parts(struct replica *r, struct error *e)
                                        .answer_type = FRAME_REPAIR_ANSWER,
                                        .send = replica_forward_sends,
                                        .stuck = replica_on_stuck,
+                                       .compacted = replica_on_lost_compacted,
                                        .ctx = r};
         rv = repair_new(&repair, &r->repair, e);
     }

@@ -63,3 +63,62 @@ void replica_on_stuck(void *ctx, const struct log_want *want)
     }
     r->stuck = true;
 }
+
+/* What is lost is compacted elsewhere, so every member had it; it is not needed if the database holds it
+ * durably. */
+
+static void checkpoint_on_lane(struct env_work *work)
+{
+    struct replica *r = CAST(struct replica, CONTAINER_OF(work, struct replica, skip.work), REPLICA_MAGIC);
+    r->skip.rc = store_checkpoint(r->store, &r->skip.durable, &r->skip.error);
+}
+
+static void checkpoint_done(struct env_work *work)
+{
+    struct replica *r = CAST(struct replica, CONTAINER_OF(work, struct replica, skip.work), REPLICA_MAGIC);
+    int rv = r->skip.rc;
+    r->skip.busy = false;
+    if (r->dead || r->stopped != NULL) {
+        return;
+    }
+    if (rv == 0 && r->skip.durable >= r->skip.index && consensus_wanted(r->consensus) != NULL) {
+        rv = consensus_skip(r->consensus, r->skip.index, r->skip.term, &r->skip.error);
+        if (rv == 0) {
+            replica_say(
+                r, "log_skipped last=%" PRIu64 " reason=\"compacted elsewhere, and the database holds it\"",
+                r->skip.index);
+            rv = consensus_recover(r->consensus, &r->skip.error);
+        }
+    }
+    if (rv != 0) {
+        replica_on_fatal(r, &r->skip.error);
+    }
+}
+
+void replica_on_lost_compacted(void *ctx, const struct log_want *want, uint64_t index, uint64_t term)
+{
+    struct replica *r = replica_of(ctx);
+    uint64_t applied = r->config.in_memory ? 0 : applier_position(r->applier)->index;
+    if (r->skip.busy || r->stopped != NULL) {
+        return;
+    }
+    if (applied < index && want->term != 0) {
+        index = want->to; /* with less the others are not reached, but our own log goes on behind it */
+        term = want->term;
+    }
+    if (applied < index || index > consensus_last(r->consensus)) {
+        if (!r->stuck) {
+            replica_say(r,
+                        "log_repair_waits first=%" PRIu64 " last=%" PRIu64 " applied=%" PRIu64
+                        " reason=\"the others have compacted it: this node needs a snapshot\"",
+                        want->from, want->to, applied);
+        }
+        r->stuck = true;
+        return;
+    }
+    r->skip.busy = true;
+    r->skip.index = index;
+    r->skip.term = term;
+    r->skip.work = (struct env_work){.run = checkpoint_on_lane, .done = checkpoint_done, .lane = ENV_WORKER};
+    env_run(r->config.env, &r->skip.work);
+}

@@ -55,6 +55,10 @@ int consensus_recover(struct consensus *c, struct error *e);
 const struct log_want *consensus_wanted(const struct consensus *c);
 int consensus_give(struct consensus *c, enum log_proof proof, uint64_t before_term,
                    const struct log_entry *entries, uint32_t n, uint32_t *ret_taken, struct error *e);
+/* What is wanted can be had from nobody any more, as all have compacted it, but the database here holds it
+ * durably up to INDEX, a wanted one of TERM: the log begins anew behind it. consensus_recover() has to be
+ * called again. Blocking. Errors: Q_TOO_BIG (the configuration), Q_IO, Q_NO_SPACE. */
+int consensus_skip(struct consensus *c, uint64_t index, uint64_t term, struct error *e);
 bool consensus_mended(const struct consensus *c);
 /* Blocking: the new log takes the place of the damaged one and is opened; it may turn out to be damaged, too.
  * RET_GIVEN says how many entries came from others. */

@@ -103,6 +103,19 @@ static int open_meta(struct consensus *c, struct error *e)
     return 0;
 }
 
+/* Entry 1 may be lost. */
+static int keep_members(struct consensus *c, struct error *e)
+{
+    struct raft_buffer bytes;
+    int rv = encode_members(&c->config, &bytes, e);
+    if (rv != 0) {
+        return rv;
+    }
+    buf_put_bytes(&c->first_members, bytes.base, bytes.len);
+    raft_free(bytes.base);
+    return buf_check(&c->first_members, "the member list", e);
+}
+
 /* Entry 1 of a new cluster: every member writes the same bytes, so they need not agree on it first. A node
  * that has voted had it once: there its absence is damage. */
 static int bootstrap(struct consensus *c, struct error *e)
@@ -111,7 +124,10 @@ static int bootstrap(struct consensus *c, struct error *e)
     struct raft_buffer bytes;
     int rv;
 
-    if (log_last(c->log) > 0 || log_damaged(c->log)) {
+    if (log_damaged(c->log)) {
+        return keep_members(c, e);
+    }
+    if (log_last(c->log) > 0) {
         return 0;
     }
     if (state->term > 1 || state->vote != 0) {
@@ -150,6 +166,7 @@ int consensus_open(const struct consensus_config *config, struct consensus **ret
     read_index_init(&c->reads, &c->counters[C_READ_ROUNDS], &c->counters[C_READS]);
     c->read_deadline_ms = UINT64_MAX;
     buf_init(&c->out, MESSAGE_BYTES_MAX + 1);
+    buf_init(&c->first_members, META_CONFIGURATION_MAX);
     if ((size_t)snprintf(c->dir, sizeof c->dir, "%s", config->dir) >= sizeof c->dir) {
         rv = error_set(e, Q_INVALID, "the directory's name is longer than %zu bytes", sizeof c->dir - 1);
         goto fail;
@@ -272,6 +289,7 @@ void consensus_free(struct consensus *c)
     log_close(c->log);
     meta_close(c->meta);
     buf_close(&c->out);
+    buf_close(&c->first_members);
     c->magic = 0;
     free(c);
 }

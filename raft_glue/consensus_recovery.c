@@ -1,4 +1,6 @@
 /* A member whose log is damaged: how it opens, lends from what is left, and becomes whole again. */
+#include <string.h>
+
 #include "base/buf.h"
 #include "raft_glue/consensus_impl.h"
 #include "raft_glue/log_swap.h"
@@ -78,6 +80,52 @@ int consensus_give(struct consensus *c, enum log_proof proof, uint64_t before_te
     int rv = log_mend_give(c->mend, proof, before_term, entries, n, ret_taken, e);
     if (rv == Q_NOMEM) {
         consensus_die(c, e);
+    }
+    return rv;
+}
+
+/* The newest configuration up to INDEX, of the log or of meta, into STATE. If it is lost with the log, the
+ * one that the cluster began with is taken: this version has no other. */
+static int configuration_at(struct consensus *c, uint64_t index, struct meta_state *state, struct error *e)
+{
+    const uint8_t *bytes = c->first_members.data;
+    size_t n = state->configuration_index == 0 ? c->first_members.len : 0;
+    uint64_t at = state->configuration_index == 0 ? 1 : state->configuration_index;
+    struct log_entry entry;
+    for (uint64_t i = index; i >= log_first(c->log); i--) {
+        if (log_type(c->log, i) == LOG_CONFIGURATION && log_get(c->log, i, &entry, e) == 0) {
+            bytes = entry.data;
+            n = entry.len;
+            at = i;
+            break;
+        }
+    }
+    if (n > sizeof state->configuration) {
+        return error_set(e, Q_TOO_BIG, "the configuration of %zu bytes is over the limit of %zu", n,
+                         sizeof state->configuration);
+    }
+    if (n > 0) {
+        memcpy(state->configuration, bytes, n);
+        state->configuration_len = (uint32_t)n;
+        state->configuration_index = at;
+    }
+    return 0;
+}
+
+int consensus_skip(struct consensus *c, uint64_t index, uint64_t term, struct error *e)
+{
+    struct meta_state state = *meta_state(c->meta);
+    int rv = configuration_at(c, index, &state, e);
+    if (rv != 0) {
+        return rv;
+    }
+    state.snapshot_index = index;
+    state.snapshot_term = term;
+    rv = meta_save(c->meta, &state, e);
+    if (rv == 0) {
+        log_mend_free(c->mend);
+        c->mend = NULL;
+        log_skip(c->log, index, term);
     }
     return rv;
 }

@@ -398,6 +398,14 @@ void log_lose(struct log *l, uint64_t index)
     l->damaged = l->frozen = true;
 }
 
+void log_skip(struct log *l, uint64_t index, uint64_t term)
+{
+    struct log_slot *slot = log_table_at(&l->table, index);
+    assert(l->damaged && slot != NULL);
+    slot->term = term;
+    log_table_trim(&l->table, index + 1);
+}
+
 bool log_linked(const struct log *l, uint64_t first, uint64_t last)
 {
     for (uint64_t i = first + 1; i <= last; i++) {

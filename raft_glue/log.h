@@ -90,6 +90,8 @@ bool log_damaged(const struct log *l);
 uint64_t log_lost(const struct log *l);
 /* An entry that log_get() found damaged is a hole from now on; the log is a damaged one. */
 void log_lose(struct log *l, uint64_t index);
+/* A damaged log: entries up to INDEX, which is of TERM, are not needed any more, lost or not. */
+void log_skip(struct log *l, uint64_t index, uint64_t term);
 /* No entry from FIRST + 1 to LAST is or was behind a detached hole: if the one at LAST belongs to a log, so
  * do they. */
 bool log_linked(const struct log *l, uint64_t first, uint64_t last);

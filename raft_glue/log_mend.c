@@ -175,16 +175,20 @@ const struct log_want *log_mend_want(const struct log_mend *m)
 
 /* The entry before what is wanted is not the giver's: what is below may have been replaced by what is lost.
  */
-static void grow(struct log_mend *m)
+static int grow(struct log_mend *m, struct error *e)
 {
-    uint64_t first = log_first(m->made), room = m->want.from - first;
+    uint64_t room = m->want.from - log_first(m->made);
     uint64_t by = m->step < room ? m->step : room;
+    if (by == 0) {
+        return error_set(e, Q_CORRUPT,
+                         "the entry before the log's first, %" PRIu64 ", is said to be another one",
+                         m->want.from);
+    }
     m->step *= 2;
     m->want.from -= by;
     m->detached = true;
-    if (by > 0) {
-        log_truncate(m->made, m->want.from);
-    }
+    log_truncate(m->made, m->want.from);
+    return 0;
 }
 
 static int check(const struct log_mend *m, enum log_proof proof, uint64_t before_term,
@@ -229,8 +233,7 @@ int log_mend_give(struct log_mend *m, enum log_proof proof, uint64_t before_term
             return error_set(e, Q_CORRUPT, "the entry before %" PRIu64 " is said to be of term %" PRIu64,
                              m->want.from, before_term);
         }
-        grow(m);
-        return 0;
+        return grow(m, e);
     }
     rc = check(m, proof, before_term, entries, n, e);
     if (rc != 0) {
@@ -247,7 +250,7 @@ int log_mend_give(struct log_mend *m, enum log_proof proof, uint64_t before_term
     m->detached = m->detached && n == 0;
     if (m->want.from > m->want.to) {
         m->wants = false;
-        if (log_term(m->made, m->want.to) != m->want.term) {
+        if (log_term(m->made, m->want.to) != m->want.term && !PLANTED("mended_log_keeps_what_never_was")) {
             m->end =
                 m->want.to; /* the committed entry is another one: ours, and what followed it, never was */
         }

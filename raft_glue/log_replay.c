@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "base/plant.h"
 #include "raft_glue/log_resync.h"
 
 void log_replay_damaged(struct log_replay *r, const struct segment *s, uint64_t offset, const char *what)
@@ -73,7 +74,8 @@ int log_replay_join(struct log_replay *r, uint64_t index, uint64_t term, struct 
         rc = log_table_push_lost(t, t->last + 1 == index ? term : 0, e);
     }
     if (rc == 0) {
-        log_table_at(t, from)->detached = from > t->first; /* what is before the log is committed */
+        log_table_at(t, from)->detached =
+            from > t->first && !PLANTED("hole_hides_a_truncation"); /* what is before the log is committed */
     }
     return rc;
 }
@@ -343,7 +345,7 @@ int log_replay(struct log_replay *r, struct error *e)
         if (!looked) {
             looked = true;
             rc = look_behind(r, e);
-        } else if (r->durable > r->at.number) {
+        } else if (r->durable > r->at.number && !PLANTED("damage_is_taken_for_a_torn_tail")) {
             name_lost_group(r);
             rc = log_resync(r, e);
         } else {

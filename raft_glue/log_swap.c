@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/buf.h"
+#include "base/plant.h"
 
 enum { SWAP_PATH_MAX = 4096, SWAP_NAMES_MAX = 16 * 1024 * 1024 };
 
@@ -60,7 +61,7 @@ static int rename_durably(struct env *env, const char *dir, const char *from, co
     path_of(dir, from, source);
     path_of(dir, to, target);
     int rc = env_rename(env, source, target, e);
-    return rc != 0 ? rc : env_sync_dir(env, dir, e);
+    return rc != 0 || PLANTED("swap_is_not_synced") ? rc : env_sync_dir(env, dir, e);
 }
 
 int log_swap_recover(struct env *env, const char *dir, struct error *e)

@@ -1,5 +1,5 @@
 # The log's tests run on a simulated disk.
-foreach(test log_crash log_damage log_flip log log_mend log_trim)
+foreach(test log_crash log_damage log_flip log_give log log_mend log_swap log_trim)
     quorate_test(raft_glue_${test}_test LABEL unit
         SOURCES raft_glue/${test}_test.c raft_glue/log_rig.c LINKS quorate_raft_glue quorate_testlib)
 endforeach()

@@ -264,7 +264,6 @@ static void a_damaged_place_that_costs_no_entry_needs_no_one(void **state)
     struct error e;
     group_kill(node);
 
-
     /* A segment that was made ready and not used yet. */
     assert_int_equal(sim_disk_flip(disk_of(node), "/node/log/segment-0000000000000003", 17, 0, &e), 0);
     group_cut(&s->group, node, true);
@@ -275,6 +274,76 @@ static void a_damaged_place_that_costs_no_entry_needs_no_one(void **state)
 
     group_cut(&s->group, node, false);
     group_run_ms(&s->group, 3000);
+    expect_whole(s);
+}
+
+static void a_record_that_goes_bad_while_its_node_runs_stops_it_and_comes_back(void **state)
+{
+    struct scene *s = *state;
+    start(s, 10);
+    struct group_node *behind = group_follower(&s->group, 0), *leader = group_leader(&s->group);
+    group_kill(behind);
+    write_entries(s, 200); /* more than the cache holds */
+    assert_ptr_equal(group_leader(&s->group), leader);
+    surgeon_damage_record(disk_of(leader), log_dir, 30);
+
+    group_boot(behind); /* so that the leader reads it */
+    GROUP_UNTIL(&s->group, leader->broken);
+    group_crash(leader);
+    group_boot(leader);
+
+    assert_true(is(leader, "recovering"));
+    assert_int_equal(status_of(leader).log_lost_first, 30);
+    expect_whole(s);
+}
+
+/* Node 3 never compacts its log; the others do. */
+static void keep_the_log_of_node_3(struct group_node *node, struct replica_config *config)
+{
+    if (node->id == 3) {
+        config->compact_bytes = UINT64_MAX / 2;
+    }
+}
+
+static void what_the_others_have_compacted_is_not_needed_if_the_database_holds_it(void **state)
+{
+    struct scene *s = *state;
+    struct group_node *nodes = s->group.nodes, *node = &nodes[2];
+    s->group.on_disk = true;
+    s->group.tune = keep_the_log_of_node_3;
+    start(s, 10);
+    while (status_of(&nodes[0]).snapshot_index < 50 || status_of(&nodes[1]).snapshot_index < 50) {
+        char big[8000];
+        memset(big, 'x', sizeof big - 1);
+        big[sizeof big - 1] = 0;
+        ask_put(&s->a, group_settled(&s->group), "big", big);
+        GROUP_UNTIL(&s->group, s->a.done == 1);
+        assert_in_range(status_of(&nodes[0]).log_last, 1, 1000);
+    }
+    group_run_ms(&s->group, 1000);
+    uint64_t applied = status_of(node).applied;
+    assert_int_equal(status_of(node).log_first, 1);
+
+    group_kill(node);
+    surgeon_damage_record(disk_of(node), log_dir, 1); /* the configuration */
+    surgeon_damage_record(disk_of(node), log_dir, 20);
+    surgeon_damage_record(disk_of(node), log_dir, applied - 1);
+    group_boot(node);
+    assert_true(is(node, "recovering"));
+
+    GROUP_UNTIL(&s->group, !is(node, "recovering"));
+    assert_in_range(status_of(node).log_first, 21, applied);
+    assert_int_equal(status_of(node).snapshot_index, status_of(node).log_first - 1);
+    expect_whole(s);
+
+    /* It is a member like any other, also after a restart and as leader. */
+    group_kill(node);
+    group_boot(node);
+    assert_false(is(node, "recovering"));
+    expect_whole(s);
+    group_kill(&nodes[0]);
+    write_entries(s, 5);
+    group_boot(&nodes[0]);
     expect_whole(s);
 }
 
@@ -290,6 +359,8 @@ int main(void)
         TEST(a_lost_entry_that_never_was_committed_is_replaced_by_what_was),
         TEST(power_that_goes_at_any_step_of_the_repair_only_delays_it),
         TEST(a_damaged_place_that_costs_no_entry_needs_no_one),
+        TEST(a_record_that_goes_bad_while_its_node_runs_stops_it_and_comes_back),
+        TEST(what_the_others_have_compacted_is_not_needed_if_the_database_holds_it),
 #undef TEST
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
