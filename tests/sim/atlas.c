@@ -16,7 +16,7 @@ static void forget_healed(struct atlas *a)
     for (unsigned i = 0; i < a->count; i++) {
         const struct group_node *node = &a->group->nodes[a->spots[i].node];
         struct peek at = {.runs = false};
-        if (node->replica != NULL && node->boots > a->spots[i].boots) {
+        if (node->replica != NULL && node->boots > a->spots[i].boots && !node->stale) {
             peek(node->replica, &at);
         }
         if (!at.runs) {
@@ -35,7 +35,7 @@ static bool concerns(const struct atlas *a, const struct atlas_spot *spot, uint6
     if (node->replica != NULL) {
         peek(node->replica, &at);
     }
-    return !DAMAGED_NODES_HEAL || at.recovering || (from <= spot->to && spot->from <= to);
+    return !DAMAGED_NODES_HEAL || at.recovering || node->stale || (from <= spot->to && spot->from <= to);
 }
 
 static bool has_good_copy(const struct atlas *a, unsigned node, uint64_t from, uint64_t to)
@@ -66,7 +66,8 @@ static bool may_damage(struct atlas *a, unsigned node, uint64_t from, uint64_t t
         damaged += hit;
         copies += other != node && !hit && has_good_copy(a, other, from, to);
     }
-    return damaged < minority && (copies > 0 || !DAMAGED_NODES_HEAL) && a->count < ATLAS_SPOTS_MAX;
+    return damaged < minority && (copies > 0 || to == UINT64_MAX || !DAMAGED_NODES_HEAL) &&
+           a->count < ATLAS_SPOTS_MAX;
 }
 
 /* A bit of a record, or now and then of the header of the group before it. Not of one that the mark has not
@@ -177,6 +178,15 @@ bool atlas_choose_record(struct atlas *a, struct group_node *node, struct rng *r
         }
     }
     return false;
+}
+
+bool atlas_give_up(struct atlas *a, struct group_node *node)
+{
+    if (!may_damage(a, (unsigned)(node - a->group->nodes), 1, UINT64_MAX) && !a->ruthless) {
+        return false;
+    }
+    mark_damage(a, node, 1, UINT64_MAX);
+    return true;
 }
 
 /* Which entries have their records in that range of a segment. False: one of them is not behind the mark yet.

@@ -12,6 +12,9 @@
 /* What a damaged node is expected to do: heal from its peers and go on (1), or refuse, with the place (0). In
  * a ruthless run it may always refuse. */
 enum { DAMAGED_NODES_HEAL = 1 };
+/* Whether a node whose disk was put back is expected to find out, and to refuse for good. If not, it is not
+ * done. */
+enum { STALE_DISKS_ARE_REFUSED = 0 };
 
 enum { ATLAS_SPOTS_MAX = 256 };
 
@@ -55,6 +58,8 @@ bool atlas_choose(struct atlas *a, const struct group_node *node, struct rng *rn
 /* The same, in a record, which then counts as damaged already: for damage on all nodes together. */
 bool atlas_choose_record(struct atlas *a, struct group_node *node, struct rng *rng,
                          struct atlas_place *ret_place);
+/* Whether a node may be away for good. From then on it counts as damaged everywhere. */
+bool atlas_give_up(struct atlas *a, struct group_node *node);
 /* Flips it. The node is off. */
 void atlas_flip(struct atlas *a, struct group_node *node, const struct atlas_place *place);
 

@@ -28,6 +28,7 @@
     X(DAMAGED, "log found damaged at the start")                                                             \
     X(REPAIRED, "damaged log mended from other members")                                                     \
     X(NEEDS_SNAPSHOT, "damaged log waits, since all others have compacted it")                               \
+    X(REFUSED_STALE, "stale disk refused")                                                                   \
     X(REFUSED_DAMAGE, "start refused because of damage, with the place")
 
 #define PATH_ENUM(NAME, text) PATH_##NAME,

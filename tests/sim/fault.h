@@ -24,7 +24,8 @@
     X(DISK_ERROR, "disk-error", 2, "reads, writes or syncs of a disk fail")                                  \
     X(FLIP, "flip", 3, "a bit of a log, its mark or the meta file flips")                                    \
     X(FLIP_ALL, "flip-all", 1, "all nodes go down, and each loses another record")                           \
-    X(MISDIRECT, "misdirect", 2, "writes of a disk land in another place")
+    X(MISDIRECT, "misdirect", 2, "writes of a disk land in another place")                                   \
+    X(STALE, "stale", 1, "a disk is put back to what it was some time ago")
 
 #define FAULT_ENUM(NAME, name, weight, sentence) FAULT_##NAME,
 enum fault { FAULTS(FAULT_ENUM) FAULT_COUNT };

@@ -17,6 +17,7 @@ struct group_node {
     struct replica *replica; /* NULL: switched off */
     uint64_t id, boots;
     bool broken;  /* its replica called fatal(): it must be crashed and booted again */
+    bool stale;   /* its disk was put back to what it was some time ago */
     bool damaged; /* something damaged what its disk had: it must not be believed to start */
 };
 

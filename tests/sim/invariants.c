@@ -44,11 +44,6 @@ uint64_t invariants_elections(const struct invariants *v)
     return v->elections;
 }
 
-void invariants_forget(struct invariants *v, const struct group_node *node)
-{
-    mirror_close(&v->mirrors[node->id - 1]);
-}
-
 static void fail(struct invariants *v, const struct group_node *node)
 {
     group_fail(v->group, "node %" PRIu64 " %s", node->id, v->text);
@@ -216,9 +211,8 @@ static void state_machine_safety(struct invariants *v, const struct group_node *
     }
 }
 
-static void check_node(struct invariants *v, const struct group_node *node)
+static void check_known(struct invariants *v, const struct group_node *node, struct mirror *m)
 {
-    struct mirror *m = &v->mirrors[node->id - 1];
     bool rebooted = m->boots != node->boots;
     struct peek now, was = m->seen;
 
@@ -260,6 +254,16 @@ static void check_node(struct invariants *v, const struct group_node *node)
     m->seen = now;
     m->boots = node->boots;
     m->mended = false;
+}
+
+static void check_node(struct invariants *v, const struct group_node *node)
+{
+    struct mirror *m = &v->mirrors[node->id - 1];
+
+    if (node->stale && m->boots != node->boots) {
+        mirror_close(m); /* nothing that it knew since binds it */
+    }
+    check_known(v, node, m);
 }
 
 void invariants_check(struct invariants *v)

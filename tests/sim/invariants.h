@@ -27,7 +27,5 @@ void invariants_check(struct invariants *v);
 /* At the end: the log of each node that runs, read back from its disk, is that of the ledger. */
 void invariants_final(struct invariants *v);
 uint64_t invariants_elections(const struct invariants *v);
-/* The disk of NODE was put back to what it was some time ago: nothing that it knew since binds it. */
-void invariants_forget(struct invariants *v, const struct group_node *node);
 
 #endif

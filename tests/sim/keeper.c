@@ -114,6 +114,12 @@ static void on_stopped_itself(void *ctx)
     }
 }
 
+static void give_up(struct keeper_node *kn, enum path path)
+{
+    kn->given_up = true;
+    coverage_path(kn->keeper->coverage, path);
+}
+
 static void on_broke(void *ctx, struct group_node *node)
 {
     struct keeper *k = ctx;
@@ -121,7 +127,10 @@ static void on_broke(void *ctx, struct group_node *node)
     if (lost_power(node)) {
         return; /* nothing that it finds out is true any more */
     }
-    if (!may_fail(kn) && !node->damaged) {
+    if (node->stale) {
+        give_up(kn, PATH_REFUSED_STALE);
+    }
+    if (!may_fail(kn) && !node->damaged && !node->stale) {
         group_fail(k->group, "node %" PRIu64 " stops itself, but its disk is healthy", node->id);
     }
     sim_call(k->group->sim, now_of(k) + 1, on_stopped_itself, kn);
@@ -143,6 +152,10 @@ static bool on_refused(void *ctx, struct group_node *node, const struct error *w
         start_after(kn, rng_between(&k->rng, 1000, LATE_US));
         return true;
     }
+    if (node->stale) {
+        give_up(kn, PATH_REFUSED_STALE);
+        return true;
+    }
     if (may_fail(kn)) {
         kn->refuses = true;
         start_after(kn, rng_between(&k->rng, 1000, RESTART_US));
@@ -152,8 +165,7 @@ static bool on_refused(void *ctx, struct group_node *node, const struct error *w
         if (!names_a_place(why->text)) {
             group_fail(k->group, "node %" PRIu64 " does not say what is damaged: %s", node->id, why->text);
         }
-        kn->given_up = true;
-        coverage_path(k->coverage, PATH_REFUSED_DAMAGE);
+        give_up(kn, PATH_REFUSED_DAMAGE);
         return true;
     }
     return false;

@@ -168,4 +168,7 @@ void nemesis_close(struct nemesis *n)
         free(e);
     }
     n->errands = NULL;
+    for (unsigned i = 0; i < GROUP_MAX; i++) {
+        sim_disk_copy_free(n->copies[i]);
+    }
 }

@@ -33,6 +33,7 @@ struct nemesis {
     struct errand *errands;
     struct sim_net_faults weather;
     struct sim_disk_faults disks[GROUP_MAX];
+    struct sim_disk_copy *copies[GROUP_MAX]; /* of disks, that may be put back */
     bool cut, stormy, paused[GROUP_MAX];
     bool done[NEMESIS_ACTS_MAX]; /* which acts were really played */
 };

@@ -141,6 +141,31 @@ void act_FLIP_ALL(struct nemesis *n)
     nemesis_finish(n, FAULT_FLIP_ALL);
 }
 
+/* At first a copy is taken, and the next time it is put back. */
+void act_STALE(struct nemesis *n)
+{
+    struct group_node *node = nemesis_any(n);
+    struct sim_disk_copy **copy = &n->copies[node->id - 1];
+
+    if (node->replica == NULL || node->stale) {
+        return;
+    }
+    if (*copy == NULL) {
+        group_say(n->group, "a copy of the disk of node %" PRIu64 " is taken", node->id);
+        *copy = sim_disk_copy(node->machine);
+        return;
+    }
+    if (!atlas_give_up(n->atlas, node)) {
+        return;
+    }
+    nemesis_begin(n, FAULT_STALE);
+    keeper_take_down(n->keeper, node, DOWN_KILL, nemesis_between(n, 1000, 3000000));
+    node->stale = true;
+    sim_disk_restore(node->machine, *copy);
+    group_say(n->group, "the disk of node %" PRIu64 " is put back to the copy", node->id);
+    nemesis_finish(n, FAULT_STALE);
+}
+
 static void end_misdirect(struct errand *errand)
 {
     disk_of(errand->nemesis, errand->node)->misdirect = 0;

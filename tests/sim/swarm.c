@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "base/rng.h"
+#include "tests/sim/atlas.h"
 
 enum { NEARLY_ALL_IN = 4, ON_DISK_IN = 8, RUTHLESS_IN = 16 };
 
@@ -25,11 +26,12 @@ static uint64_t scaled(struct rng *rng, uint64_t low, unsigned doublings)
 static uint32_t some_faults(struct rng *rng)
 {
     uint32_t all = (UINT32_C(1) << FAULT_COUNT) - 1, some = 0;
+    all &= STALE_DISKS_ARE_REFUSED ? all : ~(UINT32_C(1) << FAULT_STALE);
     if (rng_between(rng, 1, NEARLY_ALL_IN) == 1) {
         return all & ~(UINT32_C(1) << rng_between(rng, 0, FAULT_COUNT - 1));
     }
     while (some == 0) {
-        some = (uint32_t)rng_between(rng, 1, all);
+        some = (uint32_t)rng_between(rng, 1, all) & all;
     }
     return some;
 }
