@@ -80,9 +80,22 @@
  * A damaged durable group looks like the end too. It is told apart by what says how far the log was durable:
  * the mark, and the durable field of any good group header behind the end, wherever it stands, even if
  * nothing reaches it. Both speak of numbers, never of indexes, so a truncation takes nothing back; and a
- * number that was once durable is never given to another group. If either says that the next group was
- * durable, the log is corrupt; otherwise what stands behind the end is a torn write that nobody was told
- * about.
+ * number that was once durable is never given to another group. If neither says that the next group was
+ * durable, what stands behind the end is a torn write that nobody was told about.
+ *
+ * DAMAGE. If the next group was durable, the log goes on behind it, and what cannot be read is a hole.
+ *   - Its header is good and follows on what was read: the records are known by number. A record whose
+ *     payload is damaged is lost alone; one whose header is damaged hides those behind it in its group. What
+ *     follows in the group counts only if the chain leads to the one that the next group or the mark names.
+ *   - Its header is not: reading goes on at the next group that surely belongs to this log (log_resync.h), or
+ *     at the mark, whichever comes first. Both name the index and term of the entry before. If the log as it
+ *     was read has that entry, nothing is lost: what the lost groups held was replaced since. Else everything
+ *     up to it is a hole; and as a lost group may have replaced entries before it, what stands below the hole
+ *     is only certain when the terms on both sides are equal (one leader had them all) or once somebody's log
+ *     shows that they belong together (log_mend.h).
+ *   - A segment without a good header, or that is not there, is all lost groups.
+ * A log with damage is not written any more. Without a good slot of the mark, or without any segment, nothing
+ * tells how long it was: that is refused.
  *
  * Trimming removes a segment only when both slots of the mark have reached its last group: so the mark is a
  * starting point, whichever slot is left. */

@@ -95,7 +95,6 @@ static int copy(struct log_mend *m, struct error *e)
 static void step(void *owner)
 {
     struct log_mend *m = CAST(struct log_mend, owner, MEND_MAGIC);
-    bool wanted = m->wants;
     struct error e;
     if (m->failed || m->done) {
         return;
@@ -115,7 +114,7 @@ static void step(void *owner)
     }
     if (rc != 0) {
         fail(m, &e);
-    } else if (m->done || m->wants != wanted) {
+    } else if (m->done || m->wants) {
         m->changed(m->ctx);
     }
 }

@@ -242,12 +242,38 @@ static void logs_of_all_nodes_that_are_damaged_in_different_places_come_back(voi
     scene_finish(scene);
 }
 
+static void what_nobody_has_any_more_is_waited_for_and_said_at_every_door(void **state)
+{
+    struct scene *scene = *state;
+    struct processes *nodes = scene_start(scene, NULL);
+
+    check_answer(nodes, 0, "PUT", "/v1/kv/n/key", "the value that is lost", 200);
+    check_answer(nodes, 0, "PUT", "/v1/kv/n/other", "x", 200);
+    check_settled(nodes);
+    for (unsigned i = 0; i < nodes->count; i++) {
+        processes_stop(nodes, i);
+        damage(&nodes->node[i], "the value that is lost");
+    }
+    for (unsigned i = 0; i < nodes->count; i++) {
+        process_start(&nodes->node[i].process);
+    }
+    for (unsigned i = 0; i < nodes->count; i++) {
+        process_wait_said(&nodes->node[i].process, "log_repair_waits", PROCESSES_WAIT_MS);
+        nodes->node[i].up = true;
+        check_answer(nodes, i, "GET", "/readyz", NULL, 503);
+        check_answer(nodes, i, "GET", "/v1/kv/n/other?level=none", NULL, 503);
+        check_answer(nodes, i, "PUT", "/v1/kv/n/other", "y", 503);
+    }
+    scene_finish(scene);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         SCENE(compaction_happens_under_load_and_a_restarted_node_catches_up),
         SCENE(a_node_that_has_lost_its_log_does_not_start),
         SCENE(a_flipped_bit_in_the_log_is_named_and_comes_back_from_the_others),
+        SCENE(what_nobody_has_any_more_is_waited_for_and_said_at_every_door),
         SCENE(logs_of_all_nodes_that_are_damaged_in_different_places_come_back),
         SCENE(storage_in_memory_is_filled_from_the_log_after_a_restart_of_all_nodes),
     };

@@ -63,9 +63,8 @@ static void a_damaged_log_is_told_at_every_door(void **state)
     expect_reply(get(w, "/status?key=quorate.recovery"), 200,
                  "{\"lost\":3,\"first\":7,\"last\":12,\"damage\":\"segment-1: offset 4096: bad\"}");
     expect_reply(get(w, "/status?key=store.raft.state"), 200, "\"Unknown\"");
-    expect_reply(
-        get(w, "/readyz"), 503,
-        "[+]node ok\n[-]log damaged: 3 entries between 7 and 12 are being repaired from the other "
+    expect_reply(get(w, "/readyz"), 503,
+                 "[+]node ok\n[-]log damaged: 3 entries between 7 and 12 are being repaired from the other "
                  "members\n");
 }
 

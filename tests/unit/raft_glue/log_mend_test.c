@@ -1,9 +1,9 @@
-/* A member's life of many terms, then damage at random places of its log: what it reads back is right or known to be
- * lost, and with what the leaders of those terms had it is mended to what it was.
+/* A member's life of many terms, then damage at random places of its log: what it reads back is right or
+ * known to be lost, and with what the leaders of those terms had it is mended to what it was.
  *
- * The leader of each term has one log: a beginning of an earlier leader's, and entries of its own. The member's log is
- * at any time the beginning of the newest leader's. So the terms obey what Raft promises of them, with truncations at
- * every other election. */
+ * The leader of each term has one log: a beginning of an earlier leader's, and entries of its own. The
+ * member's log is at any time the beginning of the newest leader's. So the terms obey what Raft promises of
+ * them, with truncations at every other election. */
 #include "raft_glue/log_mend.h"
 
 #include "base/rng.h"
@@ -39,10 +39,10 @@ static uint32_t len_of(uint64_t index, uint64_t term)
     struct rng rng;
     rng_init(&rng, index * 7919 + term);
     uint64_t kind = rng_between(&rng, 0, 9);
-    return (uint32_t)(kind == 0   ? 0
-                      : kind < 3  ? rng_between(&rng, 3000, 9000)
+    return (uint32_t)(kind == 0  ? 0
+                      : kind < 3 ? rng_between(&rng, 3000, 9000)
                       : kind < 9 ? rng_between(&rng, 1, 400)
-                                  : rng_between(&rng, 9000, 20000));
+                                 : rng_between(&rng, 9000, 20000));
 }
 
 static void append(struct life *life)
@@ -185,7 +185,8 @@ static void damage(struct life *life)
             block_write(life, &v, k, other);
             break;
         case 2: block_read(life, &v, k, block); break;
-        default: block[draw(life, 0, draw(life, 0, 1) ? 200 : ENV_BLOCK - 1)] ^= (uint8_t)(1 << draw(life, 0, 7));
+        default:
+            block[draw(life, 0, draw(life, 0, 1) ? 200 : ENV_BLOCK - 1)] ^= (uint8_t)(1 << draw(life, 0, 7));
         }
         block_write(life, &v, i, block);
         n--;
@@ -255,7 +256,8 @@ static bool nothing_new(void *ctx)
     return log_mend_want(life->mend) == NULL && !log_mend_done(life->mend);
 }
 
-/* Gives what was asked for, as the leader of the term of its last entry had it; if that is lost, what the newest has. */
+/* Gives what was asked for, as the leader of the term of its last entry had it; if that is lost, what the
+ * newest has. */
 static void give(struct life *life, const struct log_want *want)
 {
     static uint8_t payloads[16][20000];
