@@ -13,7 +13,6 @@ enum {
     REQUEST_MS = 3000,
     TRIES_MAX = 5,
     AGAIN_US = 300000, /* until something refused is asked again, at most */
-    FINAL_US = 20000000,
     NOT_RECORDED = -1,
 };
 
@@ -34,9 +33,6 @@ struct clients {
     bool ready, stopped;
     uint64_t setup_index;
     struct client clients[CLIENTS_MAX];
-    /* The final reads. */
-    struct client reader;
-    struct op read;
 };
 
 static struct op *op_of(const struct client *client)
@@ -256,9 +252,6 @@ static void on_vanished(void *ctx, struct group_node *node)
             next_soon(client);
         }
     }
-    if (all->reader.node == node) {
-        all->reader.node = NULL;
-    }
 }
 
 struct clients *clients_new(const struct clients_config *config)
@@ -279,8 +272,6 @@ struct clients *clients_new(const struct clients_config *config)
         rng_init(&client->rng, sim_random(config->group->sim, 0, UINT64_MAX));
         next_soon(client);
     }
-    all->reader.all = all;
-    buf_init(&all->reader.command, 1024);
     return all;
 }
 
@@ -320,107 +311,6 @@ void clients_free(struct clients *c)
     for (unsigned i = 0; i < c->config.count; i++) {
         buf_close(&c->clients[i].command);
     }
-    buf_close(&c->reader.command);
     c->config.group->ctx = NULL;
     free(c);
-}
-
-/* The final reads. */
-
-static void final_read(struct replica_request *request, const struct replica_answer *answer)
-{
-    struct client *client = CONTAINER_OF(request, struct client, request);
-    struct clients *all = client->all;
-    char why[256] = "";
-
-    client->node = NULL;
-    if (answer->error.code != Q_OK || !question_answered(&all->read, answer, why, sizeof why)) {
-        group_fail(all->config.group, "a final %s fails: %s%s", op_name(all->read.kind), answer->error.text,
-                   why);
-    }
-}
-
-static bool still_reading(void *ctx)
-{
-    return ((struct clients *)ctx)->reader.node != NULL;
-}
-
-static bool read_once(struct clients *c, struct group_node *node, enum op_kind kind, unsigned key)
-{
-    struct sim *sim = c->config.group->sim;
-    free(c->read.list);
-    c->read = (struct op){.kind = kind, .key = key};
-    buf_clear(&c->reader.command);
-    question_put(&c->reader.command, &c->read);
-    ask(&c->reader, node, READ_NONE);
-    c->reader.request.done = final_read;
-    if (!sim_run_while(sim, still_reading, c, sim_now_us(sim) + FINAL_US)) {
-        group_fail(c->config.group, "a final read does not end");
-        return false;
-    }
-    return c->config.group->failure[0] == 0;
-}
-
-/* One node's answer against what those before it said. */
-static bool same_keys(struct clients *c, struct group_node *node, bool first, struct final_state *f)
-{
-    for (unsigned key = 0; key < HISTORY_KEYS; key++) {
-        if (!read_once(c, node, OP_GET, key)) {
-            return false;
-        }
-        if (!first && (c->read.version != f->keys[key].version || c->read.seen != f->keys[key].value)) {
-            group_fail(c->config.group, "key %u of node %" PRIu64 " differs from others", key, node->id);
-            return false;
-        }
-        f->keys[key].version = c->read.version;
-        f->keys[key].value = c->read.seen;
-    }
-    return true;
-}
-
-static bool same_lists(struct clients *c, struct group_node *node, bool first, struct final_state *f)
-{
-    for (unsigned list = 0; list < HISTORY_LISTS && c->ready; list++) {
-        if (!read_once(c, node, OP_LIST, list)) {
-            return false;
-        }
-        if (!first &&
-            (c->read.items != f->lists[list].items ||
-             memcmp(c->read.list, f->lists[list].list, c->read.items * sizeof *c->read.list) != 0)) {
-            group_fail(c->config.group, "list %u of node %" PRIu64 " differs from others", list, node->id);
-            return false;
-        }
-        free(f->lists[list].list);
-        f->lists[list].list = c->read.list;
-        f->lists[list].items = c->read.items;
-        c->read.list = NULL;
-    }
-    return true;
-}
-
-bool clients_read_final(struct clients *c, struct final_state *ret_final)
-{
-    bool first = true;
-    for (unsigned i = 0; i < c->config.group->count; i++) {
-        struct group_node *node = &c->config.group->nodes[i];
-        struct peek at = {.runs = false};
-        if (group_alive(node)) {
-            peek(node->replica, &at);
-        }
-        if (!at.runs) {
-            continue;
-        }
-        if (!same_keys(c, node, first, ret_final) || !same_lists(c, node, first, ret_final)) {
-            return false;
-        }
-        first = false;
-    }
-    return true;
-}
-
-void final_state_close(struct final_state *f)
-{
-    for (unsigned i = 0; i < HISTORY_LISTS; i++) {
-        free(f->lists[i].list);
-    }
 }

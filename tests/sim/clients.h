@@ -34,9 +34,4 @@ uint64_t clients_setup_index(const struct clients *c);
 /* All machines are off. */
 void clients_free(struct clients *c);
 
-/* Reads everything from every node that is there, as it is there; group_fail() if they differ. Runs the
- * simulation until it has it. False if it does not come to an end. */
-bool clients_read_final(struct clients *c, struct final_state *ret_final);
-void final_state_close(struct final_state *f);
-
 #endif
