@@ -34,7 +34,11 @@ void group_fail(struct group *g, const char *format, ...)
 static void on_log(void *ctx, const char *line)
 {
     struct group_node *node = ctx;
+    const struct group_watch *watch = &node->group->watch;
     group_say(node->group, "node %" PRIu64 ": %s", node->id, line);
+    if (watch->said != NULL) {
+        watch->said(watch->ctx, node, line);
+    }
 }
 
 static void on_fatal(void *ctx, const struct error *why)
@@ -43,6 +47,9 @@ static void on_fatal(void *ctx, const struct error *why)
     node->broken = true;
     node->group->fatals++;
     group_say(node->group, "node %" PRIu64 ": FATAL %s", node->id, why->text);
+    if (node->group->watch.broke != NULL) {
+        node->group->watch.broke(node->group->watch.ctx, node);
+    }
 }
 
 void group_boot(struct group_node *node)
@@ -87,7 +94,12 @@ void group_boot(struct group_node *node)
     if (rv == 0) {
         rv = replica_start(node->replica, &e);
     }
-    if (rv != 0) {
+    if (rv != 0 && g->watch.refused != NULL && g->watch.refused(g->watch.ctx, node, &e)) {
+        group_say(g, "node %" PRIu64 " refuses to start: %s", node->id, e.text);
+        sim_node_kill(node->machine);
+        replica_free(node->replica);
+        node->replica = NULL;
+    } else if (rv != 0) {
         group_fail(g, "node %" PRIu64 " does not start: %s", node->id, e.text);
         node->broken = true;
     }
@@ -151,6 +163,7 @@ void group_init(struct group *g, struct sim *sim, unsigned count)
                         .count = count,
                         .vanished = nobody,
                         .tune = g->tune,
+                        .watch = g->watch,
                         .on_disk = g->on_disk,
                         .story = g->story};
     for (unsigned i = 0; i < count; i++) {

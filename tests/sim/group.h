@@ -16,7 +16,19 @@ struct group_node {
     struct sim_node *machine;
     struct replica *replica; /* NULL: switched off */
     uint64_t id, boots;
-    bool broken; /* its replica called fatal(): it must be crashed and booted again */
+    bool broken;  /* its replica called fatal(): it must be crashed and booted again */
+    bool stale;   /* its disk was put back to what it was some time ago */
+    bool damaged; /* something damaged what its disk had: it must not be believed to start */
+};
+
+/* Who wants to know more about the nodes than what they answer. Each function may be NULL. */
+struct group_watch {
+    void *ctx;
+    /* A node does not start. True: that is right, and it is off again; false or no function: it is a failure.
+     */
+    bool (*refused)(void *ctx, struct group_node *node, const struct error *why);
+    void (*broke)(void *ctx, struct group_node *node); /* it called fatal() */
+    void (*said)(void *ctx, struct group_node *node, const char *line);
 };
 
 struct group {
@@ -27,9 +39,10 @@ struct group {
     /* Told when the replica of a node is about to vanish (requests to it end without an answer), and after it
      * is freed. */
     void (*vanished)(void *ctx, struct group_node *node);
+    void *ctx;
     /* Optional, kept by group_init(): changes what a node is booted with. */
     void (*tune)(struct group_node *node, struct replica_config *config);
-    void *ctx;
+    struct group_watch watch; /* kept by group_init() */
     /* Optional, kept by group_init(): the databases are on the machines' disks, where crashes and faults find
      * them, and logs are compacted; else they are in memory and rebuilt from the whole log at each boot. */
     bool on_disk;

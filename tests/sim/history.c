@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tests/sim/lists.h"
+
 size_t history_begin(struct history *h, const struct op *op)
 {
     if (h->count == h->capacity) {
@@ -20,6 +22,9 @@ size_t history_begin(struct history *h, const struct op *op)
 
 void history_close(struct history *h)
 {
+    for (size_t i = 0; i < h->count; i++) {
+        free(h->ops[i].list);
+    }
     free(h->ops);
     *h = (struct history){.ops = NULL};
 }
@@ -33,20 +38,29 @@ uint64_t history_count(const struct history *h, enum op_outcome outcome)
     return n;
 }
 
-static bool is_write(const struct op *op)
-{
-    return op->kind == OP_PUT || op->kind == OP_CAS || op->kind == OP_TRANSFER;
-}
-
-static bool is_put(const struct op *op)
+bool op_is_put(const struct op *op)
 {
     return op->kind == OP_PUT || op->kind == OP_CAS;
+}
+
+bool op_is_write(const struct op *op)
+{
+    return op_is_put(op) || op->kind == OP_TRANSFER || op->kind == OP_APPEND;
+}
+
+const char *op_name(enum op_kind kind)
+{
+    static const char *const names[OP_KINDS] = {
+        [OP_PUT] = "put",   [OP_CAS] = "cas",           [OP_GET] = "get",           [OP_APPEND] = "append",
+        [OP_LIST] = "list", [OP_TRANSFER] = "transfer", [OP_ACCOUNTS] = "accounts",
+    };
+    return names[kind];
 }
 
 /* The put that wrote VALUE; values are the operations' numbers plus one. */
 static const struct op *writer(const struct history *h, uint64_t value)
 {
-    return value >= 1 && value <= h->count && is_put(&h->ops[value - 1]) ? &h->ops[value - 1] : NULL;
+    return value >= 1 && value <= h->count && op_is_put(&h->ops[value - 1]) ? &h->ops[value - 1] : NULL;
 }
 
 /* Version VERSION of KEY was seen to be VALUE, by operation BY (NULL: the final state). */
@@ -98,11 +112,11 @@ struct floor {
 
 static bool check_order(const struct op *op, const struct floor *at_start, char *text, size_t n)
 {
-    bool keyed = is_put(op) || op->kind == OP_GET;
-    if (!is_write(op) && !op->current) {
+    bool keyed = op_is_put(op) || op->kind == OP_GET;
+    if (!op_is_write(op) && !op->current) {
         return true;
     }
-    if (op->index < at_start->index) {
+    if (op->index < at_start->index || (op_is_write(op) && op->index == at_start->index)) {
         snprintf(text, n,
                  "an operation that began at %" PRIu64 " us has index %" PRIu64 ", but index %" PRIu64
                  " had been answered before",
@@ -111,7 +125,7 @@ static bool check_order(const struct op *op, const struct floor *at_start, char 
     }
     if (keyed && op->outcome == OP_DONE &&
         (op->version < at_start->versions[op->key] ||
-         (is_put(op) && op->version == at_start->versions[op->key]))) {
+         (op_is_put(op) && op->version == at_start->versions[op->key]))) {
         snprintf(text, n,
                  "key %u: an operation that began at %" PRIu64 " us has version %" PRIu64
                  ", but version %" PRIu64 " had been answered before",
@@ -145,7 +159,7 @@ static bool check_real_time(const struct history *h, char *text, size_t n)
         }
         ok = check_order(op, &at_start[op - h->ops], text, n);
         now.index = op->index > now.index ? op->index : now.index;
-        if ((is_put(op) || op->kind == OP_GET) && op->version > now.versions[op->key]) {
+        if ((op_is_put(op) || op->kind == OP_GET) && op->version > now.versions[op->key]) {
             now.versions[op->key] = op->version;
         }
     }
@@ -154,55 +168,72 @@ static bool check_real_time(const struct history *h, char *text, size_t n)
     return ok;
 }
 
-static bool check_versions(const struct history *h, char *text, size_t n)
+static bool check_accounts(const struct op *op, char *text, size_t n)
+{
+    int64_t total = 0;
+    for (unsigned i = 0; i < HISTORY_ACCOUNTS; i++) {
+        total += op->accounts[i].balance;
+    }
+    if (total != HISTORY_ACCOUNTS * HISTORY_BALANCE) {
+        snprintf(text, n, "all accounts together held %" PRId64, total);
+        return false;
+    }
+    return true;
+}
+
+static bool check_reads(const struct history *h, char *text, size_t n)
 {
     for (size_t i = 0; i < h->count; i++) {
         const struct op *op = &h->ops[i];
-        if (op->outcome == OP_DONE && op->kind == OP_GET &&
-            !check_seen(h, op->key, op->version, op->seen, op, text, n)) {
+        if (op->outcome != OP_DONE) {
+            continue;
+        }
+        if (op->kind == OP_GET && !check_seen(h, op->key, op->version, op->seen, op, text, n)) {
             return false;
         }
-        if (op->outcome == OP_DONE && op->kind == OP_TOTAL &&
-            op->total != HISTORY_ACCOUNTS * HISTORY_BALANCE) {
-            snprintf(text, n, "all accounts together held %" PRId64, op->total);
+        if (op->kind == OP_ACCOUNTS && !check_accounts(op, text, n)) {
             return false;
         }
     }
     return true;
 }
 
-/* Each version belongs to one put. */
-static bool check_unique(const struct history *h, const struct final_key final[HISTORY_KEYS], char *text,
-                         size_t n)
+/* Each version belongs to one put, and none is above the final one. */
+static bool check_key(const struct history *h, const struct final_state *final, unsigned key, bool *taken,
+                      char *text, size_t n)
 {
-    for (unsigned key = 0; key < HISTORY_KEYS; key++) {
-        bool *taken = calloc(final[key].version + 1, sizeof *taken);
-        bool ok = true;
-        for (size_t i = 0; i < h->count && ok; i++) {
-            const struct op *op = &h->ops[i];
-            if (!is_put(op) || op->key != key || op->outcome != OP_DONE) {
-                continue;
-            }
-            if (op->version > final[key].version) {
-                snprintf(text, n, "LOST: key %u was acknowledged at version %" PRIu64 " and ends at %" PRIu64,
-                         key, op->version, final[key].version);
-                ok = false;
-            } else if (taken[op->version]) {
-                snprintf(text, n, "key %u: version %" PRIu64 " was acknowledged twice", key, op->version);
-                ok = false;
-            } else {
-                taken[op->version] = true;
-            }
+    for (size_t i = 0; i < h->count; i++) {
+        const struct op *op = &h->ops[i];
+        if (!op_is_put(op) || op->key != key || op->outcome != OP_DONE) {
+            continue;
         }
+        if (op->version > final->keys[key].version) {
+            snprintf(text, n, "LOST: key %u was acknowledged at version %" PRIu64 " and ends at %" PRIu64,
+                     key, op->version, final->keys[key].version);
+            return false;
+        }
+        if (taken[op->version]) {
+            snprintf(text, n, "key %u: version %" PRIu64 " was acknowledged twice", key, op->version);
+            return false;
+        }
+        taken[op->version] = true;
+    }
+    return check_seen(h, key, final->keys[key].version, final->keys[key].value, NULL, text, n);
+}
+
+static bool check_keys(const struct history *h, const struct final_state *final, char *text, size_t n)
+{
+    bool ok = true;
+    for (unsigned key = 0; key < HISTORY_KEYS && ok; key++) {
+        bool *taken = calloc(final->keys[key].version + 1, sizeof *taken);
+        ok = taken != NULL && check_key(h, final, key, taken, text, n);
         free(taken);
-        if (!ok || !check_seen(h, key, final[key].version, final[key].value, NULL, text, n)) {
-            return false;
-        }
     }
-    return true;
+    return ok;
 }
 
-bool history_check(const struct history *h, const struct final_key final[HISTORY_KEYS], char *text, size_t n)
+bool history_check(const struct history *h, const struct final_state *final, char *text, size_t n)
 {
-    return check_versions(h, text, n) && check_unique(h, final, text, n) && check_real_time(h, text, n);
+    return check_reads(h, text, n) && check_real_time(h, text, n) &&
+           (final == NULL || (check_keys(h, final, text, n) && lists_check(h, final, text, n)));
 }

@@ -6,57 +6,36 @@
 
 #include "base/crc32c.h"
 #include "cluster/replica_impl.h"
-
-struct at_index {
-    bool known;
-    uint64_t term;
-    uint8_t digest[DIGEST_BYTES];
-};
-
-struct seen {
-    uint64_t boots, term, commit, applied;
-};
+#include "tests/sim/mirror.h"
 
 struct invariants {
     struct group *group;
+    struct ledger *ledger;
+    struct coverage *coverage;
     uint64_t *leader_of; /* by term; 0: nobody yet */
     uint64_t terms, elections;
-    struct at_index *content; /* by index */
-    uint64_t indexes;
-    struct seen seen[GROUP_MAX];
+    struct mirror mirrors[GROUP_MAX];
+    char text[256];
 };
 
-static void *grown(void *array, uint64_t *count, uint64_t wanted, size_t size)
-{
-    uint64_t more = *count ? *count : 64;
-    while (more <= wanted) {
-        more *= 2;
-    }
-    if (more != *count) {
-        array = realloc(array, more * size);
-        if (array == NULL) {
-            abort();
-        }
-        memset((char *)array + *count * size, 0, (more - *count) * size);
-        *count = more;
-    }
-    return array;
-}
-
-struct invariants *invariants_new(struct group *g)
+struct invariants *invariants_new(struct group *g, struct ledger *ledger, struct coverage *coverage)
 {
     struct invariants *v = calloc(1, sizeof *v);
     if (v == NULL) {
         abort();
     }
     v->group = g;
+    v->ledger = ledger;
+    v->coverage = coverage;
     return v;
 }
 
 void invariants_free(struct invariants *v)
 {
+    for (unsigned i = 0; i < GROUP_MAX; i++) {
+        mirror_close(&v->mirrors[i]);
+    }
     free(v->leader_of);
-    free(v->content);
     free(v);
 }
 
@@ -65,99 +44,271 @@ uint64_t invariants_elections(const struct invariants *v)
     return v->elections;
 }
 
-static void election_safety(struct invariants *v, const struct group_node *node,
-                            const struct replica_role *role)
+static void fail(struct invariants *v, const struct group_node *node)
 {
-    v->leader_of = grown(v->leader_of, &v->terms, role->term, sizeof *v->leader_of);
-    if (!role->leads || v->leader_of[role->term] == node->id) {
+    group_fail(v->group, "node %" PRIu64 " %s", node->id, v->text);
+}
+
+/* A new leader has what was committed before its term. */
+static void leader_completeness(struct invariants *v, const struct group_node *node, const struct peek *now)
+{
+    for (uint64_t i = now->first; i <= v->ledger->commit; i++) {
+        const struct ledger_slot *slot = &v->ledger->slots[i];
+        if (slot->committed != NULL && slot->committed_in < now->term &&
+            peek_term(node->replica, i) != slot->committed->term) {
+            group_fail(v->group,
+                       "node %" PRIu64 " leads term %" PRIu64 " without entry %" PRIu64
+                       ", committed in term %" PRIu64,
+                       node->id, now->term, i, slot->committed_in);
+            return;
+        }
+    }
+}
+
+static uint64_t *leader_of(struct invariants *v, uint64_t term)
+{
+    uint64_t more = v->terms ? v->terms : 64;
+    while (more <= term) {
+        more *= 2;
+    }
+    if (more != v->terms) {
+        v->leader_of = realloc(v->leader_of, more * sizeof *v->leader_of);
+        if (v->leader_of == NULL) {
+            abort();
+        }
+        memset(v->leader_of + v->terms, 0, (more - v->terms) * sizeof *v->leader_of);
+        v->terms = more;
+    }
+    return &v->leader_of[term];
+}
+
+static void election_safety(struct invariants *v, const struct group_node *node, const struct peek *now)
+{
+    uint64_t *leader = leader_of(v, now->term);
+    if (*leader == node->id) {
         return;
     }
-    if (v->leader_of[role->term] != 0) {
-        group_fail(v->group, "term %" PRIu64 " has two leaders: %" PRIu64 " and %" PRIu64, role->term,
-                   v->leader_of[role->term], node->id);
+    if (*leader != 0) {
+        group_fail(v->group, "term %" PRIu64 " has two leaders: %" PRIu64 " and %" PRIu64, now->term, *leader,
+                   node->id);
     }
-    v->leader_of[role->term] = node->id;
+    *leader = node->id;
     v->elections++;
+    leader_completeness(v, node, now);
 }
 
-/* The term and vote of a node never fall, not even over a crash; commit and applied not within one life. */
-static void no_regress(struct invariants *v, const struct group_node *node, const struct replica_role *role)
+static void promises(struct invariants *v, const struct group_node *node, const struct peek *was,
+                     const struct peek *now)
 {
-    struct seen *seen = &v->seen[node->id - 1];
-    if (role->term < seen->term) {
+    if (now->term < was->term) {
         group_fail(v->group, "the term of node %" PRIu64 " falls from %" PRIu64 " to %" PRIu64, node->id,
-                   seen->term, role->term);
+                   was->term, now->term);
     }
-    if (seen->boots == node->boots && (role->commit < seen->commit || role->applied < seen->applied)) {
+    if (now->term == was->term && was->vote != 0 && now->vote != was->vote) {
+        group_fail(v->group,
+                   "node %" PRIu64 " voted for %" PRIu64 " and then for %" PRIu64 " in term %" PRIu64,
+                   node->id, was->vote, now->vote, now->term);
+    }
+}
+
+/* A log that was mended may have lost durable entries, but none that was committed. */
+static void mended_durability(struct invariants *v, const struct group_node *node, const struct mirror *m,
+                              const struct peek *now)
+{
+    uint64_t from = now->first > m->seen.first ? now->first : m->seen.first;
+    for (uint64_t i = from; i <= m->seen.durable; i++) {
+        const struct ledger_entry *entry = ledger_committed(v->ledger, i);
+        if (entry != NULL && entry->term == m->terms[i] && peek_term(node->replica, i) != entry->term) {
+            group_fail(v->group,
+                       "node %" PRIu64 " had entry %" PRIu64
+                       " durable, it was committed, and the mended log lacks it",
+                       node->id, i);
+            return;
+        }
+    }
+}
+
+/* Durable entries that are there no more. LOST is the lowest index that is not as it was. */
+static void durability(struct invariants *v, const struct group_node *node, const struct mirror *m,
+                       const struct peek *now, uint64_t lost)
+{
+    if (m->boots != node->boots && lost <= m->seen.durable) {
+        group_fail(v->group,
+                   "node %" PRIu64 " had entry %" PRIu64 " durable before its restart, and has it no more",
+                   node->id, lost);
+    } else if (m->boots == node->boots && now->durable < m->seen.durable && lost > m->seen.durable) {
+        group_fail(v->group, "the durable index of node %" PRIu64 " falls from %" PRIu64 " to %" PRIu64,
+                   node->id, m->seen.durable, now->durable);
+    } else if (m->boots == node->boots && lost <= m->seen.commit) {
+        group_fail(v->group, "node %" PRIu64 " truncates entry %" PRIu64 " below its commit index %" PRIu64,
+                   node->id, lost, m->seen.commit);
+    }
+}
+
+static bool note_entries(struct invariants *v, const struct group_node *node, uint64_t from, uint64_t last)
+{
+    for (uint64_t i = from; i <= last; i++) {
+        struct log_entry content;
+        bool hot = peek_entry(node->replica, i, &content);
+        if (!ledger_note(v->ledger, i, peek_term(node->replica, i), peek_term(node->replica, i - 1),
+                         hot ? &content : NULL, v->text, sizeof v->text)) {
+            fail(v, node);
+            return false;
+        }
+    }
+    return true;
+}
+
+static void look_at_log(struct invariants *v, const struct group_node *node, struct mirror *m,
+                        const struct peek *now)
+{
+    struct peek was = m->seen;
+    struct mirror_change change;
+
+    if (m->boots == node->boots && now->last == was.last && now->first == was.first &&
+        now->durable == was.durable && m->terms[now->last] == peek_term(node->replica, now->last)) {
+        return;
+    }
+    if (m->mended) {
+        mended_durability(v, node, m, now);
+        m->seen.durable = 0;
+        was.durable = 0;
+    }
+    change = mirror_log(m, node->replica, now);
+    m->seen.durable = was.durable;
+    durability(v, node, m, now, change.removed ? was.last - change.removed + 1 : was.last + 1);
+    if (change.removed > 0 && m->boots == node->boots) {
+        coverage_path(v->coverage, PATH_CONFLICT);
+    }
+    note_entries(v, node, change.from, now->last);
+}
+
+static void commits(struct invariants *v, const struct group_node *node, uint64_t was, const struct peek *now)
+{
+    uint64_t from = was + 1 > now->first ? was + 1 : now->first;
+    for (uint64_t i = from; i <= now->commit; i++) {
+        if (!ledger_commit(v->ledger, i, peek_term(node->replica, i), now->term, v->text, sizeof v->text)) {
+            fail(v, node);
+            return;
+        }
+    }
+}
+
+static void state_machine_safety(struct invariants *v, const struct group_node *node, uint64_t was,
+                                 const struct peek *now)
+{
+    uint64_t from = was + 1 > now->first ? was + 1 : now->first;
+    for (uint64_t i = from; i <= now->applied; i++) {
+        const struct ledger_entry *entry = ledger_committed(v->ledger, i);
+        if (entry == NULL || entry->term != peek_term(node->replica, i)) {
+            group_fail(v->group, "node %" PRIu64 " applied entry %" PRIu64 ", which is not the committed one",
+                       node->id, i);
+            return;
+        }
+    }
+    if (!ledger_digest(v->ledger, now->applied, now->digest, v->text, sizeof v->text)) {
+        fail(v, node);
+    }
+}
+
+static void check_known(struct invariants *v, const struct group_node *node, struct mirror *m)
+{
+    bool rebooted = m->boots != node->boots;
+    struct peek now, was = m->seen;
+
+    peek(node->replica, &now);
+    if (rebooted) {
+        was.commit = was.applied = 0;
+    }
+    if (now.term != was.term || now.vote != was.vote) {
+        promises(v, node, &was, &now);
+    }
+    if (now.runs && (now.term != now.core_term || now.vote != now.core_vote)) {
+        group_fail(v->group,
+                   "node %" PRIu64 " acts on term %" PRIu64 " and vote %" PRIu64 ", but has %" PRIu64
+                   " and %" PRIu64 " durable",
+                   node->id, now.core_term, now.core_vote, now.term, now.vote);
+    }
+    if (now.recovering) {
+        m->seen.term = now.term;
+        m->seen.vote = now.vote;
+        m->mended = true;
+        return;
+    }
+    look_at_log(v, node, m, &now);
+    if (now.leads) {
+        election_safety(v, node, &now);
+    }
+    if (now.commit < was.commit || now.applied < was.applied) {
         group_fail(v->group, "commit or applied index of node %" PRIu64 " falls", node->id);
     }
-    *seen = (struct seen){node->boots, role->term, role->commit, role->applied};
+    if (now.commit > was.commit) {
+        commits(v, node, was.commit, &now);
+    }
+    if (now.applied > was.applied) {
+        state_machine_safety(v, node, was.applied, &now);
+    }
+    if (now.fenced && !was.fenced) {
+        group_fail(v->group, "node %" PRIu64 " found that its content differs from the leader's", node->id);
+    }
+    m->seen = now;
+    m->boots = node->boots;
+    m->mended = false;
 }
 
-static void state_machine_safety(struct invariants *v, struct group_node *node)
+static void check_node(struct invariants *v, const struct group_node *node)
 {
-    const struct store_position *at = applier_position(node->replica->applier);
-    struct at_index *content;
+    struct mirror *m = &v->mirrors[node->id - 1];
 
-    v->content = grown(v->content, &v->indexes, at->index, sizeof *v->content);
-    content = &v->content[at->index];
-    if (!content->known) {
-        content->known = true;
-        content->term = at->term;
-        memcpy(content->digest, at->digest, DIGEST_BYTES);
-    } else if (content->term != at->term || memcmp(content->digest, at->digest, DIGEST_BYTES) != 0) {
-        group_fail(v->group, "node %" PRIu64 " has another content at index %" PRIu64 " than others had",
-                   node->id, at->index);
+    if (node->stale && m->boots != node->boots) {
+        mirror_close(m); /* nothing that it knew since binds it */
     }
+    check_known(v, node, m);
 }
 
 void invariants_check(struct invariants *v)
 {
     for (unsigned i = 0; i < v->group->count; i++) {
-        struct group_node *node = &v->group->nodes[i];
-        struct replica_role role;
-        if (node->replica == NULL || node->broken) {
-            continue;
+        const struct group_node *node = &v->group->nodes[i];
+        struct peek *seen = &v->mirrors[i].seen;
+        if (node->replica != NULL && !node->broken) {
+            check_node(v, node);
+        } else if (node->broken && seen->durable > seen->commit) {
+            seen->durable = seen->commit; /* the event in which it stopped may have truncated the rest */
         }
-        replica_role(node->replica, &role);
-        election_safety(v, node, &role);
-        no_regress(v, node, &role);
-        if (role.fenced) {
-            group_fail(v->group, "node %" PRIu64 " found that its content differs from the leader's",
-                       node->id);
-        }
-        state_machine_safety(v, node);
     }
 }
 
-static bool same_entry(struct consensus *a, struct consensus *b, uint64_t index)
+static bool final_entry(struct invariants *v, const struct group_node *node, uint64_t index)
 {
-    struct log_entry x, y;
-    uint32_t sum;
+    const struct ledger_entry *known = ledger_committed(v->ledger, index);
+    struct log_entry entry;
     struct error e;
-    if (consensus_entry(a, index, &x, &e) != 0) {
-        return false;
+
+    if (consensus_entry(node->replica->consensus, index, &entry, &e) != 0) {
+        group_fail(v->group, "node %" PRIu64 " cannot read entry %" PRIu64 ": %s", node->id, index, e.text);
+    } else if (known == NULL || known->term != entry.term || !known->has_content ||
+               known->type != entry.type || known->len != entry.len ||
+               known->sum != crc32c(0, entry.data, entry.len)) {
+        group_fail(v->group, "node %" PRIu64 " ends with another entry at %" PRIu64 " than was committed",
+                   node->id, index);
+    } else {
+        return true;
     }
-    sum = crc32c(0, x.data, x.len);
-    return consensus_entry(b, index, &y, &e) == 0 && x.term == y.term && x.type == y.type && x.len == y.len &&
-           sum == crc32c(0, y.data, y.len);
+    return false;
 }
 
 void invariants_final(struct invariants *v)
 {
-    struct replica *first = v->group->nodes[0].replica;
-    uint64_t applied = applier_position(first->applier)->index;
-
-    for (unsigned i = 1; i < v->group->count; i++) {
-        struct replica *other = v->group->nodes[i].replica;
-        if (applier_position(other->applier)->index != applied) {
-            group_fail(v->group, "node %u applied index %" PRIu64 ", node 1 %" PRIu64, i + 1,
-                       applier_position(other->applier)->index, applied);
-            return;
+    for (unsigned i = 0; i < v->group->count; i++) {
+        struct group_node *node = &v->group->nodes[i];
+        struct peek now;
+        if (!group_alive(node)) {
+            continue;
         }
-        for (uint64_t index = 1; index <= applied; index++) {
-            if (!same_entry(first->consensus, other->consensus, index)) {
-                group_fail(v->group, "the logs of nodes 1 and %u differ at index %" PRIu64, i + 1, index);
+        peek(node->replica, &now);
+        for (uint64_t index = now.runs ? now.first : UINT64_MAX; index <= now.applied; index++) {
+            if (!final_entry(v, node, index)) {
                 return;
             }
         }

@@ -1,224 +1,174 @@
-#include "tests/sim/nemesis.h"
-
 #include <inttypes.h>
+#include <stdlib.h>
 
-static uint64_t between(struct nemesis *n, uint64_t low, uint64_t high)
+#include "tests/sim/nemesis_acts.h"
+
+enum { HEAL_WEIGHT = 4 };
+
+uint64_t nemesis_between(struct nemesis *n, uint64_t low, uint64_t high)
 {
     return rng_between(&n->rng, low, high);
 }
 
-static struct group_node *any(struct nemesis *n)
+struct group_node *nemesis_any(struct nemesis *n)
 {
-    return &n->group->nodes[between(n, 0, n->group->count - 1)];
+    return &n->group->nodes[nemesis_between(n, 0, n->group->count - 1)];
 }
 
-/* The leader half of the time: it is where it hurts. */
-static struct group_node *victim(struct nemesis *n)
+struct group_node *nemesis_victim(struct nemesis *n)
 {
-    struct group_node *leader = group_leader(n->group);
-    return leader != NULL && between(n, 0, 1) ? leader : any(n);
+    struct group_node *leader = group_leader(n->group), *any = nemesis_any(n);
+    return nemesis_between(n, 0, 1) && leader != NULL ? leader : any;
 }
 
-struct later {
-    struct nemesis *nemesis;
-    struct group_node *node;
-};
-
-/* Small fixed pools keep calls of the simulator's queue valid without owning memory: one revival per node is
- * enough. */
-static struct later revivals[GROUP_MAX];
-
-static void revive(void *ctx)
+void nemesis_begin(struct nemesis *n, enum fault fault)
 {
-    struct later *later = ctx;
-    if (!later->nemesis->over && later->node->replica == NULL) {
-        group_boot(later->node);
+    coverage_begin(n->coverage, fault, sim_now_us(n->group->sim));
+}
+
+void nemesis_finish(struct nemesis *n, enum fault fault)
+{
+    coverage_end(n->coverage, fault, sim_now_us(n->group->sim));
+}
+
+void nemesis_set_disk(struct nemesis *n, struct group_node *node)
+{
+    sim_node_disk_faults(node->machine, &n->disks[node->id - 1]);
+}
+
+static void on_errand(void *ctx)
+{
+    struct errand *errand = ctx;
+    if (!errand->nemesis->over) {
+        errand->run(errand);
     }
 }
 
-static void bring_back(struct nemesis *n, struct group_node *node, uint64_t after_us)
+void errand_again(struct errand *errand, uint64_t after_us)
 {
-    struct later *later = &revivals[node->id - 1];
-    *later = (struct later){n, node};
-    sim_call(n->group->sim, sim_now_us(n->group->sim) + after_us, revive, later);
+    struct sim *sim = errand->nemesis->group->sim;
+    sim_call(sim, sim_now_us(sim) + after_us, on_errand, errand);
 }
 
-static void take_down(struct nemesis *n, struct group_node *node)
+struct errand *errand_new(struct nemesis *n, uint64_t after_us, void (*run)(struct errand *))
 {
-    if (node->replica == NULL) {
-        return;
+    struct errand *errand = calloc(1, sizeof *errand);
+    if (errand == NULL) {
+        abort();
     }
-    if (between(n, 0, 1)) {
-        group_crash(node);
-    } else {
-        group_kill(node);
-    }
-    bring_back(n, node, between(n, 0, 2) ? between(n, 50000, 8000000) : between(n, 1000, 50000));
+    errand->nemesis = n;
+    errand->run = run;
+    errand->next = n->errands;
+    rng_init(&errand->rng, nemesis_between(n, 0, UINT64_MAX));
+    n->errands = errand;
+    errand_again(errand, after_us);
+    return errand;
 }
 
-static void all_lose_power(struct nemesis *n)
+static void make_whole(struct nemesis *n)
 {
-    n->power_losses_of_all++;
+    sim_net_heal(sim_network(n->group->sim));
+    if (n->cut) {
+        n->cut = false;
+        nemesis_finish(n, FAULT_CUT);
+        nemesis_finish(n, FAULT_ONE_WAY);
+    }
     for (unsigned i = 0; i < n->group->count; i++) {
-        if (n->group->nodes[i].replica != NULL) {
-            group_crash(&n->group->nodes[i]);
-            bring_back(n, &n->group->nodes[i], between(n, 1000, 3000000));
+        struct group_node *node = &n->group->nodes[i];
+        if (sim_node_paused(node->machine)) {
+            sim_node_resume(node->machine);
+        }
+        if (n->paused[i]) {
+            n->paused[i] = false;
+            nemesis_finish(n, FAULT_PAUSE);
         }
     }
 }
 
-static void pause_or_resume(struct nemesis *n)
+static enum fault choose(struct nemesis *n)
 {
-    struct group_node *node = victim(n);
-    if (node->replica == NULL) {
-        return;
+    unsigned sum = HEAL_WEIGHT, at;
+    for (unsigned i = 0; i < FAULT_COUNT; i++) {
+        sum += n->swarm->faults & (UINT32_C(1) << i) ? fault_weight((enum fault)i) : 0;
     }
-    if (sim_node_paused(node->machine)) {
-        group_say(n->group, "node %" PRIu64 " resumes", node->id);
-        sim_node_resume(node->machine);
-    } else {
-        group_say(n->group, "node %" PRIu64 " pauses", node->id);
-        n->pauses++;
-        sim_node_pause(node->machine);
-    }
-}
-
-static void resume_all(struct nemesis *n)
-{
-    for (unsigned i = 0; i < n->group->count; i++) {
-        if (n->group->nodes[i].replica != NULL && sim_node_paused(n->group->nodes[i].machine)) {
-            sim_node_resume(n->group->nodes[i].machine);
+    at = (unsigned)rng_between(&n->schedule, 0, sum - 1);
+    for (unsigned i = 0; i < FAULT_COUNT; i++) {
+        unsigned weight = n->swarm->faults & (UINT32_C(1) << i) ? fault_weight((enum fault)i) : 0;
+        if (at < weight) {
+            return (enum fault)i;
         }
+        at -= weight;
     }
-}
-
-static void cut(struct nemesis *n)
-{
-    struct group *g = n->group;
-    unsigned side = (unsigned)between(n, 1, (1u << g->count) - 2);
-
-    n->cuts++;
-    group_say(g, "the network is cut in two (%x)", side);
-    for (unsigned i = 0; i < g->count; i++) {
-        for (unsigned j = 0; j < g->count; j++) {
-            if (((side >> i) & 1) != ((side >> j) & 1)) {
-                sim_net_cut(sim_network(g->sim), g->nodes[i].machine, g->nodes[j].machine, true);
-            }
-        }
-    }
-}
-
-static void cut_one_way(struct nemesis *n)
-{
-    struct group_node *from = victim(n), *to = any(n);
-    if (from != to) {
-        n->one_way_cuts++;
-        group_say(n->group, "nothing passes from node %" PRIu64 " to node %" PRIu64, from->id, to->id);
-        sim_net_cut(sim_network(n->group->sim), from->machine, to->machine, true);
-    }
-}
-
-static void change_weather(struct nemesis *n)
-{
-    struct sim_net_faults faults = {.delay_min_us = 0};
-    if (between(n, 0, 1)) {
-        n->storms++;
-        faults.drop = (unsigned)between(n, 0, 300000);
-        faults.duplicate = (unsigned)between(n, 0, 300000);
-        faults.reorder = (unsigned)between(n, 0, 300000);
-        faults.split = (unsigned)between(n, 0, 300000);
-        faults.delay_min_us = between(n, 50, 2000);
-        faults.delay_max_us = faults.delay_min_us + between(n, 100, 40000);
-    }
-    group_say(n->group, "network: drop %u, duplicate %u, reorder %u in a million", faults.drop,
-              faults.duplicate, faults.reorder);
-    sim_net_set_faults(sim_network(n->group->sim), &faults);
-}
-
-static void change_disk(struct nemesis *n)
-{
-    struct group_node *node = victim(n);
-    struct sim_disk_faults faults = {.slow_us = between(n, 0, 1) ? between(n, 1000, 200000) : 0};
-    n->slow_disks += faults.slow_us > 0;
-    group_say(n->group, "the disk of node %" PRIu64 " is slower by up to %" PRIu64 " us", node->id,
-              faults.slow_us);
-    sim_node_disk_faults(node->machine, &faults);
-}
-
-static void jump_clock(struct nemesis *n)
-{
-    n->jumps++;
-    sim_node_wall_jump(any(n)->machine, (int64_t)between(n, 0, 7200000) - 3600000);
-}
-
-/* A process that stopped itself is started again, as an operator's supervisor would. */
-static void restart_broken(struct nemesis *n)
-{
-    for (unsigned i = 0; i < n->group->count; i++) {
-        if (n->group->nodes[i].replica != NULL && n->group->nodes[i].broken) {
-            group_kill(&n->group->nodes[i]);
-            bring_back(n, &n->group->nodes[i], between(n, 1000, 1000000));
-        }
-    }
+    return FAULT_COUNT;
 }
 
 static void act(void *ctx)
 {
+#define FAULT_ENTRY(NAME, name, weight, sentence) act_##NAME,
+    static void (*const acts[])(struct nemesis *) = {FAULTS(FAULT_ENTRY)};
     struct nemesis *n = ctx;
-    if (n->over) {
+    enum fault fault = choose(n);
+    unsigned number = n->acts++;
+
+    if (n->over || number >= NEMESIS_ACTS_MAX) {
         return;
     }
-    restart_broken(n);
-    switch (between(n, 0, 15)) {
-    case 0:
-    case 1:
-    case 2:
-    case 3: take_down(n, victim(n)); break;
-    case 4: all_lose_power(n); break;
-    case 5:
-    case 6: pause_or_resume(n); break;
-    case 7:
-    case 8: cut(n); break;
-    case 9: cut_one_way(n); break;
-    case 10:
-    case 11: change_weather(n); break;
-    case 12: change_disk(n); break;
-    case 13: jump_clock(n); break;
-    default:
-        group_say(n->group, "the network is whole, nobody is paused");
-        sim_net_heal(sim_network(n->group->sim));
-        resume_all(n);
-        break;
+    rng_init(&n->rng, n->swarm->seed ^ (number + 1) * UINT64_C(0x9e3779b97f4a7c15));
+    if ((!n->only->some || n->only->acts[number]) && !(n->only->without & (UINT32_C(1) << fault))) {
+        n->done[number] = true;
+        group_say(n->group, "act %u: %s", number, fault == FAULT_COUNT ? "heal" : fault_name(fault));
+        if (fault == FAULT_COUNT) {
+            make_whole(n);
+        } else {
+            acts[fault](n);
+        }
     }
-    sim_call(n->group->sim, sim_now_us(n->group->sim) + between(n, 1, n->mean_us * 2), act, n);
+    sim_call(n->group->sim, sim_now_us(n->group->sim) + rng_between(&n->schedule, 1, n->swarm->fault_us * 2),
+             act, n);
 }
 
-void nemesis_start(struct nemesis *n, struct group *g)
+void nemesis_start(struct nemesis *n, const struct nemesis_config *config)
 {
-    *n = (struct nemesis){.group = g};
-    rng_init(&n->rng, sim_random(g->sim, 0, UINT64_MAX));
-    n->mean_us = between(n, 200000, 3000000);
-    sim_call(g->sim, sim_now_us(g->sim) + n->mean_us, act, n);
+    *n = (struct nemesis){
+        .group = config->group,
+        .keeper = config->keeper,
+        .atlas = config->atlas,
+        .coverage = config->coverage,
+        .swarm = config->swarm,
+        .only = config->only,
+    };
+    rng_init(&n->schedule, n->swarm->seed ^ UINT64_C(0x4e454d45));
+    sim_call(n->group->sim, sim_now_us(n->group->sim) + n->swarm->fault_us, act, n);
 }
 
 void nemesis_end(struct nemesis *n)
 {
     struct group *g = n->group;
-    struct sim_net_faults calm = {.drop = 0};
-    struct sim_disk_faults healthy = {.stuck = false};
 
     n->over = true;
     group_say(g, "everything is made whole");
-    sim_net_heal(sim_network(g->sim));
-    sim_net_set_faults(sim_network(g->sim), &calm);
-    resume_all(n);
+    make_whole(n);
+    n->weather = (struct sim_net_faults){.drop = 0};
+    sim_net_set_faults(sim_network(g->sim), &n->weather);
     for (unsigned i = 0; i < g->count; i++) {
-        sim_node_disk_faults(g->nodes[i].machine, &healthy);
-        if (g->nodes[i].replica != NULL && g->nodes[i].broken) {
-            group_kill(&g->nodes[i]);
+        n->disks[i] = (struct sim_disk_faults){.stuck = false};
+        nemesis_set_disk(n, &g->nodes[i]);
+        sim_node_clock_rate(g->nodes[i].machine, 1000);
+        for (unsigned j = 0; j < g->count; j++) {
+            sim_net_slow(sim_network(g->sim), g->nodes[i].machine, g->nodes[j].machine, 0);
         }
-        if (g->nodes[i].replica == NULL) {
-            group_boot(&g->nodes[i]);
-        }
+    }
+    keeper_end(n->keeper);
+}
+
+void nemesis_close(struct nemesis *n)
+{
+    for (struct errand *e = n->errands, *next; e != NULL; e = next) {
+        next = e->next;
+        free(e);
+    }
+    n->errands = NULL;
+    for (unsigned i = 0; i < GROUP_MAX; i++) {
+        sim_disk_copy_free(n->copies[i]);
     }
 }

@@ -1,164 +1,46 @@
 /* quorate-sim: whole clusters in virtual time, one after the other, each from one seed.
  *
- *   quorate-sim --seed S [--trace]     one seed; --trace tells the story
- *   quorate-sim --seeds N [--first S]  N seeds, fresh ones unless --first is given
- *   quorate-sim --seconds T            fresh seeds during T seconds
- *   --nodes 3|5                        instead of what the seed says
- *   --twice                            every seed runs twice and must do exactly the same
+ *   quorate-sim --seed S [--trace | --shrink]   one seed; --trace tells the story, --shrink makes a failing
+ * one smaller quorate-sim --seeds N [--first S]           N seeds, fresh ones unless --first is given
+ *   quorate-sim --seconds T [--hours H]         fresh seeds during T seconds, or until H hours are simulated
+ *   --jobs N            lives at once; as many as there are processors
+ *   --twice             every seed runs twice and must do exactly the same
+ *   --stop              ends at the first violation
+ *   --coverage          prints what was met
+ *   --complete          fails if a way out of trouble was never taken
+ * and what a run may not do, other than its seed says:
+ *   --nodes 3|5, --clients N, --until MS (the faults end then), --without KIND (of faults; again and again),
+ *   --only-acts N,N,... (of the nemesis; none), --in-memory
  * The last line is `seeds N, simulated H h, speed xS, violations V`; exit 1 if there was a violation. */
 #include <getopt.h>
 #include <inttypes.h>
+#include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "tests/sim/clients.h"
-#include "tests/sim/invariants.h"
-#include "tests/sim/nemesis.h"
+#include "tests/sim/pool.h"
+#include "tests/sim/shrink.h"
+#include "tests/sim/totals.h"
 
-enum {
-    FAULTS_US = 180 * 1000 * 1000, /* of simulated time with faults */
-    HEAL_US = 60 * 1000 * 1000,    /* within which everything must be in order again */
+enum { PROGRESS_S = 5 };
+
+struct session {
+    struct life_limits limits;
+    bool trace, shrink, twice, stop, coverage, complete, given;
+    uint64_t seed, seeds, seconds;
+    double hours;
+    unsigned jobs;
+
+    struct totals totals;
+    struct timespec began;
+    double told;
+    uint64_t started;
 };
-
-struct totals {
-    uint64_t seeds, simulated_us, events, violations;
-    uint64_t crashes, kills, pauses, cuts, storms, elections, done, unknown, nothing;
-};
-
-struct settings {
-    bool trace, twice;
-    unsigned nodes;
-};
-
-/* One life of a cluster. */
-struct life {
-    struct sim *sim;
-    struct group group;
-    struct invariants *invariants;
-    struct clients *clients;
-    struct nemesis nemesis;
-    struct history history;
-};
-
-static bool unsettled(void *ctx)
-{
-    struct life *life = ctx;
-    struct group_node *leader = group_leader(&life->group);
-    struct replica_role role;
-
-    invariants_check(life->invariants);
-    if (life->group.failure[0] != 0) {
-        return false;
-    }
-    if (leader == NULL || !clients_idle(life->clients)) {
-        return true;
-    }
-    replica_role(leader->replica, &role);
-    for (unsigned i = 0; i < life->group.count; i++) {
-        struct replica_role other;
-        if (life->group.nodes[i].replica == NULL) {
-            return true;
-        }
-        replica_role(life->group.nodes[i].replica, &other);
-        if (other.term != role.term || other.applied != role.last || other.last != role.last) {
-            return true;
-        }
-    }
-    return false;
-}
-
-static bool still_faults(void *ctx)
-{
-    struct life *life = ctx;
-    invariants_check(life->invariants);
-    return life->group.failure[0] == 0;
-}
-
-static void live(struct life *life)
-{
-    struct final_key final[HISTORY_KEYS];
-    char why[512];
-
-    sim_run_while(life->sim, still_faults, life, FAULTS_US);
-    if (life->group.failure[0] != 0) {
-        return;
-    }
-    clients_stop(life->clients);
-    nemesis_end(&life->nemesis);
-    if (!sim_run_while(life->sim, unsettled, life, sim_now_us(life->sim) + HEAL_US)) {
-        group_fail(&life->group, "no leader that everybody follows 60 s after the last fault");
-    }
-    if (life->group.failure[0] == 0) {
-        clients_read_final(life->clients, final);
-        invariants_final(life->invariants);
-    }
-    if (life->group.failure[0] == 0 && !history_check(&life->history, final, why, sizeof why)) {
-        group_fail(&life->group, "%s", why);
-    }
-}
-
-static void add(struct totals *t, const struct life *life)
-{
-    t->seeds++;
-    t->simulated_us += sim_now_us(life->sim);
-    t->events += sim_events(life->sim);
-    t->violations += life->group.failure[0] != 0;
-    t->crashes += life->group.crashes;
-    t->kills += life->group.kills;
-    t->pauses += life->nemesis.pauses;
-    t->cuts += life->nemesis.cuts + life->nemesis.one_way_cuts;
-    t->storms += life->nemesis.storms;
-    t->elections += invariants_elections(life->invariants);
-    t->done += history_count(&life->history, OP_DONE);
-    t->unknown += history_count(&life->history, OP_UNKNOWN);
-    t->nothing += history_count(&life->history, OP_NOTHING);
-}
-
-/* Returns the hash of everything that happened. */
-static uint64_t run_seed(uint64_t seed, const struct settings *settings, struct totals *totals)
-{
-    static struct life life; /* large, and one at a time */
-    uint64_t hash;
-    unsigned nodes;
-
-    memset(&life, 0, sizeof life);
-    life.sim = sim_new(seed);
-    nodes = settings->nodes ? settings->nodes : sim_random(life.sim, 0, 3) ? 3 : 5;
-    life.group.story = settings->trace;
-    group_init(&life.group, life.sim, nodes);
-    life.invariants = invariants_new(&life.group);
-    life.clients = clients_new(&life.group, CLIENTS_MAX, &life.history);
-    nemesis_start(&life.nemesis, &life.group);
-    live(&life);
-    hash = sim_hash(life.sim);
-    add(totals, &life);
-    if (life.group.failure[0] != 0) {
-        printf("VIOLATION seed %" PRIu64 " (%u nodes) at %" PRIu64 " ms: %s\n", seed, nodes,
-               sim_now_us(life.sim) / 1000, life.group.failure);
-    }
-    group_close(&life.group);
-    clients_free(life.clients);
-    invariants_free(life.invariants);
-    history_close(&life.history);
-    sim_free(life.sim);
-    return hash;
-}
-
-static void run_one(uint64_t seed, const struct settings *settings, struct totals *totals)
-{
-    struct totals again = {.seeds = 0};
-    uint64_t hash = run_seed(seed, settings, totals);
-    if (settings->trace) {
-        printf("seed %" PRIu64 " hash %016" PRIx64 "\n", seed, hash);
-    }
-    if (settings->twice && run_seed(seed, settings, &again) != hash) {
-        printf("VIOLATION seed %" PRIu64 ": two runs differ\n", seed);
-        totals->violations++;
-    }
-}
 
 static double seconds_since(const struct timespec *from)
 {
@@ -167,26 +49,42 @@ static double seconds_since(const struct timespec *from)
     return (double)(now.tv_sec - from->tv_sec) + (double)(now.tv_nsec - from->tv_nsec) / 1e9;
 }
 
-static void progress(const struct totals *t, double seconds, double *last)
+static bool next_seed(void *ctx, uint64_t *ret_seed)
 {
-    if (seconds - *last >= 5) {
-        *last = seconds;
-        printf("%" PRIu64 " seeds, %.2f h simulated, %" PRIu64 " violations\n", t->seeds,
-               (double)t->simulated_us / 3.6e9, t->violations);
-        fflush(stdout);
+    struct session *s = ctx;
+    bool over =
+        s->started == s->seeds || (s->seconds != 0 && seconds_since(&s->began) >= (double)s->seconds) ||
+        (s->hours > 0 && totals_hours(&s->totals) >= s->hours) || (s->stop && s->totals.violations > 0);
+    if (!over) {
+        *ret_seed = s->seed + s->started++;
+    }
+    return !over;
+}
+
+static void print_violation(const struct life_result *r)
+{
+    printf("%sVIOLATION seed %" PRIu64 " (%u nodes) at %" PRIu64 " ms: %s\n",
+           isatty(STDOUT_FILENO) ? "\n" : "", r->seed, r->nodes, r->simulated_us / 1000, r->failure);
+    fflush(stdout);
+}
+
+static void life_ended(void *ctx, const struct life_result *result)
+{
+    struct session *s = ctx;
+    totals_add(&s->totals, result);
+    if (result->failure[0] != 0) {
+        print_violation(result);
     }
 }
 
-static void report(const struct totals *t, double seconds)
+static void progress(void *ctx)
 {
-    printf("crashes %" PRIu64 ", kills %" PRIu64 ", pauses %" PRIu64 ", cuts %" PRIu64 ", storms %" PRIu64
-           ", elections %" PRIu64 ", operations done %" PRIu64 ", refused %" PRIu64 ", unknown %" PRIu64
-           ", events %" PRIu64 "\n",
-           t->crashes, t->kills, t->pauses, t->cuts, t->storms, t->elections, t->done, t->nothing, t->unknown,
-           t->events);
-    printf("seeds %" PRIu64 ", simulated %.2f h, speed x%.0f, violations %" PRIu64 "\n", t->seeds,
-           (double)t->simulated_us / 3.6e9, (double)t->simulated_us / 1e6 / (seconds > 0 ? seconds : 1),
-           t->violations);
+    struct session *s = ctx;
+    double seconds = seconds_since(&s->began);
+    if (seconds - s->told >= (isatty(STDOUT_FILENO) ? 0.5 : PROGRESS_S)) {
+        s->told = seconds;
+        totals_progress(&s->totals, seconds);
+    }
 }
 
 static uint64_t fresh_seed(void)
@@ -198,58 +96,164 @@ static uint64_t fresh_seed(void)
     return seed >> 24; /* short enough to type */
 }
 
+static bool only_acts(struct nemesis_only *only, const char *list)
+{
+    only->some = true;
+    if (strcmp(list, "none") == 0) {
+        return true;
+    }
+    while (*list != 0) {
+        char *end;
+        unsigned long act = strtoul(list, &end, 10);
+        if (end == list || act >= NEMESIS_ACTS_MAX) {
+            return false;
+        }
+        only->acts[act] = true;
+        list = *end == ',' ? end + 1 : end;
+    }
+    return true;
+}
+
+static bool without(struct nemesis_only *only, const char *name)
+{
+    enum fault fault = fault_by_name(name);
+    if (fault == FAULT_COUNT) {
+        fprintf(stderr, "quorate-sim: there is no fault '%s'; there are:", name);
+        for (unsigned i = 0; i < FAULT_COUNT; i++) {
+            fprintf(stderr, " %s", fault_name((enum fault)i));
+        }
+        fputc('\n', stderr);
+        return false;
+    }
+    only->without |= UINT32_C(1) << fault;
+    return true;
+}
+
 static int usage(void)
 {
-    fprintf(stderr, "usage: quorate-sim [--seed S [--trace] | --seeds N [--first S] | --seconds T] [--nodes "
-                    "3|5] [--twice]\n");
+    fprintf(stderr, "usage: quorate-sim [--seed S [--trace | --shrink] | --seeds N [--first S] | --seconds T "
+                    "[--hours H]]\n"
+                    "                   [--jobs N] [--twice] [--stop] [--coverage] [--complete]\n"
+                    "                   [--nodes 3|5] [--clients N] [--until MS] [--without KIND]... "
+                    "[--only-acts N,N...]\n"
+                    "                   [--in-memory]\n");
     return 2;
+}
+
+static bool take_option(struct session *s, int option, const char *text)
+{
+    uint64_t number = text ? strtoull(text, NULL, 10) : 0;
+    switch (option) {
+    case 's':
+    case 'f':
+        s->seed = number;
+        s->given = true;
+        return true;
+    case 'n': s->seeds = number; return true;
+    case 't':
+        s->seconds = number;
+        s->seeds = UINT64_MAX;
+        return number > 0;
+    case 'h': s->hours = strtod(text, NULL); return s->hours > 0;
+    case 'j': s->jobs = (unsigned)number; return number >= 1 && number <= POOL_JOBS_MAX;
+    case 'v': s->trace = true; return true;
+    case 'r': s->shrink = true; return true;
+    case '2': s->twice = true; return true;
+    case 'p': s->stop = true; return true;
+    case 'g': s->coverage = true; return true;
+    case 'e': s->complete = true; return true;
+    case 'm': s->limits.in_memory = true; return true;
+    case 'k': s->limits.nodes = (unsigned)number; return number >= 1 && number <= GROUP_MAX;
+    case 'c': s->limits.clients = (unsigned)number; return number >= 1 && number <= CLIENTS_MAX;
+    case 'u': s->limits.until_us = number * 1000; return number > 0;
+    case 'w': return without(&s->limits.only, text);
+    case 'o': return only_acts(&s->limits.only, text);
+    default: return false;
+    }
+}
+
+static bool take_options(struct session *s, int argc, char **argv)
+{
+    static const struct option options[] = {
+        {"seed", required_argument, NULL, 's'},
+        {"seeds", required_argument, NULL, 'n'},
+        {"first", required_argument, NULL, 'f'},
+        {"seconds", required_argument, NULL, 't'},
+        {"hours", required_argument, NULL, 'h'},
+        {"jobs", required_argument, NULL, 'j'},
+        {"trace", no_argument, NULL, 'v'},
+        {"shrink", no_argument, NULL, 'r'},
+        {"twice", no_argument, NULL, '2'},
+        {"stop", no_argument, NULL, 'p'},
+        {"coverage", no_argument, NULL, 'g'},
+        {"complete", no_argument, NULL, 'e'},
+        {"in-memory", no_argument, NULL, 'm'},
+        {"nodes", required_argument, NULL, 'k'},
+        {"clients", required_argument, NULL, 'c'},
+        {"until", required_argument, NULL, 'u'},
+        {"without", required_argument, NULL, 'w'},
+        {"only-acts", required_argument, NULL, 'o'},
+        {NULL, 0, NULL, 0},
+    };
+    int c;
+    while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
+        if (!take_option(s, c, optarg)) {
+            return false;
+        }
+    }
+    return optind == argc;
+}
+
+static void run_story(struct session *s)
+{
+    struct life_result *result = calloc(1, sizeof *result);
+    if (result == NULL) {
+        abort();
+    }
+    life_run(s->seed, &s->limits, true, result);
+    life_ended(s, result);
+    printf("seed %" PRIu64 " hash %016" PRIx64 "\n", s->seed, result->hash);
+    free(result);
 }
 
 int main(int argc, char **argv)
 {
-    static const struct option options[] = {
-        {"seed", required_argument, NULL, 's'},  {"seeds", required_argument, NULL, 'n'},
-        {"first", required_argument, NULL, 'f'}, {"seconds", required_argument, NULL, 't'},
-        {"nodes", required_argument, NULL, 'k'}, {"trace", no_argument, NULL, 'v'},
-        {"twice", no_argument, NULL, '2'},       {NULL, 0, NULL, 0},
-    };
-    struct settings settings = {.nodes = 0};
-    struct totals totals = {.seeds = 0};
-    uint64_t seed = 0, seeds = 1, seconds = 0;
-    bool given = false;
-    double last = 0;
-    struct timespec began;
-    int c;
+    static struct session s; /* large */
+    long processors = sysconf(_SC_NPROCESSORS_ONLN);
 
-    while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
-        uint64_t number = optarg ? strtoull(optarg, NULL, 10) : 0;
-        switch (c) {
-        case 's':
-        case 'f':
-            seed = number;
-            given = true;
-            break;
-        case 'n': seeds = number; break;
-        case 't':
-            seconds = number;
-            seeds = UINT64_MAX;
-            break;
-        case 'k': settings.nodes = (unsigned)number; break;
-        case 'v': settings.trace = true; break;
-        case '2': settings.twice = true; break;
-        default: return usage();
-        }
-    }
-    if (optind != argc || settings.nodes > GROUP_MAX) {
+    /* One thread, so that mutexes and counters under them are waste. Nothing has used SQLite yet. */
+    sqlite3_config(SQLITE_CONFIG_SINGLETHREAD);
+    sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+    s.seeds = 1;
+    s.jobs = processors < 1 ? 1 : processors > POOL_JOBS_MAX ? POOL_JOBS_MAX : (unsigned)processors;
+    if (!take_options(&s, argc, argv)) {
         return usage();
     }
-    clock_gettime(CLOCK_MONOTONIC, &began);
-    seed = given ? seed : fresh_seed();
-    printf("first seed %" PRIu64 "\n", seed);
-    for (uint64_t i = 0; i < seeds && (seconds == 0 || seconds_since(&began) < (double)seconds); i++) {
-        run_one(seed + i, &settings, &totals);
-        progress(&totals, seconds_since(&began), &last);
+    clock_gettime(CLOCK_MONOTONIC, &s.began);
+    s.seed = s.given ? s.seed : fresh_seed();
+    if (s.shrink) {
+        return shrink(s.seed, &s.limits) ? 1 : 0;
     }
-    report(&totals, seconds_since(&began));
-    return totals.violations ? 1 : 0;
+    if (s.trace) {
+        run_story(&s);
+    } else {
+        printf("first seed %" PRIu64 "\n", s.seed);
+        pool_run(&(struct pool_config){
+            .jobs = s.jobs,
+            .twice = s.twice,
+            .limits = &s.limits,
+            .next = next_seed,
+            .ended = life_ended,
+            .idle = progress,
+            .ctx = &s,
+        });
+    }
+    if (s.coverage) {
+        coverage_print(&s.totals.coverage);
+    }
+    if (s.complete && !coverage_complete(&s.totals.coverage)) {
+        s.totals.violations++;
+    }
+    totals_report(&s.totals, seconds_since(&s.began));
+    return s.totals.violations ? 1 : 0;
 }

@@ -1,0 +1,258 @@
+#include "tests/sim/atlas.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "raft_glue/log_format.h"
+#include "raft_glue/meta.h"
+
+enum { TRIES = 16, GROUP_REACH = 64 /* entries that may share a group with one */ };
+
+/* Forgets what has healed: its node runs. */
+static void forget_healed(struct atlas *a)
+{
+    unsigned kept = 0;
+    for (unsigned i = 0; i < a->count; i++) {
+        const struct group_node *node = &a->group->nodes[a->spots[i].node];
+        struct peek at = {.runs = false};
+        if (node->replica != NULL && node->boots > a->spots[i].boots && !node->stale) {
+            peek(node->replica, &at);
+        }
+        if (!at.runs) {
+            a->spots[kept++] = a->spots[i];
+        }
+    }
+    a->count = kept;
+}
+
+/* Whether a spot takes part in what may be said of the entries from FROM to TO: a node that still mends may
+ * come to miss anything. */
+static bool concerns(const struct atlas *a, const struct atlas_spot *spot, uint64_t from, uint64_t to)
+{
+    const struct group_node *node = &a->group->nodes[spot->node];
+    struct peek at = {.recovering = false};
+    if (node->replica != NULL) {
+        peek(node->replica, &at);
+    }
+    return !DAMAGED_NODES_HEAL || at.recovering || node->stale || (from <= spot->to && spot->from <= to);
+}
+
+static bool has_good_copy(const struct atlas *a, unsigned node, uint64_t from, uint64_t to)
+{
+    const struct group_node *other = &a->group->nodes[node];
+    struct peek at;
+    if (other->replica == NULL || other->broken) {
+        return false;
+    }
+    peek(other->replica, &at);
+    return at.runs && at.first <= from && at.durable >= to;
+}
+
+/* Whether the entries from FROM to TO may be damaged on NODE, and it may be away until it has healed. */
+static bool may_damage(struct atlas *a, unsigned node, uint64_t from, uint64_t to)
+{
+    unsigned damaged = 0, copies = 0, minority = (a->group->count - 1) / 2;
+
+    if (a->ruthless) {
+        return true;
+    }
+    forget_healed(a);
+    for (unsigned other = 0; other < a->group->count; other++) {
+        bool hit = false;
+        for (unsigned i = 0; i < a->count && other != node; i++) {
+            hit = hit || (a->spots[i].node == other && concerns(a, &a->spots[i], from, to));
+        }
+        damaged += hit;
+        copies += other != node && !hit && has_good_copy(a, other, from, to);
+    }
+    return damaged < minority && (copies > 0 || to == UINT64_MAX || !DAMAGED_NODES_HEAL) &&
+           a->count < ATLAS_SPOTS_MAX;
+}
+
+/* A bit of a record, or now and then of the header of the group before it. Not of one that the mark has not
+ * passed: its loss looks like a write that a crash tore, which nobody was told about. */
+static bool in_a_record(const struct atlas *a, const struct group_node *node, struct rng *rng,
+                        struct atlas_place *place)
+{
+    struct peek at;
+    struct peek_record record;
+    uint64_t index;
+
+    peek(node->replica, &at);
+    if (a->disks[node - a->group->nodes].mark_boots == node->boots) {
+        return false;
+    }
+    at.marked = at.marked < at.durable ? at.marked : at.durable;
+    if (at.first > at.marked) {
+        return false;
+    }
+    index = rng_between(rng, at.first, at.marked);
+    if (!peek_record(node->replica, index, &record)) {
+        return false;
+    }
+    memcpy(place->path, record.path, sizeof place->path);
+    place->from = place->to = index;
+    place->offset = record.offset + rng_between(rng, 0, record.len - 1);
+    if (rng_between(rng, 0, 4) == 0) { /* it may stand there, at the start of the block */
+        place->offset = record.offset / ENV_BLOCK * ENV_BLOCK + rng_between(rng, 0, FORMAT_GROUP_BYTES - 1);
+        place->from = index > at.first + GROUP_REACH ? index - GROUP_REACH : at.first;
+        place->to = index + GROUP_REACH < at.marked ? index + GROUP_REACH : at.marked;
+    }
+    return true;
+}
+
+/* One of two slots, and always the same one of a node, so that the other is there to heal it. */
+static void in_a_slot(const struct atlas *a, const struct group_node *node, struct rng *rng,
+                      struct atlas_place *place)
+{
+    bool meta = rng_between(rng, 0, 1);
+    uint64_t slot = a->ruthless ? rng_between(rng, 0, 1) : node->id % 2;
+    snprintf(place->path, sizeof place->path, "%s", meta ? "/node/meta" : "/node/log/durable");
+    place->offset = meta ? slot * META_SLOT_BYTES + rng_between(rng, 0, META_SLOT_BYTES - 1)
+                         : slot * ENV_BLOCK + rng_between(rng, 0, FORMAT_MARK_BYTES - 1);
+    place->from = 1;
+    place->to = 0;
+}
+
+bool atlas_choose(struct atlas *a, const struct group_node *node, struct rng *rng,
+                  struct atlas_place *ret_place)
+{
+    for (unsigned i = 0; i < TRIES; i++) {
+        bool found = true;
+        if (rng_between(rng, 0, 4) == 0) {
+            in_a_slot(a, node, rng, ret_place);
+        } else {
+            found = in_a_record(a, node, rng, ret_place);
+        }
+        ret_place->bit = (unsigned)rng_between(rng, 0, 7);
+        ret_place->marked = false;
+        if (found && (ret_place->from > ret_place->to ||
+                      may_damage(a, (unsigned)(node - a->group->nodes), ret_place->from, ret_place->to))) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* From now on, until the node has healed. */
+static void mark_damage(struct atlas *a, struct group_node *node, uint64_t from, uint64_t to)
+{
+    node->damaged = true;
+    if (from <= to && !a->ruthless && a->count < ATLAS_SPOTS_MAX) {
+        a->spots[a->count++] = (struct atlas_spot){
+            .node = (unsigned)(node - a->group->nodes),
+            .boots = node->boots,
+            .from = from,
+            .to = to,
+        };
+    }
+}
+
+void atlas_flip(struct atlas *a, struct group_node *node, const struct atlas_place *place)
+{
+    struct error e;
+    if (!place->marked) {
+        mark_damage(a, node, place->from, place->to);
+    }
+    node->damaged = true;
+    if (sim_disk_flip(sim_node_disk(node->machine), place->path, place->offset, place->bit, &e) != 0) {
+        group_say(a->group, "node %" PRIu64 ": nothing to flip: %s", node->id, e.text);
+        return;
+    }
+    group_say(a->group,
+              "node %" PRIu64 ": bit %u of byte %" PRIu64 " of %s flips (entries %" PRIu64 " to %" PRIu64 ")",
+              node->id, place->bit, place->offset, place->path, place->from, place->to);
+}
+
+bool atlas_choose_record(struct atlas *a, struct group_node *node, struct rng *rng,
+                         struct atlas_place *ret_place)
+{
+    for (unsigned i = 0; i < TRIES; i++) {
+        if (in_a_record(a, node, rng, ret_place) &&
+            may_damage(a, (unsigned)(node - a->group->nodes), ret_place->from, ret_place->to)) {
+            mark_damage(a, node, ret_place->from, ret_place->to);
+            ret_place->bit = (unsigned)rng_between(rng, 0, 7);
+            ret_place->marked = true;
+            return true;
+        }
+    }
+    return false;
+}
+
+bool atlas_give_up(struct atlas *a, struct group_node *node)
+{
+    if (!may_damage(a, (unsigned)(node - a->group->nodes), 1, UINT64_MAX) && !a->ruthless) {
+        return false;
+    }
+    mark_damage(a, node, 1, UINT64_MAX);
+    return true;
+}
+
+/* Which entries have their records in that range of a segment. False: one of them is not behind the mark yet.
+ */
+static bool entries_in(const struct group_node *node, const struct sim_disk_place *place, uint64_t *ret_from,
+                       uint64_t *ret_to)
+{
+    struct peek at;
+    struct peek_record record;
+    uint64_t from = UINT64_MAX, to = 0;
+
+    peek(node->replica, &at);
+    for (uint64_t i = at.first; i <= at.last; i++) {
+        if (peek_record(node->replica, i, &record) && strcmp(record.path, place->path) == 0 &&
+            record.offset < place->offset + place->len && place->offset < record.offset + record.len) {
+            if (i > at.marked) {
+                return false;
+            }
+            from = i < from ? i : from;
+            to = i;
+        }
+    }
+    /* What it was if not that, nobody knows: old entries, from which a start reads on, or nothing. */
+    *ret_from = from == UINT64_MAX ? 1 : from > at.first + GROUP_REACH ? from - GROUP_REACH : at.first;
+    *ret_to = from == UINT64_MAX ? UINT64_MAX : to + GROUP_REACH < at.last ? to + GROUP_REACH : at.last;
+    return true;
+}
+
+static bool ends_with(const char *path, const char *end)
+{
+    size_t n = strlen(path), m = strlen(end);
+    return n >= m && strcmp(path + n - m, end) == 0;
+}
+
+/* What may be lost is a write of meta or of the mark: both have another slot. What may be overwritten is what
+ * the mark has passed, or nothing. */
+static bool may_go_astray(void *ctx, const struct sim_disk_place *right, const struct sim_disk_place *wrong)
+{
+    struct atlas_disk *disk = ctx;
+    struct group_node *node = disk->node;
+    bool mark = ends_with(right->path, "/log/durable");
+    uint64_t from = 1, to = 0;
+
+    if (node->replica == NULL || node->broken || disk->mark_boots == node->boots ||
+        (!mark && !ends_with(right->path, "/node/meta"))) {
+        return false;
+    }
+    if (wrong->len > 0 &&
+        (strstr(wrong->path, "/log/segment-") == NULL || !entries_in(node, wrong, &from, &to) ||
+         (from <= to && !may_damage(disk->atlas, (unsigned)(node - disk->atlas->group->nodes), from, to)))) {
+        return false;
+    }
+    disk->mark_boots = mark ? node->boots : disk->mark_boots;
+    group_say(disk->atlas->group,
+              "node %" PRIu64 ": a write to %s lands in %s at %" PRIu64 " (entries %" PRIu64 " to %" PRIu64
+              ")",
+              node->id, right->path, wrong->len > 0 ? wrong->path : "free space", wrong->offset, from, to);
+    mark_damage(disk->atlas, node, from, to);
+    return true;
+}
+
+void atlas_init(struct atlas *a, struct group *g, bool ruthless)
+{
+    *a = (struct atlas){.group = g, .ruthless = ruthless};
+    for (unsigned i = 0; i < g->count; i++) {
+        a->disks[i] = (struct atlas_disk){.atlas = a, .node = &g->nodes[i]};
+        sim_disk_on_misdirect(sim_node_disk(g->nodes[i].machine), may_go_astray, &a->disks[i]);
+    }
+}

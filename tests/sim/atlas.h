@@ -1,0 +1,66 @@
+/* atlas: where the disks of a cluster are damaged, so that what must survive can: no record of the log is
+ * ever damaged on a majority of the nodes, nor its last good copy. In a ruthless run it marks nothing and
+ * refuses nothing: there the nodes only must not lie. It damages what it is told to; when, is the nemesis's
+ * affair. */
+#ifndef QUORATE_TESTS_SIM_ATLAS_H
+#define QUORATE_TESTS_SIM_ATLAS_H
+
+#include "base/rng.h"
+#include "tests/sim/group.h"
+#include "tests/sim/peek.h"
+
+/* What a damaged node is expected to do: heal from its peers and go on (1), or refuse, with the place (0). In
+ * a ruthless run it may always refuse. */
+enum { DAMAGED_NODES_HEAL = 1 };
+/* Whether a node whose disk was put back is expected to find out, and to refuse for good. If not, it is not
+ * done. */
+enum { STALE_DISKS_ARE_REFUSED = 0 };
+
+enum { ATLAS_SPOTS_MAX = 256 };
+
+/* Entries whose records may be damaged on a node. */
+struct atlas_spot {
+    unsigned node;  /* number in the group */
+    uint64_t boots; /* of the node when it was damaged: once it runs again it has healed them */
+    uint64_t from, to;
+};
+
+struct atlas;
+
+/* One disk, as it asks whether a write may go astray. */
+struct atlas_disk {
+    struct atlas *atlas;
+    struct group_node *node;
+    uint64_t mark_boots; /* in this life of the node what is known of its mark is not what its disk has */
+};
+
+struct atlas {
+    struct group *group;
+    struct atlas_disk disks[GROUP_MAX];
+    bool ruthless;
+    struct atlas_spot spots[ATLAS_SPOTS_MAX];
+    unsigned count;
+};
+
+struct atlas_place {
+    char path[PEEK_PATH_MAX];
+    uint64_t offset;
+    unsigned bit;
+    uint64_t from, to; /* entries that depend on it; from > to: none */
+    bool marked;       /* as damaged */
+};
+
+/* The group has been made. From then on the disks ask it about misdirected writes. */
+void atlas_init(struct atlas *a, struct group *g, bool ruthless);
+/* A bit on the disk of NODE, whose replica is there, that may flip. False: none was found. */
+bool atlas_choose(struct atlas *a, const struct group_node *node, struct rng *rng,
+                  struct atlas_place *ret_place);
+/* The same, in a record, which then counts as damaged already: for damage on all nodes together. */
+bool atlas_choose_record(struct atlas *a, struct group_node *node, struct rng *rng,
+                         struct atlas_place *ret_place);
+/* Whether a node may be away for good. From then on it counts as damaged everywhere. */
+bool atlas_give_up(struct atlas *a, struct group_node *node);
+/* Flips it. The node is off. */
+void atlas_flip(struct atlas *a, struct group_node *node, const struct atlas_place *place);
+
+#endif

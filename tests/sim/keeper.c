@@ -1,0 +1,220 @@
+#include "tests/sim/keeper.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { RESTART_US = 1000000, SOON_AFTER_US = 1000000, LATE_US = 5000000 };
+
+struct keeper_node *keeper_of(struct keeper *k, const struct group_node *node)
+{
+    return &k->nodes[node->id - 1];
+}
+
+static uint64_t now_of(const struct keeper *k)
+{
+    return sim_now_us(k->group->sim);
+}
+
+void keeper_disk_fails(struct keeper *k, const struct group_node *node, bool fails)
+{
+    struct keeper_node *kn = keeper_of(k, node);
+    if (kn->failing_disk && !fails) {
+        kn->failed_us = now_of(k) + LATE_US;
+    }
+    kn->failing_disk = fails;
+}
+
+static bool may_fail(const struct keeper_node *kn)
+{
+    return kn->failing_disk || kn->failed_us > now_of(kn->keeper);
+}
+
+static void boot(struct keeper_node *kn)
+{
+    static const enum path paths[] = {
+        [DOWN_KILL] = PATH_RESTART_KILL,
+        [DOWN_POWER] = PATH_RESTART_POWER,
+        [DOWN_POWER_ALL] = PATH_RESTART_POWER_ALL,
+        [DOWN_FATAL] = PATH_RESTART_FATAL,
+    };
+    struct coverage *coverage = kn->keeper->coverage;
+    bool refused = kn->refuses;
+
+    kn->due_us = 0;
+    kn->refuses = false;
+    if (kn->boot_operations != 0) {
+        sim_node_crash_in(kn->node->machine, kn->boot_operations);
+        kn->boot_operations = 0;
+    }
+    group_boot(kn->node);
+    if (kn->node->replica != NULL && !kn->node->broken) {
+        kn->node->damaged = false; /* it has read everything */
+        coverage_path(coverage, paths[kn->how]);
+        if (refused) {
+            coverage_path(coverage, PATH_REFUSED_DISK);
+        }
+    }
+}
+
+static void on_due(void *ctx)
+{
+    struct keeper_node *kn = ctx;
+    if (kn->due_us != 0 && kn->due_us <= now_of(kn->keeper) && kn->node->replica == NULL && !kn->given_up) {
+        boot(kn);
+    }
+}
+
+static void start_after(struct keeper_node *kn, uint64_t after_us)
+{
+    kn->due_us = now_of(kn->keeper) + after_us;
+    sim_call(kn->keeper->group->sim, kn->due_us, on_due, kn);
+}
+
+void keeper_take_down(struct keeper *k, struct group_node *node, enum keeper_down how, uint64_t after_us)
+{
+    struct keeper_node *kn = keeper_of(k, node);
+    if (node->replica == NULL) {
+        return;
+    }
+    if (kn->compacted_us != 0 && now_of(k) - kn->compacted_us < SOON_AFTER_US) {
+        coverage_path(k->coverage, PATH_COMPACTED_DOWN);
+    }
+    kn->how = how;
+    if (how == DOWN_POWER || how == DOWN_POWER_ALL) {
+        group_crash(node);
+    } else {
+        group_kill(node);
+    }
+    start_after(kn, after_us);
+}
+
+static bool lost_power(const struct group_node *node)
+{
+    return sim_node_env(node->machine) == NULL;
+}
+
+void keeper_look(struct keeper *k)
+{
+    for (unsigned i = 0; i < k->group->count; i++) {
+        struct group_node *node = &k->group->nodes[i];
+        if (node->replica != NULL && lost_power(node)) {
+            keeper_take_down(k, node, DOWN_POWER, rng_between(&k->rng, 1000, LATE_US));
+        }
+    }
+}
+
+/* What nodes tell. */
+
+static void on_stopped_itself(void *ctx)
+{
+    struct keeper_node *kn = ctx;
+    if (kn->node->replica != NULL && kn->node->broken) {
+        keeper_take_down(kn->keeper, kn->node, DOWN_FATAL, rng_between(&kn->keeper->rng, 1000, RESTART_US));
+    }
+}
+
+static void give_up(struct keeper_node *kn, enum path path)
+{
+    kn->given_up = true;
+    coverage_path(kn->keeper->coverage, path);
+}
+
+static void on_broke(void *ctx, struct group_node *node)
+{
+    struct keeper *k = ctx;
+    struct keeper_node *kn = keeper_of(k, node);
+    if (lost_power(node)) {
+        return; /* nothing that it finds out is true any more */
+    }
+    if (node->stale) {
+        give_up(kn, PATH_REFUSED_STALE);
+    }
+    if (!may_fail(kn) && !node->damaged && !node->stale) {
+        group_fail(k->group, "node %" PRIu64 " stops itself, but its disk is healthy", node->id);
+    }
+    sim_call(k->group->sim, now_of(k) + 1, on_stopped_itself, kn);
+}
+
+static bool names_a_place(const char *text)
+{
+    return strstr(text, "/node/") != NULL;
+}
+
+static bool on_refused(void *ctx, struct group_node *node, const struct error *why)
+{
+    struct keeper *k = ctx;
+    struct keeper_node *kn = keeper_of(k, node);
+
+    if (lost_power(node)) {
+        sim_node_crash(node->machine);
+        kn->how = DOWN_POWER;
+        start_after(kn, rng_between(&k->rng, 1000, LATE_US));
+        return true;
+    }
+    if (node->stale) {
+        give_up(kn, PATH_REFUSED_STALE);
+        return true;
+    }
+    if (may_fail(kn)) {
+        kn->refuses = true;
+        start_after(kn, rng_between(&k->rng, 1000, RESTART_US));
+        return true;
+    }
+    if (node->damaged && why->code == Q_CORRUPT && k->may_refuse) {
+        if (!names_a_place(why->text)) {
+            group_fail(k->group, "node %" PRIu64 " does not say what is damaged: %s", node->id, why->text);
+        }
+        give_up(kn, PATH_REFUSED_DAMAGE);
+        return true;
+    }
+    return false;
+}
+
+static bool begins(const char *line, const char *with)
+{
+    return strncmp(line, with, strlen(with)) == 0;
+}
+
+static void on_said(void *ctx, struct group_node *node, const char *line)
+{
+    struct keeper *k = ctx;
+    const char *torn = strstr(line, "torn_bytes=");
+    if (begins(line, "log_opened ") && torn != NULL && strcmp(torn, "torn_bytes=0") != 0) {
+        coverage_path(k->coverage, PATH_TORN_TAIL);
+    } else if (begins(line, "log_damaged ")) {
+        coverage_path(k->coverage, PATH_DAMAGED);
+    } else if (begins(line, "log_repaired ")) {
+        coverage_path(k->coverage, PATH_REPAIRED);
+    } else if (begins(line, "compacted ")) {
+        coverage_path(k->coverage, PATH_COMPACTED);
+        keeper_of(k, node)->compacted_us = now_of(k);
+    }
+}
+
+void keeper_init(struct keeper *k, struct group *g, struct coverage *coverage, uint64_t seed, bool may_refuse)
+{
+    *k = (struct keeper){.group = g, .coverage = coverage, .may_refuse = may_refuse};
+    rng_init(&k->rng, seed);
+    g->watch = (struct group_watch){.ctx = k, .refused = on_refused, .broke = on_broke, .said = on_said};
+    for (unsigned i = 0; i < GROUP_MAX; i++) {
+        k->nodes[i] = (struct keeper_node){.keeper = k, .node = &g->nodes[i]};
+    }
+}
+
+void keeper_end(struct keeper *k)
+{
+    for (unsigned i = 0; i < k->group->count; i++) {
+        struct keeper_node *kn = &k->nodes[i];
+        kn->due_us = 0;
+        kn->boot_operations = 0;
+        sim_node_crash_in(kn->node->machine, 0);
+        if (kn->node->replica != NULL && (kn->node->broken || kn->node->damaged)) {
+            kn->how = DOWN_FATAL;
+            group_kill(kn->node);
+        }
+        if (kn->node->replica == NULL && !kn->given_up) {
+            boot(kn);
+        }
+    }
+}

@@ -1,0 +1,254 @@
+#include "tests/sim/life.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tests/sim/clients.h"
+#include "tests/sim/invariants.h"
+#include "tests/sim/oracle.h"
+#include "tests/sim/survey.h"
+
+enum {
+    HEAL_US = 60 * 1000 * 1000,   /* within which everything must be in order again */
+    REFUSED_US = 5 * 1000 * 1000, /* how long a cluster is looked at that need not come back */
+};
+
+struct life {
+    struct swarm swarm;
+    struct sim *sim;
+    struct group group;
+    struct keeper keeper;
+    struct atlas atlas;
+    struct coverage coverage;
+    struct ledger ledger;
+    struct invariants *invariants;
+    struct clients *clients;
+    struct nemesis nemesis;
+    struct history history;
+    uint64_t elections;
+};
+
+/* All there is to see after an event. False: something is wrong. */
+static bool look(struct life *life)
+{
+    uint64_t elections;
+    keeper_look(&life->keeper);
+    invariants_check(life->invariants);
+    elections = invariants_elections(life->invariants);
+    if (elections != life->elections && clients_wait(life->clients)) {
+        coverage_path(&life->coverage, PATH_PENDING);
+    }
+    life->elections = elections;
+    return life->group.failure[0] == 0;
+}
+
+static bool still_fine(void *ctx)
+{
+    return look(ctx);
+}
+
+/* What it has lost, all others have compacted: it would need a snapshot. */
+static bool cannot_mend(const struct group *g, const struct group_node *node)
+{
+    struct peek at, other;
+    peek(node->replica, &at);
+    for (unsigned i = 0; i < g->count && at.recovering; i++) {
+        if (&g->nodes[i] != node && g->nodes[i].replica != NULL) {
+            peek(g->nodes[i].replica, &other);
+            at.recovering = other.runs && other.first > at.hole;
+        }
+    }
+    return at.recovering;
+}
+
+static bool has_caught_up(const struct group *g, const struct keeper_node *kn,
+                          const struct replica_role *leader)
+{
+    struct replica_role role;
+    if (kn->given_up) {
+        return true;
+    }
+    if (kn->node->replica == NULL) {
+        return false;
+    }
+    if (cannot_mend(g, kn->node)) {
+        return true;
+    }
+    replica_role(kn->node->replica, &role);
+    return role.term == leader->term && role.applied == leader->last && role.last == leader->last;
+}
+
+static bool unsettled(void *ctx)
+{
+    struct life *life = ctx;
+    struct group_node *leader;
+    struct replica_role role;
+
+    if (!look(life)) {
+        return false;
+    }
+    leader = group_leader(&life->group);
+    if (leader == NULL || !clients_idle(life->clients)) {
+        return true;
+    }
+    replica_role(leader->replica, &role);
+    for (unsigned i = 0; i < life->group.count; i++) {
+        if (!has_caught_up(&life->group, &life->keeper.nodes[i], &role)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Everything must come back, but what was damaged for good; nothing need, where more than that was damaged.
+ */
+static bool converge(struct life *life)
+{
+    uint64_t now = sim_now_us(life->sim);
+    if (life->swarm.ruthless) {
+        sim_run_while(life->sim, still_fine, life, now + REFUSED_US);
+        return false;
+    }
+    if (!sim_run_while(life->sim, unsettled, life, now + HEAL_US)) {
+        group_fail(&life->group, "no leader that everybody follows 60 s after the last fault");
+    }
+    return true;
+}
+
+static void note_who_waits(struct life *life)
+{
+    for (unsigned i = 0; i < life->group.count; i++) {
+        if (life->group.nodes[i].replica != NULL && cannot_mend(&life->group, &life->group.nodes[i])) {
+            coverage_path(&life->coverage, PATH_NEEDS_SNAPSHOT);
+        }
+    }
+}
+
+static void judge(struct life *life, bool whole)
+{
+    struct final_state final = {.keys[0].version = 0};
+    char why[512];
+    bool known = whole && survey(&life->group, clients_setup_index(life->clients) != 0, &final);
+
+    if (known) {
+        invariants_final(life->invariants);
+    }
+    if (life->group.failure[0] == 0 &&
+        !history_check(&life->history, known ? &final : NULL, why, sizeof why)) {
+        group_fail(&life->group, "%s", why);
+    }
+    if (life->group.failure[0] == 0 && !oracle_check(&life->history, &life->ledger, why, sizeof why)) {
+        group_fail(&life->group, "%s", why);
+    }
+    final_state_close(&final);
+}
+
+static void live(struct life *life, const struct life_limits *limits)
+{
+    uint64_t until = limits->until_us ? limits->until_us : life->swarm.faults_us;
+
+    sim_run_while(life->sim, still_fine, life, until);
+    if (life->group.failure[0] == 0) {
+        bool whole;
+        clients_stop(life->clients);
+        nemesis_end(&life->nemesis);
+        whole = converge(life);
+        note_who_waits(life);
+        if (life->group.failure[0] == 0) {
+            judge(life, whole);
+        }
+    }
+}
+
+static void tune(struct group_node *node, struct replica_config *config)
+{
+    const struct life *life = CONTAINER_OF(node->group, struct life, group);
+    config->election_ms = life->swarm.election_ms;
+    config->heartbeat_ms = life->swarm.heartbeat_ms;
+    config->batches_inflight = life->swarm.batches;
+    config->segment_bytes = life->swarm.segment_bytes;
+    config->cache_bytes = life->swarm.cache_bytes;
+    config->compact_bytes = life->swarm.compact_bytes;
+}
+
+static void sum_up(const struct life *life, struct life_result *r)
+{
+    *r = (struct life_result){
+        .seed = life->swarm.seed,
+        .hash = sim_hash(life->sim),
+        .simulated_us = sim_now_us(life->sim),
+        .events = sim_events(life->sim),
+        .entries = life->ledger.commit,
+        .boots = life->group.boots,
+        .crashes = life->group.crashes,
+        .kills = life->group.kills,
+        .stops = life->group.fatals,
+        .elections = life->elections,
+        .done = history_count(&life->history, OP_DONE) + history_count(&life->history, OP_CONFLICT),
+        .refused = history_count(&life->history, OP_NOTHING),
+        .unknown = history_count(&life->history, OP_UNKNOWN),
+        .nodes = life->group.count,
+        .clients = life->swarm.clients,
+        .acts = life->nemesis.acts,
+        .coverage = life->coverage,
+    };
+    memcpy(r->played, life->nemesis.done, sizeof r->played);
+    memcpy(r->failure, life->group.failure, sizeof r->failure);
+}
+
+static void apply_limits(struct swarm *s, const struct life_limits *limits)
+{
+    s->nodes = limits->nodes ? limits->nodes : s->nodes;
+    s->clients = limits->clients ? limits->clients : s->clients;
+    s->on_disk = s->on_disk && !limits->in_memory;
+}
+
+void life_run(uint64_t seed, const struct life_limits *limits, bool story, struct life_result *ret_result)
+{
+    struct life *life = calloc(1, sizeof *life);
+    if (life == NULL) {
+        abort();
+    }
+    swarm_draw(&life->swarm, seed);
+    apply_limits(&life->swarm, limits);
+    if (story) {
+        swarm_print(&life->swarm);
+    }
+    life->sim = sim_new(seed);
+    life->group.story = story;
+    life->group.tune = tune;
+    life->group.on_disk = life->swarm.on_disk;
+    keeper_init(&life->keeper, &life->group, &life->coverage, seed,
+                life->swarm.ruthless || !DAMAGED_NODES_HEAL);
+    group_init(&life->group, life->sim, life->swarm.nodes);
+    atlas_init(&life->atlas, &life->group, life->swarm.ruthless);
+    life->invariants = invariants_new(&life->group, &life->ledger, &life->coverage);
+    life->clients = clients_new(&(struct clients_config){
+        .group = &life->group,
+        .history = &life->history,
+        .ledger = &life->ledger,
+        .coverage = &life->coverage,
+        .count = life->swarm.clients,
+        .think_us = life->swarm.think_us,
+    });
+    nemesis_start(&life->nemesis, &(struct nemesis_config){
+                                      .group = &life->group,
+                                      .keeper = &life->keeper,
+                                      .atlas = &life->atlas,
+                                      .coverage = &life->coverage,
+                                      .swarm = &life->swarm,
+                                      .only = &limits->only,
+                                  });
+    live(life, limits);
+    sum_up(life, ret_result);
+    group_close(&life->group);
+    clients_free(life->clients);
+    invariants_free(life->invariants);
+    nemesis_close(&life->nemesis);
+    ledger_close(&life->ledger);
+    history_close(&life->history);
+    sim_free(life->sim);
+    free(life);
+}

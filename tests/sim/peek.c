@@ -1,0 +1,84 @@
+#include "tests/sim/peek.h"
+
+#include <assert.h>
+
+#include "cluster/replica_impl.h"
+#include "raft_glue/consensus_impl.h"
+#include "raft_glue/log_internal.h"
+
+/* Of the slots on the disk the one that is behind. */
+static uint64_t marked(const struct log *log)
+{
+    uint64_t one = log->mark.slots[0].index, other = log->mark.slots[1].index;
+    return one < other ? one : other;
+}
+
+static struct log *log_of(struct replica *r)
+{
+    return r->consensus->log;
+}
+
+void peek(struct replica *r, struct peek *ret_peek)
+{
+    const struct consensus *c = r->consensus;
+    const struct meta_state *meta = meta_state(c->meta);
+    const struct store_position *at = applier_position(r->applier);
+    const struct log *log = c->log;
+    struct log_hole hole = {.first = 0};
+
+    if (consensus_recovering(c)) {
+        log_hole(log, log_first(log), &hole);
+    }
+    *ret_peek = (struct peek){
+        .runs = c->driver != NULL,
+        .recovering = consensus_recovering(c),
+        .hole = hole.first,
+        .leads = c->driver != NULL && driver_state(c->driver) == RAFT_LEADER,
+        .fenced = r->fenced,
+        .term = meta->term,
+        .vote = meta->vote,
+        .core_term = c->driver != NULL ? driver_term(c->driver) : 0,
+        .core_vote = c->driver != NULL ? driver_vote(c->driver) : 0,
+        .commit = consensus_commit(c),
+        .applied = at->index,
+        .applied_term = at->term,
+        .first = log_first(log),
+        .last = log_last(log),
+        .durable = log_durable(log),
+        .marked = marked(log),
+        .digest = at->digest,
+    };
+}
+
+uint64_t peek_term(struct replica *r, uint64_t index)
+{
+    return log_term(log_of(r), index);
+}
+
+bool peek_entry(struct replica *r, uint64_t index, struct log_entry *ret_entry)
+{
+    const struct log_table *t = &log_of(r)->table;
+    const struct log_slot *slot = log_table_at(t, index);
+
+    if (slot == NULL || slot->type == LOG_LOST || (slot->payload == NULL && slot->len > 0)) {
+        return false;
+    }
+    *ret_entry = (struct log_entry){
+        .index = index, .term = slot->term, .type = slot->type, .data = slot->payload, .len = slot->len};
+    return true;
+}
+
+bool peek_record(struct replica *r, uint64_t index, struct peek_record *ret_record)
+{
+    const struct log *log = log_of(r);
+    const struct log_slot *slot = log_table_at(&log->table, index);
+
+    static_assert((int)PEEK_PATH_MAX >= (int)SEGMENT_PATH_MAX, "the path of a segment fits");
+    if (slot == NULL || slot->segment == NULL || index > log_durable(log)) {
+        return false;
+    }
+    segment_path(log->dir, slot->segment->head.sequence, ret_record->path);
+    ret_record->offset = slot->offset;
+    ret_record->len = FORMAT_RECORD_BYTES + slot->len;
+    return true;
+}

@@ -1,0 +1,35 @@
+/* peek: what a replica is in this moment, read from inside, without a question, a disk access or any other
+ * effect on it. The only file of the simulator that knows the insides of raft_glue. */
+#ifndef QUORATE_TESTS_SIM_PEEK_H
+#define QUORATE_TESTS_SIM_PEEK_H
+
+#include "cluster/replica.h"
+
+struct peek {
+    bool runs;       /* its core has been started */
+    bool recovering; /* its log has holes that others must fill; what is said of the log means nothing */
+    uint64_t hole;   /* the first entry that it has lost; 0: none */
+    bool leads, fenced;
+    uint64_t term, vote;           /* as they are durable */
+    uint64_t core_term, core_vote; /* as the core has them; 0 before it runs */
+    uint64_t commit, applied, applied_term;
+    uint64_t first, last, durable; /* of the log */
+    uint64_t marked;               /* both slots of the durable mark have passed this entry */
+    const uint8_t *digest;         /* of the database at APPLIED; borrowed until the next event */
+};
+
+void peek(struct replica *r, struct peek *ret_peek);
+/* The term of a log entry, 0 for one that is not there. */
+uint64_t peek_term(struct replica *r, uint64_t index);
+/* An entry whose payload is in memory; false otherwise. Borrowed until the next event. */
+bool peek_entry(struct replica *r, uint64_t index, struct log_entry *ret_entry);
+/* Where the record of a durable entry stands on the disk. False: it is not written yet. PATH has
+ * PEEK_PATH_MAX bytes. */
+enum { PEEK_PATH_MAX = 4200 };
+struct peek_record {
+    char path[PEEK_PATH_MAX];
+    uint64_t offset, len;
+};
+bool peek_record(struct replica *r, uint64_t index, struct peek_record *ret_record);
+
+#endif
