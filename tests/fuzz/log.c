@@ -340,4 +340,4 @@ static void seeds(struct seeds *s)
     seeds_add(s, "cut", cut, sizeof cut);
 }
 
-const struct fuzz_target fuzz_target = {.run = run, .seeds = seeds, .slow = true};
+const struct fuzz_target fuzz_target = {.run = run, .seeds = seeds, .cost = 8};

@@ -330,4 +330,4 @@ static void seeds(struct seeds *s)
     buf_close(&b);
 }
 
-const struct fuzz_target fuzz_target = {.run = run, .seeds = seeds, .slow = true};
+const struct fuzz_target fuzz_target = {.run = run, .seeds = seeds, .cost = 8};
