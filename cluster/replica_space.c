@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "base/plant.h"
 #include "cluster/replica_impl.h"
 
 enum {
@@ -142,7 +143,7 @@ static uint64_t successor(struct replica *r)
 
 static void hand_over(struct replica *r)
 {
-    uint64_t to = consensus_leads(r->consensus) ? successor(r) : 0;
+    uint64_t to = consensus_leads(r->consensus) && !PLANTED("full_leader_stays") ? successor(r) : 0;
     struct error e;
 
     if (to != 0 && consensus_transfer(r->consensus, to, &e) == 0) {
