@@ -123,6 +123,9 @@ static void check_refusals(struct scene *scene, enum small_disk_kind kind)
     kill_all(nodes);
     processes_start(nodes);
     expect_refusals(nodes);
+    processes_stop(nodes, 0);
+    processes_start(nodes);
+    expect_refusals(nodes);
 
     small_disk_empty(&disk);
     wait_room(nodes);

@@ -369,6 +369,61 @@ static void what_waited_for_room_is_done_when_there_is_some(void **state)
     expect_all_acknowledged(s, &s->group.nodes[0]);
 }
 
+static void a_follower_without_room_holds_few_entries_that_are_not_durable(void **state)
+{
+    struct scene *s = *state;
+    struct group_node *follower;
+    struct replica_status status;
+    s->ballast = 0;
+    s->low = 1;
+    start(s, 3);
+    follower = group_follower(&s->group, 0);
+
+    limit(follower, 0);
+    write_some(s, 300);
+    group_run_ms(&s->group, 5000);
+
+    status = status_of(follower);
+    assert_int_equal(s->acknowledged, 300);
+    assert_in_range(status.log_last - status.log_durable, 1, 32); /* a window of the leader's messages */
+    assert_true(status.log_last + 100 < status_of(group_leader(&s->group)).log_last);
+    limit(follower, UINT64_MAX);
+    group_settled(&s->group);
+    expect_all_acknowledged(s, follower);
+}
+
+static void on_stopped(void *ctx)
+{
+    struct group_node *node = ctx;
+    node->broken = true; /* it runs no more */
+}
+
+static void a_node_that_waits_for_room_stops_when_it_is_asked_to(void **state)
+{
+    struct scene *s = *state;
+    struct group_node *node;
+    s->group.on_disk = true;
+    s->ballast = 0;
+    s->low = 1;
+    start(s, 1);
+    node = &s->group.nodes[0];
+
+    write_some(s, 5);
+    limit(node, 0);
+    while (!full(node)) {
+        write_some(s, 1);
+    }
+    replica_stop(node->replica, on_stopped);
+    GROUP_UNTIL(&s->group, node->broken);
+    group_kill(node);
+    group_boot(node);
+
+    limit(node, UINT64_MAX);
+    GROUP_UNTIL(&s->group, !full(node));
+    group_settled(&s->group);
+    expect_all_acknowledged(s, node);
+}
+
 static void a_node_starts_and_stops_on_a_full_disk(void **state)
 {
     struct scene *s = *state;
@@ -455,6 +510,8 @@ int main(void)
         TEST(nothing_acknowledged_is_lost_on_disks_that_fill_to_the_last_byte),
         TEST(nothing_acknowledged_is_lost_when_databases_meet_the_end_of_the_disk),
         TEST(what_waited_for_room_is_done_when_there_is_some),
+        TEST(a_follower_without_room_holds_few_entries_that_are_not_durable),
+        TEST(a_node_that_waits_for_room_stops_when_it_is_asked_to),
         TEST(a_node_starts_and_stops_on_a_full_disk),
         TEST(another_size_of_the_ballast_is_followed),
         TEST(a_start_that_makes_the_ballast_goes_on_where_it_was),
