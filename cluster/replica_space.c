@@ -16,8 +16,8 @@ enum {
 bool replica_lacks_room(void *ctx)
 {
     struct replica *r = replica_of(ctx);
-    return consensus_lacks_room(r->consensus) || applier_lacks_room(r->applier) ||
-           compactor_lacks_room(r->compactor);
+    return !r->dead && (consensus_lacks_room(r->consensus) || applier_lacks_room(r->applier) ||
+                        compactor_lacks_room(r->compactor));
 }
 
 void replica_retry_room(void *ctx)
