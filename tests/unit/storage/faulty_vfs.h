@@ -1,5 +1,5 @@
-/* faulty_vfs: an SQLite VFS on the default one whose writes, syncs or shared memory fail when told to, and which
- * knows what is not synced. */
+/* faulty_vfs: an SQLite VFS on the default one whose writes, syncs or shared memory fail when told to, and
+ * which knows what is not synced. */
 #ifndef QUORATE_TEST_STORAGE_FAULTY_VFS_H
 #define QUORATE_TEST_STORAGE_FAULTY_VFS_H
 
