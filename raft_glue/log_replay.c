@@ -312,10 +312,11 @@ static int look_behind(struct log_replay *r, struct error *e)
         }
         for (; offset < s->head.bytes; offset += ENV_BLOCK) {
             struct log_found found;
-            if (log_image_group(&r->image, offset, &found)) {
-                bool more =
-                    found.head.durable > r->durable && !PLANTED("only_the_mark_tells_what_was_durable");
-                r->durable = more ? found.head.durable : r->durable;
+            if (log_image_group(&r->image, offset, &found) && found.proved) {
+                if (found.head.durable > r->durable && !PLANTED("only_the_mark_tells_what_was_durable")) {
+                    r->durable = found.head.durable;
+                    r->claim = found.head;
+                }
                 r->torn_bytes += found.head.number > r->at.number ? found.head.bytes : 0;
             }
         }

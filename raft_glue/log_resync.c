@@ -100,10 +100,12 @@ int log_resync(struct log_replay *r, struct error *e)
     if (r->durable <= r->at.number) {
         return log_replay_join(r, r->known_index, r->known_term, e);
     }
-    /* Whether this one counted or not: it says that the lost one was durable, and how far the log went then.
-     */
-    return claimed ? go_on_before(r, &last, e)
-                   : error_set(e, Q_CORRUPT,
-                               "%s: group %llu was durable, but nothing that is left tells what it held",
-                               r->dir, (unsigned long long)r->durable);
+    /* Whether the one that says so counted or not: it says, too, how far the log went then. It may stand in a
+     * place that is not its own, and not behind this one. */
+    if (claimed) {
+        return go_on_before(r, &last, e);
+    }
+    r->at.number = r->claim.number - 1;
+    r->at.chain = r->claim.chain;
+    return log_replay_join(r, r->claim.first - 1, r->claim.before_term, e);
 }
