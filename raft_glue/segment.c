@@ -156,7 +156,7 @@ static int header_read(struct env *env, struct segment *s, struct error *e)
     }
     if (rc == Q_CORRUPT) {
         s->damaged = true;
-        s->head.bytes = size;
+        s->head.bytes = size < SEGMENT_BYTES_MAX ? size / ENV_BLOCK * ENV_BLOCK : SEGMENT_BYTES_MAX;
         rc = 0;
     }
     free(block);

@@ -246,6 +246,35 @@ static void the_entries_of_missing_last_segments_are_a_hole(void **state)
     rig_close(&r);
 }
 
+/* What is left of the file: its first BYTES. */
+static void cut_off(struct rig *r, const char *path, size_t bytes)
+{
+    static uint8_t content[16 * ENV_BLOCK];
+    struct env_file *file;
+    size_t n;
+    assert_int_equal(env_open(r->env, path, 0, &file, &r->error), 0);
+    assert_int_equal(env_read(r->env, file, 0, content, bytes, &n, &r->error), 0);
+    env_close(r->env, file);
+    remove_file(r, path);
+    assert_int_equal(env_open(r->env, path, ENV_CREATE | ENV_WRITE, &file, &r->error), 0);
+    assert_int_equal(env_write(r->env, file, 0, content, n, &r->error), 0);
+    env_close(r->env, file);
+}
+
+static void the_entries_of_a_segment_that_was_cut_off_are_a_hole(void **state)
+{
+    struct rig r;
+    (void)state;
+    rig_init(&r, 26);
+    fill_five_segments_and_close(&r);
+
+    cut_off(&r, "data/log/segment-0000000000000003", 7 * ENV_BLOCK);
+    expect_hole(&r, 25, 36, "segment-0000000000000003: offset 0");
+    cut_off(&r, "data/log/segment-0000000000000003", 0);
+    expect_hole(&r, 25, 36, "segment-0000000000000003: offset 0");
+    rig_close(&r);
+}
+
 static void a_log_without_segments_or_without_mark_is_corrupt(void **state)
 {
     struct rig r;
@@ -468,6 +497,7 @@ int main(void)
         cmocka_unit_test(the_entries_of_a_missing_middle_segment_are_a_hole),
         cmocka_unit_test(the_entries_of_missing_first_segments_are_a_hole),
         cmocka_unit_test(the_entries_of_missing_last_segments_are_a_hole),
+        cmocka_unit_test(the_entries_of_a_segment_that_was_cut_off_are_a_hole),
         cmocka_unit_test(a_log_without_segments_or_without_mark_is_corrupt),
         cmocka_unit_test(a_torn_write_that_was_cut_does_not_become_whole_later),
         cmocka_unit_test(a_mark_that_lags_is_made_up_for_by_later_groups),
