@@ -136,7 +136,8 @@ uint64_t format_record_put(const struct log_entry *entry, uint64_t chain, uint8_
 enum format_record_state format_record_get(const uint8_t *p, size_t n, struct log_entry *ret_entry,
                                            uint64_t *ret_chain)
 {
-    if (n < FORMAT_RECORD_BYTES || get_le32(p + 36) != crc32c(0, p, RECORD_SUMMED)) {
+    if (n < FORMAT_RECORD_BYTES ||
+        (get_le32(p + 36) != crc32c(0, p, RECORD_SUMMED) && !PLANTED("record_sum_is_not_checked"))) {
         return FORMAT_RECORD_LOST;
     }
     uint32_t len = get_le32(p), type = get_le32(p + 4);

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/plant.h"
+
 int log_image_load(struct log_image *image, struct segment *s, struct error *e)
 {
     size_t n;
@@ -74,7 +76,8 @@ enum log_record_state log_records_next(struct log_records *records, struct log_e
         format_record_get(found->bytes + at, found->head.bytes - at, &entry, &said);
     if (state == FORMAT_RECORD_LOST || entry.index != found->head.first + records->at ||
         (state == FORMAT_RECORD_GOOD && !records->blind &&
-         format_record_chain(&entry, records->chain) != said)) {
+         format_record_chain(&entry, records->chain) != said &&
+         !PLANTED("chain_of_records_is_not_checked"))) {
         return LOG_RECORD_LOST;
     }
     records->blind = false;

@@ -142,7 +142,8 @@ static int write_slots(struct meta *m, const struct meta_state *state, uint64_t 
         if (rc != 0 || (rc = env_read(m->env, m->file, at, m->back, META_SLOT_BYTES, &n, e)) != 0) {
             return rc;
         }
-        if (n != META_SLOT_BYTES || memcmp(m->slot, m->back, META_SLOT_BYTES) != 0) {
+        bool same = n == META_SLOT_BYTES && memcmp(m->slot, m->back, META_SLOT_BYTES) == 0;
+        if (!same && !PLANTED("meta_is_not_read_back")) {
             return error_set(e, Q_IO, "the node's metadata reads back differently than it was written");
         }
     }
@@ -194,7 +195,8 @@ static int read_slots(struct meta *m, const char *path, struct error *e)
             path);
     }
     bool healed = good == META_SLOTS && versions[0] == versions[1];
-    return healed || m->read_only ? 0 : meta_save(m, &m->state, e);
+    bool leave = healed || m->read_only || PLANTED("damaged_slot_of_meta_stays");
+    return leave ? 0 : meta_save(m, &m->state, e);
 }
 
 static int open_file(struct env *env, const char *dir, bool read_only, struct meta **ret_meta,

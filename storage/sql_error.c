@@ -59,5 +59,6 @@ int sql_error(sqlite3 *db, int rc, const char *what, struct error *e)
 
 bool sql_error_is_nodes(enum error_code code)
 {
-    return code == Q_NOMEM || code == Q_NO_SPACE || code == Q_CORRUPT || code == Q_IO || code == Q_BUSY;
+    return code == Q_NOMEM || (code == Q_NO_SPACE && !PLANTED("full_disk_is_the_clients_fault")) ||
+           code == Q_CORRUPT || code == Q_IO || code == Q_BUSY;
 }

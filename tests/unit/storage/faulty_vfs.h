@@ -16,5 +16,7 @@ void faulty_vfs_fail_syncs(int rc);
 void faulty_vfs_fail_shared_memory(int rc, int errno_value);
 /* A WAL was written to since it was synced last. */
 bool faulty_vfs_wal_is_dirty(void);
+/* A database was written to while a WAL was dirty, since the last call. */
+bool faulty_vfs_database_ran_ahead(void);
 
 #endif
