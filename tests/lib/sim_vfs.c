@@ -81,12 +81,8 @@ static int file_close(sqlite3_file *file)
         sim_database_leave(&f->holder);
     }
     sim_handle_close(f->file);
-    if (f->doomed != NULL) {
-        sim_handle_unlink(&f->world->env, f->doomed, NULL);
-    }
     sim_file_close(&f->memory);
     free(f->unsynced);
-    free(f->doomed);
     f->base.pMethods = NULL;
     return SQLITE_OK;
 }
@@ -284,9 +280,6 @@ static int vfs_open(sqlite3_vfs *vfs, const char *path, sqlite3_file *file, int 
     }
     if (made && (flags & journals) != 0) {
         f->unsynced = directory_of(path);
-    }
-    if (path != NULL && (flags & SQLITE_OPEN_DELETEONCLOSE) != 0) {
-        f->doomed = sim_strdup(path);
     }
     f->base.pMethods = &methods;
     if (ret_flags != NULL) {

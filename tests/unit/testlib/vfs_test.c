@@ -317,6 +317,27 @@ static void a_flipped_bit_in_the_file_is_what_sqlite_reads(void **state)
     machine_end(&m);
 }
 
+static void what_sqlite_puts_aside_takes_no_room_on_the_disk(void **state)
+{
+    (void)state;
+    struct machine m;
+    machine_start(&m, 1);
+    add_pairs(&m, "PRAGMA journal_mode = WAL; PRAGMA temp_store = FILE; PRAGMA cache_size = 10");
+    assert_int_equal(run(m.db,
+                         "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 3000)"
+                         "INSERT INTO t (b) SELECT printf('%.1000c%d', 'x', i * 7919 % 3000) FROM n"),
+                     SQLITE_OK);
+    sim_disk_capacity(m.node, sim_disk_used(sim_node_disk(m.node)));
+
+    /* More than SQLite sorts in memory. */
+    assert_int_equal(number(m.db, "SELECT sum(b < before) FROM"
+                                  " (SELECT b, lag(b) OVER (ORDER BY b) AS before FROM t)"),
+                     0);
+
+    assert_int_equal(sim_disk_counters(sim_node_disk(m.node)).no_space, 0);
+    machine_end(&m);
+}
+
 static void the_clock_is_the_machines(void **state)
 {
     (void)state;
@@ -368,6 +389,7 @@ int main(void)
         cmocka_unit_test(a_rollback_journals_writer_waits_for_readers_and_keeps_new_ones_out),
         cmocka_unit_test(errors_of_the_disk_reach_sqlite_and_pass),
         cmocka_unit_test(a_flipped_bit_in_the_file_is_what_sqlite_reads),
+        cmocka_unit_test(what_sqlite_puts_aside_takes_no_room_on_the_disk),
         cmocka_unit_test(the_clock_is_the_machines),
         cmocka_unit_test(the_same_seed_writes_the_same_bytes),
     };
