@@ -17,7 +17,10 @@
 #define JULIAN_MS_OF_1970 INT64_C(210866760000000)
 #define MS_A_DAY          86400000.0
 
-enum { PATH_BYTES_MAX = 512 };
+enum {
+    PATH_BYTES_MAX = 512,
+    FIRST_READER_LOCK = 3, /* of a WAL's index, behind those of the writer, the checkpoint and the recovery */
+};
 
 struct sim_vfs {
     OBJECT_MAGIC;
@@ -214,6 +217,10 @@ static int file_shm_lock(sqlite3_file *file, int first, int n, int flags)
     }
     if (f->world->dead) {
         return SQLITE_IOERR_SHMLOCK;
+    }
+    if ((flags & SQLITE_SHM_EXCLUSIVE) != 0 && first >= FIRST_READER_LOCK &&
+        sched_chance(f->world->sched, f->world->node->wal_readers)) {
+        return SQLITE_BUSY;
     }
     return sim_database_shm_lock(&f->holder, first, n, (flags & SQLITE_SHM_EXCLUSIVE) != 0);
 }

@@ -252,6 +252,28 @@ static void two_connections_share_the_wal_and_exclude_each_other(void **state)
     machine_end(&m);
 }
 
+static void a_checkpoint_may_find_a_reader_of_another_thread_in_its_way(void **state)
+{
+    (void)state;
+    struct machine m;
+    int64_t in_the_way = 0;
+    machine_start(&m, 1);
+    add_pairs(&m, "PRAGMA journal_mode = WAL");
+    sim_node_wal_readers(m.node, 300000);
+
+    for (int i = 0; i < 100; i++) {
+        assert_int_equal(run(m.db, "INSERT INTO t (b) VALUES ('x'), ('second')"), SQLITE_OK);
+        assert_int_equal(number(m.db, "SELECT count(*) FROM t"), (ROUNDS + i + 1) * 2);
+        in_the_way += number(m.db, "PRAGMA wal_checkpoint(RESTART)");
+    }
+
+    assert_in_range(in_the_way, 15, 80);
+    assert_int_equal(whole_pairs(&m), ROUNDS + 100);
+    sim_node_wal_readers(m.node, 0);
+    assert_int_equal(number(m.db, "PRAGMA wal_checkpoint(RESTART)"), 0);
+    machine_end(&m);
+}
+
 static void a_rollback_journals_writer_waits_for_readers_and_keeps_new_ones_out(void **state)
 {
     (void)state;
@@ -386,6 +408,7 @@ int main(void)
         cmocka_unit_test(locks_and_open_transactions_die_with_the_process),
         cmocka_unit_test(a_machine_without_a_process_opens_nothing),
         cmocka_unit_test(two_connections_share_the_wal_and_exclude_each_other),
+        cmocka_unit_test(a_checkpoint_may_find_a_reader_of_another_thread_in_its_way),
         cmocka_unit_test(a_rollback_journals_writer_waits_for_readers_and_keeps_new_ones_out),
         cmocka_unit_test(errors_of_the_disk_reach_sqlite_and_pass),
         cmocka_unit_test(a_flipped_bit_in_the_file_is_what_sqlite_reads),
