@@ -17,7 +17,10 @@
 #define JULIAN_MS_OF_1970 INT64_C(210866760000000)
 #define MS_A_DAY          86400000.0
 
-enum { PATH_BYTES_MAX = 512 };
+enum {
+    PATH_BYTES_MAX = 512,
+    FIRST_READER_LOCK = 3, /* of a WAL's index, behind those of the writer, the checkpoint and the recovery */
+};
 
 struct sim_vfs {
     OBJECT_MAGIC;
@@ -81,12 +84,8 @@ static int file_close(sqlite3_file *file)
         sim_database_leave(&f->holder);
     }
     sim_handle_close(f->file);
-    if (f->doomed != NULL) {
-        sim_handle_unlink(&f->world->env, f->doomed, NULL);
-    }
     sim_file_close(&f->memory);
     free(f->unsynced);
-    free(f->doomed);
     f->base.pMethods = NULL;
     return SQLITE_OK;
 }
@@ -219,6 +218,10 @@ static int file_shm_lock(sqlite3_file *file, int first, int n, int flags)
     if (f->world->dead) {
         return SQLITE_IOERR_SHMLOCK;
     }
+    if ((flags & SQLITE_SHM_EXCLUSIVE) != 0 && first >= FIRST_READER_LOCK &&
+        sched_chance(f->world->sched, f->world->node->wal_readers)) {
+        return SQLITE_BUSY;
+    }
     return sim_database_shm_lock(&f->holder, first, n, (flags & SQLITE_SHM_EXCLUSIVE) != 0);
 }
 
@@ -284,9 +287,6 @@ static int vfs_open(sqlite3_vfs *vfs, const char *path, sqlite3_file *file, int 
     }
     if (made && (flags & journals) != 0) {
         f->unsynced = directory_of(path);
-    }
-    if (path != NULL && (flags & SQLITE_OPEN_DELETEONCLOSE) != 0) {
-        f->doomed = sim_strdup(path);
     }
     f->base.pMethods = &methods;
     if (ret_flags != NULL) {
