@@ -107,6 +107,11 @@ int env_lock(struct env *env, const char *path, struct env_file **ret_file, stru
     return env->ops->lock(env, path, ret_file, e);
 }
 
+int env_space(struct env *env, const char *path, uint64_t *ret_free, struct error *e)
+{
+    return env->ops->space(env, path, ret_free, e);
+}
+
 void env_submit_write(struct env *env, struct env_write *w)
 {
     env->ops->submit_write(env, w);

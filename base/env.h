@@ -108,6 +108,9 @@ struct env_ops {
     /* Takes an exclusive lock that dies with the process, kept until env_close(); Q_CONFLICT if another holds
      * it. The file is made if need be. */
     int (*lock)(struct env *, const char *path, struct env_file **ret_file, struct error *);
+    /* How many bytes the file system that holds PATH still takes from this process; UINT64_MAX if nothing
+     * limits it. Others may take them before the next write does. */
+    int (*space)(struct env *, const char *path, uint64_t *ret_free, struct error *);
 
     void (*submit_write)(struct env *, struct env_write *);
 
@@ -157,6 +160,7 @@ int env_sync_dir(struct env *env, const char *path, struct error *e);
 int env_list_dir(struct env *env, const char *path, void (*each)(void *ctx, const char *name), void *ctx,
                  struct error *e);
 int env_lock(struct env *env, const char *path, struct env_file **ret_file, struct error *e);
+int env_space(struct env *env, const char *path, uint64_t *ret_free, struct error *e);
 void env_submit_write(struct env *env, struct env_write *w);
 int env_listen(struct env *env, const char *address, void (*accepted)(void *owner, struct env_conn *),
                void *owner, struct env_listener **ret_listener, struct error *e);

@@ -7,7 +7,7 @@
  *
  * A build with QUORATE_PLANTS contains all of them, switched off; QUORATE_PLANT=name in the environment of
  * the process switches one on. In any other build PLANTED() is the constant 0 and nothing of them is left.
- * Every name stands in one place of the code, and in tests/mutants/table with what catches it. */
+ * Every name stands in one place of the code, and in a table of tests/mutants with what catches it. */
 #ifndef QUORATE_BASE_PLANT_H
 #define QUORATE_BASE_PLANT_H
 

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "base/object.h"
+#include "base/plant.h"
 
 enum { COMPACTOR_MAGIC = 0x51c0de07 };
 
@@ -11,6 +12,7 @@ struct compactor {
     struct compactor_config config;
     struct env_work work;
     bool busy, failed;
+    bool no_room;        /* the last checkpoint failed for want of it */
     uint64_t durable;    /* what the database is known to hold durably */
     uint64_t floor;      /* when the checkpoint was started */
     uint64_t last_bytes; /* of log at the last attempt, or less if there was less since: a floor that does not
@@ -29,10 +31,13 @@ static void checkpoint_on_lane(struct env_work *work)
 
 static void compact(struct compactor *c)
 {
-    uint64_t index = c->durable < c->floor ? c->durable : c->floor;
+    uint64_t index = c->durable < c->floor || PLANTED("compaction_waits_for_nobody") ? c->durable : c->floor;
     uint64_t applicable = consensus_applicable(c->config.consensus);
     struct error e;
 
+    if (PLANTED("compaction_goes_one_too_far")) {
+        index++;
+    }
     index = index < applicable ? index : applicable;
     if (index > consensus_compacted_index(c->config.consensus) &&
         consensus_compact(c->config.consensus, index, &e) == 0) {
@@ -54,9 +59,10 @@ static void checkpoint_done(struct env_work *work)
     struct compactor *c = CAST(struct compactor, CONTAINER_OF(work, struct compactor, work), COMPACTOR_MAGIC);
 
     c->busy = false;
-    if (c->failed) {
+    c->no_room = c->failed && c->error.code == Q_NO_SPACE;
+    if (c->failed && !c->no_room) {
         c->config.done(c->config.ctx, 0, &c->error);
-    } else if (c->finished == NULL) {
+    } else if (!c->failed && c->finished == NULL) {
         compact(c);
     }
     if (c->finished != NULL && !c->last && !c->failed) {
@@ -96,7 +102,20 @@ void compactor_poll(struct compactor *c, uint64_t applied, uint64_t floor)
     due = bytes - c->last_bytes >= c->config.log_bytes ||
           store_wal_bytes(c->config.store) >= c->config.wal_bytes;
 
-    if (!c->busy && c->finished == NULL && due && applied > 0) {
+    if (!c->busy && !c->no_room && c->finished == NULL && due && applied > 0) {
+        c->floor = floor;
+        start(c);
+    }
+}
+
+bool compactor_lacks_room(const struct compactor *c)
+{
+    return c->no_room;
+}
+
+void compactor_make_room(struct compactor *c, uint64_t floor)
+{
+    if (!c->busy && c->finished == NULL && c->config.log_bytes != UINT64_MAX) {
         c->floor = floor;
         start(c);
     }

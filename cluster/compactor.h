@@ -30,6 +30,11 @@ void compactor_free(
 /* Starts a compaction if it is time. APPLIED is what the database holds, FLOOR what every member has in its
  * log. */
 void compactor_poll(struct compactor *c, uint64_t applied, uint64_t floor);
+/* Whether a checkpoint waits for room on the disk: what is in the WAL stays there for that long. */
+bool compactor_lacks_room(const struct compactor *c);
+/* Starts a compaction, due or not: on a full disk the WAL is then written again from its beginning, and the
+ * log into segments that it was done with. Nothing happens if log_bytes says never. */
+void compactor_make_room(struct compactor *c, uint64_t floor);
 /* A last checkpoint, when one that is under way has ended; FINISHED comes once. No poll after it. */
 void compactor_finish(struct compactor *c, void (*finished)(void *ctx), void *ctx);
 

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/object.h"
+#include "base/plant.h"
 #include "cluster/peers.h"
 
 enum { FORWARD_MAGIC = 0x51c0de04, QUESTION_MAX = 64 * 1024 * 1024 };
@@ -125,7 +126,8 @@ static bool take(struct forward *f, const struct forward_question *question)
         f->takers++;
         *taken = (struct taken){.from = question->from};
     }
-    if (taken->session == question->session && question->number <= taken->number) {
+    if (taken->session == question->session && question->number <= taken->number &&
+        !PLANTED("doubled_questions_are_served_twice")) {
         return false;
     }
     taken->session = question->session;
@@ -184,7 +186,8 @@ static int receive_answer(struct forward *f, uint64_t from, const uint8_t *body,
     answer.len = cursor_left(&c);
     LIST_EACH (&f->calls, item) {
         struct forward_call *call = CONTAINER_OF(item, struct forward_call, link);
-        if (session == f->session && call->number == number && call->to == from) {
+        if (session == f->session && call->number == number &&
+            (call->to == from || PLANTED("anybody_may_answer"))) {
             finish(call, &answer);
             return 0;
         }
@@ -203,8 +206,8 @@ static void fail(struct forward_call *call, const char *why)
 {
     struct forward_answer answer = {.result = NULL};
     if (call->kind == FORWARD_COMMAND) {
-        error_set(&answer.error, Q_UNKNOWN, "%s: the outcome is unknown, the write may still be applied",
-                  why);
+        error_set(&answer.error, PLANTED("broken_connection_means_not_done") ? Q_NOT_LEADER : Q_UNKNOWN,
+                  "%s: the outcome is unknown, the write may still be applied", why);
     } else if (call->kind == FORWARD_TRANSFER) {
         error_set(&answer.error, Q_UNKNOWN, "%s: leadership may or may not be handed over", why);
     } else {

@@ -7,6 +7,8 @@
 #include <openssl/hmac.h>
 #include <string.h>
 
+#include "base/plant.h"
+
 enum { HEX_ID_BYTES = 2 * PEERS_CLUSTER_ID_BYTES + 1 };
 
 static const char *const role_labels[] = {
@@ -104,7 +106,9 @@ static int make_mac(const struct handshake *h, enum handshake_role role, uint8_t
     buf_init(&text, 2 * HANDSHAKE_READ_MAX);
     buf_put_blob(&text, role_labels[role], strlen(role_labels[role]));
     buf_put_blob(&text, h->hello[HANDSHAKE_DIALLER], h->hello_len[HANDSHAKE_DIALLER]);
-    buf_put_blob(&text, h->hello[HANDSHAKE_ACCEPTOR], h->hello_len[HANDSHAKE_ACCEPTOR]);
+    if (!PLANTED("proof_leaves_out_the_other_side")) {
+        buf_put_blob(&text, h->hello[HANDSHAKE_ACCEPTOR], h->hello_len[HANDSHAKE_ACCEPTOR]);
+    }
     rc = buf_check(&text, "a handshake", e);
     if (rc == 0 && (HMAC(EVP_sha256(), h->self->secret, (int)h->self->secret_len, text.data, text.len, mac,
                          &len) == NULL ||
@@ -143,7 +147,8 @@ static int check_identity(const struct handshake *h, const uint8_t *cluster_id, 
 {
     const struct handshake_self *self = h->self;
 
-    if (memcmp(cluster_id, self->cluster_id, PEERS_CLUSTER_ID_BYTES) != 0) {
+    if (memcmp(cluster_id, self->cluster_id, PEERS_CLUSTER_ID_BYTES) != 0 &&
+        !PLANTED("nodes_of_any_cluster_are_met")) {
         char ours[HEX_ID_BYTES], theirs[HEX_ID_BYTES];
         hex_id(self->cluster_id, ours);
         hex_id(cluster_id, theirs);
@@ -232,7 +237,7 @@ static int authenticate(struct handshake *h, enum handshake_role role, const uin
     if (make_mac(h, role, wanted, e) != 0) {
         return refuse(h, false, out, e);
     }
-    if (CRYPTO_memcmp(wanted, mac, sizeof wanted) != 0) {
+    if (CRYPTO_memcmp(wanted, mac, sizeof wanted) != 0 && !PLANTED("proof_is_not_checked")) {
         error_set(e, Q_DENIED,
                   "node %" PRIu64 " could not authenticate node %" PRIu64
                   ": they do not have the same secret",

@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <stdlib.h>
 
+#include "base/plant.h"
 #include "cluster/peer.h"
 #include "cluster/session.h"
 
@@ -66,7 +67,9 @@ static void on_ready(void *owner)
 
     i->member = hub_member(hub, i->session.handshake.id);
     assert(i->member != NULL); /* the handshake looked it up */
-    replace_older(i);
+    if (!PLANTED("older_connections_stay")) {
+        replace_older(i);
+    }
     move(i, &i->all->open);
     i->pong_ms = env_now_ms(hub->env);
     hub_heard(i->member, &i->session.handshake);
@@ -170,7 +173,7 @@ void inbounds_accept(struct inbounds *all, struct env_conn *conn)
     i->half_open = true;
     list_push(&all->half_open, &i->link);
     all->half_open_count++;
-    if (all->half_open_count > INBOUND_HALF_OPEN_MAX) {
+    if (all->half_open_count > INBOUND_HALF_OPEN_MAX && !PLANTED("half_open_connections_have_no_limit")) {
         drop_oldest(all);
     }
 }

@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <stdlib.h>
 
+#include "base/plant.h"
 #include "cluster/frame.h"
 
 struct piece {
@@ -72,7 +73,7 @@ bool outbox_put(struct outbox *o, uint8_t type, uint8_t flags, const void *body,
     size_t len = FRAME_HEADER_BYTES + n;
     struct piece *p;
 
-    if (len > o->max || o->bytes > o->max - len) {
+    if (len > o->max || (o->bytes > o->max - len && !PLANTED("outbox_has_no_limit"))) {
         return false;
     }
     p = share_last(o, len);

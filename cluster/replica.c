@@ -213,6 +213,8 @@ void replica_on_received(void *ctx, uint64_t from, uint8_t type, const uint8_t *
         rv = consensus_receive(r->consensus, from, body, n, &e);
     } else if (type == FRAME_QUESTION || type == FRAME_ANSWER) {
         rv = forward_received(r->forward, from, type, body, n, &e);
+    } else if (type == FRAME_SPACE) {
+        rv = replica_space_received(r, from, body, n, &e);
     } else if (type == FRAME_REPAIR_QUESTION || type == FRAME_REPAIR_ANSWER) {
         rv = repair_received(r->repair, from, type, body, n, &e);
     } else {
@@ -227,6 +229,7 @@ void replica_on_up(void *ctx, uint64_t id)
 {
     struct replica *r = replica_of(ctx);
     replica_say(r, "peer_up id=%" PRIu64, id);
+    replica_space_up(r, id);
     repair_up(r->repair);
 }
 
@@ -284,7 +287,7 @@ static void continue_stop(struct replica *r)
     }
     if ((requests_idle(r->requests) && !leads) || late) {
         applier_stop(r->applier);
-        if (applier_idle(r->applier) && requests_idle(r->requests)) {
+        if (applier_idle(r->applier) && requests_idle(r->requests) && space_is_idle(r->space)) {
             r->peers_closing = true;
             env_timer_stop(r->config.env, r->tick);
             if (r->peers != NULL) {
@@ -307,6 +310,7 @@ void replica_stop(struct replica *r, void (*stopped)(void *ctx))
     requests_stop(r->requests);
     served_stop(r->served);
     calls_stop(r->calls);
+    space_stop(r->space);
     if (consensus_leads(r->consensus) && r->config.count > 1 &&
         consensus_transfer(r->consensus, 0, &e) != 0) {
         replica_say(r, "transfer_failed error=\"%s\"", e.text);
@@ -322,6 +326,7 @@ void replica_on_tick(void *owner)
     }
     env_timer_start(r->config.env, r->tick, env_now_us(r->config.env) + REPLICA_TICK_MS * 1000);
     forward_tick(r->forward, consensus_leader(r->consensus));
+    replica_space_tick(r);
     requests_tick(r->requests);
     calls_tick(r->calls);
     repair_poll(r->repair);

@@ -37,7 +37,10 @@ struct replica_config {
     uint64_t queue_bytes, queue_commands; /* waiting for the batcher; beyond it Q_BUSY */
     uint64_t result_max;                  /* bytes of one result; the same on all members */
     uint64_t segment_bytes, cache_bytes;
-    uint64_t compact_bytes; /* log since the last compaction that starts the next one */
+    uint64_t compact_bytes;   /* log since the last compaction that starts the next one */
+    uint64_t ballast_bytes;   /* held back on the disk for the day it is full; 0: none */
+    uint64_t space_min_bytes; /* of the disk that must be free, or writes are refused; 0: two segments and
+                                 what the database's WAL may need */
     /* One line for the operator: `event key=value ...`. */
     void (*log)(void *ctx, const char *line);
     /* The disk or the database failed: the process must stop now. Called once. */
@@ -67,6 +70,7 @@ struct replica_member {
     uint64_t id;
     char address[PEERS_ADDRESS_MAX + 1], api_address[PEERS_ADDRESS_MAX + 1];
     bool voter, leader, reachable; /* reachable: connected, or this node itself */
+    bool disk_full;                /* as it told us */
     uint64_t match;                /* on the leader: durable there up to this index; 0 elsewhere */
     uint64_t last_heard_ms;        /* milliseconds ago; 0 for this node */
 };
@@ -83,7 +87,9 @@ struct replica_status {
     uint64_t last_leader_contact_ms; /* ago; on the leader 0; UINT64_MAX: never */
     bool ready;                      /* an entry committed in the current term is applied here */
     uint64_t term_changes, leader_changes;
-    bool fenced; /* its content differs from the leader's: serves nothing */
+    bool fenced;                                   /* its content differs from the leader's: serves nothing */
+    bool disk_full;                                /* writes are refused here while it leads */
+    uint64_t disk_free, disk_needed, disk_ballast; /* bytes; UINT64_MAX free: no limit is known */
     /* While recovering: how many entries of the log are lost, between which indexes (0: none), and the first
      * damage. */
     uint64_t log_lost, log_lost_first, log_lost_last;

@@ -1,5 +1,7 @@
 /* replica_impl: what the parts of replica share: the struct, and the events that tie its parts together.
- * replica_open.c makes it, replica.c runs it, replica_status.c tells of it. */
+ * replica_open.c makes it, replica.c runs it, replica_space.c sees to a full disk, replica_status.c tells of
+ * it.
+ */
 #ifndef QUORATE_CLUSTER_REPLICA_IMPL_H
 #define QUORATE_CLUSTER_REPLICA_IMPL_H
 
@@ -9,6 +11,7 @@
 #include "cluster/replica.h"
 #include "cluster/requests.h"
 #include "cluster/served.h"
+#include "cluster/space.h"
 #include "raft_glue/applier.h"
 
 enum { REPLICA_MAGIC = 0x51c0de06, REPLICA_TICK_MS = 50 };
@@ -17,8 +20,9 @@ enum frame_type {
     FRAME_CONSENSUS = 1,
     FRAME_QUESTION = 2,
     FRAME_ANSWER = 3,
-    FRAME_REPAIR_QUESTION = 8,
-    FRAME_REPAIR_ANSWER = 9,
+    FRAME_REPAIR_QUESTION = 4,
+    FRAME_REPAIR_ANSWER = 5,
+    FRAME_SPACE = 7,
 };
 
 struct replica {
@@ -41,6 +45,9 @@ struct replica {
     struct repair *repair;
     struct compactor *compactor;
     struct peers *peers;
+    struct space *space;
+    uint64_t space_told_ms;            /* when the members were last told of this node's disk */
+    uint64_t full_until_ms[PEERS_MAX]; /* by place in MEMBERS: its disk is full, as it said; 0: not */
     struct env_timer *tick, *kick;
     struct list waits; /* struct replica_wait */
 
@@ -104,5 +111,16 @@ uint64_t replica_lag_us(void *ctx);
 uint64_t replica_leader(void *ctx);
 int replica_hand_over(void *ctx, uint64_t to, struct error *e);
 bool replica_is_fenced(void *ctx);
+
+/* replica_space.c: the callbacks of space, what the batcher asks before it takes a command (0 or Q_NO_SPACE),
+ * and what other members say of their disks. */
+bool replica_lacks_room(void *ctx);
+void replica_retry_room(void *ctx);
+void replica_on_space_changed(void *ctx);
+int replica_refuses(void *ctx, struct error *e);
+void replica_space_tick(struct replica *r);
+void replica_space_up(struct replica *r, uint64_t id);
+int replica_space_received(struct replica *r, uint64_t from, const uint8_t *body, size_t n, struct error *e);
+bool replica_member_is_full(struct replica *r, unsigned i); /* I: its place in MEMBERS */
 
 #endif

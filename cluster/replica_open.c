@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/plant.h"
 #include "cluster/cluster_id.h"
 #include "cluster/replica_impl.h"
 
@@ -121,6 +122,8 @@ static int make_parts(struct replica *r, struct error *e)
         .queue_bytes = r->config.queue_bytes,
         .queue_commands = r->config.queue_commands,
         .grace_ms = r->config.election_ms / 2,
+        .refuses = replica_refuses,
+        .ctx = r,
     };
     struct applier_config applier = {
         .env = env,
@@ -213,6 +216,33 @@ static int make_parts(struct replica *r, struct error *e)
     return rv;
 }
 
+/* Before what needs room: on a disk that is full the ballast makes some. */
+static int open_space(struct replica *r, struct error *e)
+{
+    struct space_config config = {
+        .env = r->config.env,
+        .dir = r->dir,
+        .ballast_bytes = r->config.ballast_bytes,
+        .low_bytes = r->config.space_min_bytes,
+        .lacks_room = replica_lacks_room,
+        .retry = replica_retry_room,
+        .changed = replica_on_space_changed,
+        .failed = replica_on_fatal,
+        .ctx = r,
+    };
+    int rv;
+
+    if (config.low_bytes == 0) {
+        config.low_bytes = 2 * r->config.segment_bytes + 2 * WAL_BYTES;
+    }
+    rv = space_open(&config, &r->space, e);
+    if (rv == 0 && space_is_full(r->space)) {
+        replica_say(r, "disk_full free=%" PRIu64 " needed=%" PRIu64, space_free_bytes(r->space),
+                    space_needed_bytes(r->space));
+    }
+    return rv;
+}
+
 /* The directory's name is durable only when its parent is synced. */
 static int make_dir(struct replica *r, struct error *e)
 {
@@ -227,7 +257,8 @@ static int make_dir(struct replica *r, struct error *e)
         n--;
     }
     snprintf(parent, sizeof parent, "%.*s", (int)n, r->dir);
-    return rv == 0 ? env_sync_dir(r->config.env, n == 0 ? "." : parent, e) : rv;
+    bool sync = rv == 0 && !PLANTED("name_of_the_node_is_not_synced");
+    return sync ? env_sync_dir(r->config.env, n == 0 ? "." : parent, e) : rv;
 }
 
 int replica_open(const struct replica_config *config, struct replica **ret_replica, struct error *e)
@@ -248,6 +279,9 @@ int replica_open(const struct replica_config *config, struct replica **ret_repli
     if (rv == 0) {
         snprintf(lock, sizeof lock, "%.*s/lock", (int)sizeof lock - 8, r->dir);
         rv = env_lock(config->env, lock, &r->lock, e);
+    }
+    if (rv == 0) {
+        rv = open_space(r, e);
     }
     if (rv == 0) {
         rv = open_consensus(r, e);
@@ -327,6 +361,7 @@ void replica_free(struct replica *r)
     batcher_free(r->batcher);
     consensus_free(r->consensus);
     store_close(r->store);
+    space_free(r->space);
     env_close(r->config.env, r->lock);
     explicit_bzero(r->secret, sizeof r->secret);
     r->magic = 0;

@@ -72,9 +72,14 @@ void replica_status(struct replica *r, struct replica_status *ret_status)
     s->term_changes = r->term_changes;
     s->leader_changes = r->leader_changes;
     s->fenced = r->fenced;
+    s->disk_full = space_is_full(r->space);
+    s->disk_free = space_free_bytes(r->space);
+    s->disk_needed = space_needed_bytes(r->space);
+    s->disk_ballast = space_ballast_bytes(r->space);
     s->count = r->config.count;
     for (unsigned i = 0; i < r->config.count; i++) {
         member_status(r, &r->members[i], &s->members[i]);
+        s->members[i].disk_full = replica_member_is_full(r, i);
     }
 }
 
@@ -86,5 +91,6 @@ void replica_metrics(struct replica *r, struct metrics *metrics)
     requests_metrics(r->requests, metrics);
     served_metrics(r->served, metrics);
     peers_metrics(r->peers, metrics);
+    space_metrics(r->space, metrics);
     repair_metrics(r->repair, metrics);
 }

@@ -131,7 +131,7 @@ static void start_reading(struct replica_request *q)
     struct requests *rs = q->owner;
     list_remove(&q->link);
     list_push(&rs->under_way, &q->link);
-    if (rs->config.fenced(rs->config.ctx)) {
+    if (rs->config.fenced(rs->config.ctx) && !PLANTED("fenced_nodes_answer")) {
         finish_code(q, Q_CORRUPT,
                     "this node's content differs from the leader's: it answers nothing until it is rebuilt");
         return;
@@ -145,7 +145,7 @@ static void start_reading(struct replica_request *q)
 static void read_at(struct replica_request *q, uint64_t index)
 {
     struct requests *rs = q->owner;
-    if (rs->config.applied(rs->config.ctx) >= index) {
+    if (rs->config.applied(rs->config.ctx) >= index || PLANTED("reads_do_not_wait_for_their_index")) {
         start_reading(q);
         return;
     }
@@ -228,7 +228,7 @@ static void route_read(struct replica_request *q)
         }
         q->answer.served_by = rs->config.id;
         start_reading(q);
-    } else if (leads && q->level == READ_WEAK) {
+    } else if (leads && (q->level == READ_WEAK || PLANTED("every_read_is_a_weak_one"))) {
         metric_add(&rs->counters[C_READS_WEAK], 1);
         q->answer.served_by = rs->config.id;
         read_at(q, consensus_commit(consensus));
@@ -385,7 +385,7 @@ static bool withdraw(struct replica_request *q)
 {
     switch (q->phase) {
     case REQUEST_WRITING: return !batcher_forget(q->owner->config.batcher, &q->writing);
-    case REQUEST_FORWARDED: forward_forget(&q->call); return true;
+    case REQUEST_FORWARDED: forward_forget(&q->call); return !PLANTED("late_forwarded_write_means_not_done");
     case REQUEST_ASKING_HERE: consensus_forget(&q->asking); return false;
     case REQUEST_ASKING_LEADER: forward_forget(&q->call); return false;
     case REQUEST_CATCHING_UP:

@@ -25,6 +25,11 @@ if(QUORATE_SANITIZE)
     add_link_options(-fsanitize=${QUORATE_SANITIZE})
 endif()
 
+option(QUORATE_FUZZ "Build the fuzzers of tests/fuzz with libFuzzer; needs clang" OFF)
+if(QUORATE_FUZZ)
+    add_compile_options(-fsanitize=fuzzer-no-link -w) # clang warns of other things than gcc, whose build is the one without
+endif()
+
 if(QUORATE_PLANTS)
     add_compile_definitions(QUORATE_PLANTS)
 endif()

@@ -57,6 +57,10 @@ enum option_kind { OPTION_TEXT, OPTION_NUMBER, OPTION_SIZE, OPTION_TIME, OPTION_
       "log entries kept in memory")                                                                          \
     X(compact_bytes, "compact-bytes", OPTION_SIZE, "32M", 65536, INT64_C(1) << 40,                           \
       "log that starts a compaction")                                                                        \
+    X(ballast_bytes, "ballast-bytes", OPTION_SIZE, "64M", 0, INT64_C(1) << 40,                               \
+      "held back on the disk, to be given up when it is full; 0: none")                                      \
+    X(space_min_bytes, "space-min-bytes", OPTION_SIZE, "0", 0, INT64_C(1) << 50,                             \
+      "free bytes on the disk below which writes are refused; 0: two segments and 32M")                      \
     X(io_uring, "io-uring", OPTION_FLAG, "true", 0, 1, "use io_uring for log writes where the kernel has it")
 
 #define OPTIONS_FIELD(field, name, kind, default_, min, max, help) OPTION_##field,

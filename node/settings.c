@@ -221,6 +221,8 @@ static int make(const struct options *o, struct settings *s, struct error *e)
     s->replica.segment_bytes = (uint64_t)options_number(o, OPTION_segment_bytes);
     s->replica.cache_bytes = (uint64_t)options_number(o, OPTION_cache_bytes);
     s->replica.compact_bytes = (uint64_t)options_number(o, OPTION_compact_bytes);
+    s->replica.ballast_bytes = (uint64_t)options_number(o, OPTION_ballast_bytes);
+    s->replica.space_min_bytes = (uint64_t)options_number(o, OPTION_space_min_bytes);
     return 0;
 }
 

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/object.h"
+#include "base/plant.h"
 
 enum {
     APPLIER_MAGIC = 0x51c0de03,
@@ -39,8 +40,12 @@ struct run_entry {
 struct run {
     struct env_work work;
     struct applier *applier;
-    bool busy, failed;
-    unsigned count;
+    bool busy;      /* from its start until all of it is applied, or the end */
+    bool on_lane;   /* not while it waits for room */
+    unsigned count; /* entries: */
+    unsigned next;  /* ... the first that the lane has not applied; its own while ON_LANE */
+    unsigned told;  /* ... the first that was not told */
+    int rc;         /* of the entry before which the lane stopped */
     struct run_entry entries[RUN_ENTRIES_MAX];
     struct buf payload, results;
     struct error error;
@@ -59,7 +64,7 @@ struct applier {
     struct store_position position;
     uint64_t floor;
     bool stopped, dead, diverged;
-    bool broken;                    /* the apply lane's: an entry failed, so none may follow it */
+    int broken; /* the lane's while a run is on it: an entry failed so, and none may follow */
     struct own_digest own[DIGESTS]; /* by index modulo DIGESTS */
     struct histogram apply;
     struct metric counters[APPLIER_COUNTERS];
@@ -70,18 +75,21 @@ static void run_on_lane(struct env_work *work)
     struct run *run = CONTAINER_OF(work, struct run, work);
     struct applier *a = run->applier;
 
-    for (unsigned i = 0; i < run->count && !a->broken; i++) {
-        struct run_entry *entry = &run->entries[i];
+    for (; run->next < run->count && a->broken == 0; run->next++) {
+        struct run_entry *entry = &run->entries[run->next];
         const uint8_t *p = entry->type == LOG_COMMANDS ? run->payload.data + entry->payload : NULL;
         uint64_t from = env_now_us(a->config.env);
         entry->results = run->results.len;
         a->broken = store_apply(a->config.store, entry->index, entry->term, p, p ? entry->len : 0,
-                                &run->results, &run->error) != 0;
+                                &run->results, &run->error);
+        if (a->broken != 0) {
+            break;
+        }
         entry->results_len = run->results.len - entry->results;
         store_position(a->config.store, &entry->after);
         histogram_add(&a->apply, env_now_us(a->config.env) - from);
     }
-    run->failed = a->broken;
+    run->rc = a->broken;
 }
 
 static void note_digest(struct applier *a, const struct store_position *at)
@@ -124,22 +132,29 @@ static void die(struct applier *a, const struct error *why)
     }
 }
 
+/* What the lane has applied and nobody was told of. */
+static void finish_entries(struct applier *a, struct run *run)
+{
+    metric_add(&a->counters[C_ENTRIES], run->next - run->told);
+    while (run->told < run->next) {
+        finish_entry(a, run, &run->entries[run->told++]);
+    }
+    metric_set(&a->counters[G_APPLIED], (int64_t)a->position.index);
+}
+
 static void run_done(struct env_work *work)
 {
     struct run *run = CONTAINER_OF(work, struct run, work);
     struct applier *a = CAST(struct applier, run->applier, APPLIER_MAGIC);
 
-    if (run->failed || a->dead) {
+    run->on_lane = false;
+    if (a->dead || (run->rc != 0 && run->rc != Q_NO_SPACE)) {
         run->busy = false;
         die(a, &run->error);
         return;
     }
-    for (unsigned i = 0; i < run->count; i++) {
-        finish_entry(a, run, &run->entries[i]);
-    }
-    metric_add(&a->counters[C_ENTRIES], run->count);
-    metric_set(&a->counters[G_APPLIED], (int64_t)a->position.index);
-    run->busy = false;
+    finish_entries(a, run);
+    run->busy = run->next < run->count && !PLANTED("waiting_entries_are_dropped");
     applier_poll(a);
     a->config.advanced(a->config.ctx);
 }
@@ -219,6 +234,12 @@ static bool add_entry(struct applier *a, struct run *run, uint64_t index)
     return true;
 }
 
+static void give_to_lane(struct applier *a, struct run *run)
+{
+    run->on_lane = true;
+    env_run(a->config.env, &run->work);
+}
+
 void applier_poll(struct applier *a)
 {
     for (unsigned i = 0; i < RUNS && !a->stopped && !a->dead; i++) {
@@ -235,8 +256,40 @@ void applier_poll(struct applier *a)
         }
         if (run->count > 0 && !a->dead) {
             run->busy = true;
+            run->next = run->told = 0;
             metric_add(&a->counters[C_RUNS], 1);
-            env_run(a->config.env, &run->work);
+            give_to_lane(a, run);
+        }
+    }
+}
+
+bool applier_lacks_room(const struct applier *a)
+{
+    for (unsigned i = 0; i < RUNS; i++) {
+        if (a->runs[i].busy && !a->runs[i].on_lane) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void applier_retry(struct applier *a)
+{
+    struct run *first = &a->runs[0];
+
+    if (a->stopped || a->dead || !applier_lacks_room(a) || !applier_idle(a)) {
+        return;
+    }
+    a->broken = 0;
+    for (unsigned i = 1; i < RUNS; i++) {
+        if (a->runs[i].busy && (!first->busy || a->runs[i].entries[0].index < first->entries[0].index)) {
+            first = &a->runs[i];
+        }
+    }
+    give_to_lane(a, first);
+    for (unsigned i = 0; i < RUNS; i++) {
+        if (a->runs[i].busy && !a->runs[i].on_lane) {
+            give_to_lane(a, &a->runs[i]);
         }
     }
 }
@@ -249,7 +302,7 @@ void applier_stop(struct applier *a)
 bool applier_idle(const struct applier *a)
 {
     for (unsigned i = 0; i < RUNS; i++) {
-        if (a->runs[i].busy) {
+        if (a->runs[i].on_lane) {
             return false;
         }
     }

@@ -5,6 +5,9 @@
  * first is applied, so that a wake-up is paid per run and the writer does not wait for the loop. Every batch
  * header carries the leader's digest at an earlier index: it is compared with what this node had there.
  *
+ * An entry for which the disk has no room leaves the database as it was and waits, with all that follow it,
+ * for applier_retry(). Every other failure of the store is fatal.
+ *
  * Threads: loop only; the work runs on the apply lane. */
 #ifndef QUORATE_RAFT_GLUE_APPLIER_H
 #define QUORATE_RAFT_GLUE_APPLIER_H
@@ -36,7 +39,12 @@ void applier_free(struct applier *a);
 void applier_poll(struct applier *a);
 /* No further runs; those under way finish. */
 void applier_stop(struct applier *a);
+/* Nothing is on the apply lane. */
 bool applier_idle(const struct applier *a);
+/* Whether an entry waits for room on the disk, and all others behind it. */
+bool applier_lacks_room(const struct applier *a);
+/* There may be room now: call about every second while it is lacking. */
+void applier_retry(struct applier *a);
 
 /* As of the last run that came back. */
 const struct store_position *applier_position(const struct applier *a);

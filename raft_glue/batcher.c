@@ -6,10 +6,20 @@
 #include <string.h>
 
 #include "base/object.h"
+#include "base/plant.h"
 
 enum { BATCHER_MAGIC = 0x51c0de02 };
 
-enum counter { C_BATCHES, C_COMMANDS, C_REFUSED, C_UNKNOWN, G_QUEUED, H_LATENCY, BATCHER_COUNTERS };
+enum counter {
+    C_BATCHES,
+    C_COMMANDS,
+    C_REFUSED,
+    C_NO_SPACE,
+    C_UNKNOWN,
+    G_QUEUED,
+    H_LATENCY,
+    BATCHER_COUNTERS
+};
 
 static const struct metric counter_table[BATCHER_COUNTERS] = {
     [C_BATCHES] = {METRIC_COUNTER, "quorate_batches_total", NULL,
@@ -17,6 +27,8 @@ static const struct metric counter_table[BATCHER_COUNTERS] = {
     [C_COMMANDS] = {METRIC_COUNTER, "quorate_batched_commands_total", NULL, "Commands put into log entries."},
     [C_REFUSED] = {METRIC_COUNTER, "quorate_batcher_refused_total", NULL,
                    "Commands refused because the queue was full."},
+    [C_NO_SPACE] = {METRIC_COUNTER, "quorate_writes_refused_full_total", NULL,
+                    "Commands refused because a disk was full."},
     [C_UNKNOWN] = {METRIC_COUNTER, "quorate_commands_unknown_total", NULL,
                    "Commands whose outcome stayed unknown."},
     [G_QUEUED] = {METRIC_GAUGE, "quorate_batcher_queued_commands", NULL,
@@ -53,6 +65,7 @@ static void answer(struct batcher *b, struct batcher_command *command, const str
         histogram_add(&b->latency, env_now_us(b->config.env) - command->since_us);
     }
     metric_add(&b->counters[C_UNKNOWN], with->error.code == Q_UNKNOWN);
+    metric_add(&b->counters[C_NO_SPACE], with->error.code == Q_NO_SPACE);
     command->flight = NULL;
     command->done(command, with);
 }
@@ -121,7 +134,7 @@ static void give_up_flights(struct batcher *b, bool all)
 {
     struct error why;
 
-    error_set(&why, Q_UNKNOWN,
+    error_set(&why, PLANTED("lost_leadership_means_not_done") ? Q_NOT_LEADER : Q_UNKNOWN,
               "leadership lost while committing log: the outcome is unknown, the write may still be applied");
     LIST_EACH_SAFE (&b->flights, item) {
         struct batcher_flight *f = CONTAINER_OF(item, struct batcher_flight, link);
@@ -193,6 +206,11 @@ void batcher_free(struct batcher *b)
     free(b);
 }
 
+static bool refuses(const struct batcher *b, struct error *e)
+{
+    return b->config.refuses != NULL && b->config.refuses(b->config.ctx, e) != 0;
+}
+
 int batcher_push(struct batcher *b, struct batcher_command *command, struct error *e)
 {
     uint64_t max = b->payload.max - BATCH_HEADER_BYTES - 4;
@@ -200,12 +218,17 @@ int batcher_push(struct batcher *b, struct batcher_command *command, struct erro
     if (!consensus_leads(b->config.consensus)) {
         return error_set(e, Q_NOT_LEADER, "this node does not lead");
     }
+    if (refuses(b, e)) {
+        metric_add(&b->counters[C_NO_SPACE], e->code == Q_NO_SPACE);
+        return (int)e->code;
+    }
     if (command->len > max) {
         return error_set(e, Q_TOO_BIG, "a command of %zu bytes is over the limit of %" PRIu64 " bytes",
                          command->len, max);
     }
-    if (b->queued_commands > 0 && (b->queued_commands + 1 > b->config.queue_commands ||
-                                   b->queued_bytes + command->len > b->config.queue_bytes)) {
+    if (b->queued_commands > 0 &&
+        ((b->queued_commands + 1 > b->config.queue_commands && !PLANTED("queued_commands_have_no_limit")) ||
+         b->queued_bytes + command->len > b->config.queue_bytes)) {
         metric_add(&b->counters[C_REFUSED], 1);
         return error_set(e, Q_BUSY,
                          "too much is waiting to be written (%" PRIu64 " commands, %" PRIu64
@@ -261,7 +284,9 @@ static void encode_batch(struct batcher *b, const struct batcher_position *posit
         .commands = f->count,
     };
 
-    batch.time_ms = batch.time_ms > b->last_time_ms ? batch.time_ms : b->last_time_ms;
+    if (!PLANTED("time_in_headers_falls")) {
+        batch.time_ms = batch.time_ms > b->last_time_ms ? batch.time_ms : b->last_time_ms;
+    }
     batch.time_ms = batch.time_ms > position->time_ms ? batch.time_ms : position->time_ms;
     b->last_time_ms = batch.time_ms;
     memcpy(batch.digest, position->digest, sizeof batch.digest);
@@ -336,9 +361,12 @@ static unsigned flights_to_commit(const struct batcher *b)
 void batcher_poll(struct batcher *b, const struct batcher_position *position)
 {
     struct consensus *consensus = b->config.consensus;
+    struct error why;
 
     if (!consensus_leads(consensus)) {
         fail_queue(b, Q_NOT_LEADER, "this node does not lead any more");
+    } else if (!list_empty(&b->queue) && refuses(b, &why)) {
+        fail_queue(b, why.code, why.text);
     }
     while (!list_empty(&b->queue) && consensus_leads(consensus) &&
            flights_to_commit(b) < b->config.inflight_max &&
@@ -356,7 +384,7 @@ void batcher_applied(struct batcher *b, uint64_t index, uint64_t term, struct cu
 
     error_set(&why, Q_NOT_LEADER, "another leader's entry took the place of this one: nothing was done");
     while ((f = first_flight(b)) != NULL && f->index <= index) {
-        if (f->index == index && f->term == term) {
+        if (f->index == index && (f->term == term || PLANTED("entry_of_any_term_answers"))) {
             land(b, f, results, NULL);
         } else if (f->index == index) {
             land(b, f, results, &why);

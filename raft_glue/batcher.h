@@ -44,6 +44,9 @@ struct batcher_config {
     unsigned backlog_max;  /* entries that are not yet applied here: beyond it commands wait */
     uint64_t queue_bytes, queue_commands;
     uint64_t grace_ms; /* after losing leadership, until outcomes are called unknown */
+    /* Optional: whether commands are to be refused now, and with which error: 0 or its code. */
+    int (*refuses)(void *ctx, struct error *e);
+    void *ctx;
 };
 
 int batcher_new(const struct batcher_config *config, struct batcher **ret_batcher, struct error *e);
@@ -51,7 +54,7 @@ int batcher_new(const struct batcher_config *config, struct batcher **ret_batche
 void batcher_free(struct batcher *b);
 
 /* Errors (nothing was taken): Q_NOT_LEADER; Q_BUSY the queue is full; Q_TOO_BIG the command fits into no
- * entry. */
+ * entry; those of refuses(), which also end what waits already. */
 int batcher_push(struct batcher *b, struct batcher_command *command, struct error *e);
 /* Forgets a pending command whose owner has answered already: its DONE will not be called and its memory is
  * free. One that waited is not done; one on its way may be. Returns whether it was still waiting. */

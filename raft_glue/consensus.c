@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/buf.h"
+#include "base/plant.h"
 #include "raft_glue/envelope.h"
 
 void consensus_die(struct consensus *c, const struct error *why)
@@ -24,7 +25,8 @@ static void view(const struct consensus *c, struct read_index_view *v)
 {
     const struct raft_configuration *members = driver_configuration(c->driver);
     *v = (struct read_index_view){
-        .leads = driver_own_term_committed(c->driver),
+        .leads = driver_own_term_committed(c->driver) ||
+                 (PLANTED("reads_before_the_own_term_commits") && driver_state(c->driver) == RAFT_LEADER),
         .may_lead = driver_state(c->driver) == RAFT_LEADER,
         .term = driver_term(c->driver),
         .commit = driver_commit(c->driver),
@@ -293,7 +295,7 @@ int consensus_compact(struct consensus *c, uint64_t index, struct error *e)
     }
     /* Meta names the new beginning durably before the log lets go of what lies before it. */
     if (rv == 0) {
-        rv = meta_save(c->meta, &state, &failed);
+        rv = PLANTED("compaction_is_not_noted") ? 0 : meta_save(c->meta, &state, &failed);
     }
     if (rv == 0) {
         log_trim(c->log, index + 1);
@@ -309,7 +311,7 @@ int consensus_admit(struct consensus *c, uint64_t id, uint64_t incarnation, stru
 
     for (uint32_t i = 0; i < state.peers; i++) {
         if (state.peer[i].id == id) {
-            return state.peer[i].incarnation == incarnation
+            return state.peer[i].incarnation == incarnation || PLANTED("incarnation_is_not_checked")
                        ? 0
                        : error_set(e, Q_CONFLICT,
                                    "node id %" PRIu64 " is taken: it was incarnation %016" PRIx64
@@ -416,6 +418,9 @@ uint64_t consensus_floor(const struct consensus *c)
     members = driver_configuration(c->driver);
     for (unsigned i = 0; i < members->n; i++) {
         uint64_t match = consensus_match(c, members->servers[i].id);
+        if (match == 0 && PLANTED("floor_ignores_who_is_away")) {
+            continue;
+        }
         floor = match < floor ? match : floor;
     }
     return floor == UINT64_MAX ? 0 : floor;
@@ -436,6 +441,18 @@ uint64_t consensus_log_bytes(const struct consensus *c)
     struct log_stats stats;
     log_stats(c->log, &stats);
     return stats.segments * c->config.segment_bytes;
+}
+
+bool consensus_lacks_room(const struct consensus *c)
+{
+    return log_lacks_room(c->log);
+}
+
+void consensus_retry(struct consensus *c)
+{
+    if (!c->dead) {
+        log_retry(c->log);
+    }
 }
 
 void consensus_metrics(struct consensus *c, struct metrics *metrics)

@@ -114,6 +114,12 @@ uint64_t consensus_log_bytes(const struct consensus *c);
  * to it are dropped. Q_BUSY (nothing done): the configuration is newer than INDEX, or INDEX is 1. */
 int consensus_compact(struct consensus *c, uint64_t index, struct error *e);
 
+/* Whether the disk had no room for the log's next segment: entries may wait, not durable, for
+ * consensus_retry(). */
+bool consensus_lacks_room(const struct consensus *c);
+/* There may be room now: call about every second while the log lacks it. */
+void consensus_retry(struct consensus *c);
+
 /* Makes durable that member ID exists as INCARNATION. Q_CONFLICT: it was another incarnation before. */
 int consensus_admit(struct consensus *c, uint64_t id, uint64_t incarnation, struct error *e);
 

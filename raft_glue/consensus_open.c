@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/buf.h"
+#include "base/plant.h"
 #include "raft_glue/consensus_impl.h"
 
 enum { INFLIGHT_MAX = 8192 }; /* entries sent to one follower and not acknowledged */
@@ -90,7 +91,8 @@ static int open_meta(struct consensus *c, struct error *e)
     if (rv != 0) {
         return rv;
     }
-    if (memcmp(meta_state(c->meta)->cluster_id, c->config.cluster_id, CLUSTER_ID_BYTES) != 0) {
+    if (memcmp(meta_state(c->meta)->cluster_id, c->config.cluster_id, CLUSTER_ID_BYTES) != 0 &&
+        !PLANTED("directory_of_another_cluster_is_taken")) {
         return error_set(e, Q_MISMATCH,
                          "%s belongs to another cluster (another name, another list of members "
                          "or another setting of foreign-keys)",
@@ -130,7 +132,7 @@ static int bootstrap(struct consensus *c, struct error *e)
     if (log_last(c->log) > 0) {
         return 0;
     }
-    if (state->term > 1 || state->vote != 0) {
+    if ((state->term > 1 || state->vote != 0) && !PLANTED("lost_log_is_begun_anew")) {
         return error_set(e, Q_CORRUPT,
                          "the log in %s is empty, but this node has taken part in term %" PRIu64
                          ": its log is lost and it must not vote any more",
@@ -258,7 +260,7 @@ int consensus_start(struct consensus *c, uint64_t applied, uint64_t applied_term
         return error_set(e, Q_CORRUPT, "the database is at index %" PRIu64 " but the log begins at %" PRIu64,
                          applied, log_first(c->log));
     }
-    if (applied > log_last(c->log)) {
+    if (applied > log_last(c->log) && !PLANTED("database_may_be_ahead_of_the_log")) {
         return error_set(e, Q_CORRUPT, "the database is at index %" PRIu64 " but the log ends at %" PRIu64,
                          applied, log_last(c->log));
     }

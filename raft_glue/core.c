@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <string.h>
 
+#include "base/plant.h"
 #include "raft_glue/configuration.h"
 
 enum {
@@ -35,7 +36,8 @@ int core_error(int rv, const char *what, struct error *e)
 static bool save_vote(struct core *c, const struct raft_update *update)
 {
     bool changed = has(update, RAFT_UPDATE_CURRENT_TERM) || has(update, RAFT_UPDATE_VOTED_FOR);
-    return !changed || c->io->save_vote(c->ctx, c->raft.current_term, c->raft.voted_for);
+    uint64_t vote = PLANTED("vote_is_not_saved") ? 0 : c->raft.voted_for;
+    return !changed || c->io->save_vote(c->ctx, c->raft.current_term, vote);
 }
 
 /* Entries at or below our last index are the core's only word on truncation. */
@@ -45,7 +47,7 @@ static void truncate_log(struct core *c, uint64_t index)
         return;
     }
     c->io->truncate(c->ctx, index);
-    if (c->durable >= index) {
+    if (c->durable >= index && !PLANTED("truncated_entries_stay_durable")) {
         c->durable = index - 1;
     }
 }
@@ -161,12 +163,16 @@ int core_step(struct core *c, struct raft_event *event)
     if (was_leader != leads) {
         feeds_reset(&c->feeds);
     }
-    c->failed = !save_vote(c, &update) || !take_entries(c, &update);
+    bool late = PLANTED("vote_is_sent_before_it_is_saved");
+    c->failed = (!late && !save_vote(c, &update)) || !take_entries(c, &update);
     if (c->failed) {
         return 0;
     }
     begin_install(c, &update);
     send_messages(c, &update);
+    if (late) {
+        c->failed = !save_vote(c, &update);
+    }
     core_tell_role(c);
     c->barrier_due = guard_barrier(&c->guards, !was_leader && leads, has(&update, RAFT_UPDATE_ENTRIES));
     return 0;
@@ -229,7 +235,7 @@ static bool configuration_due(struct core *c)
 
 static void tell_applicable(struct core *c)
 {
-    uint64_t commit = c->raft.commit_index;
+    uint64_t commit = PLANTED("durable_entries_are_applied_uncommitted") ? c->durable : c->raft.commit_index;
 
     if (install_running(&c->install)) {
         return; /* the commit index may lie inside the snapshot */
@@ -324,7 +330,7 @@ int core_init(struct core *c, const struct driver_config *config, struct error *
     c->ctx = config->ctx;
     c->heartbeat_ms = config->heartbeat_ms;
     c->now_ms = config->now_ms;
-    c->guards.on = config->guards;
+    guards_init(&c->guards, config->guards);
     c->durable = config->io->last(config->ctx);
     c->applicable = config->applied;
     c->told = (struct core_role){.state = RAFT_FOLLOWER, .term = config->term};

@@ -2,10 +2,36 @@
 
 #include <string.h>
 
+#include "base/plant.h"
 #include "raft_glue/configuration.h"
 
 /* The version and feature bits that the core itself puts into its results (its src/message.h). */
 enum { RESULT_VERSION = 2, FEATURE_CAPACITY = 1 };
+
+/* Test builds switch each one off. */
+static unsigned planted_off(void)
+{
+    const bool off[DRIVER_GUARDS] = {
+        PLANTED("no_guard_split"),    PLANTED("no_guard_sameterm"), PLANTED("no_guard_voteres"),
+        PLANTED("no_guard_bump"),     PLANTED("no_guard_barrier"),  PLANTED("no_guard_chgterm"),
+        PLANTED("no_guard_hold"),     PLANTED("no_guard_applydur"), PLANTED("no_guard_dupsnap"),
+        PLANTED("no_guard_cfgearly"), PLANTED("no_guard_sole"),     PLANTED("no_guard_vote"),
+        PLANTED("no_guard_stalerej"), PLANTED("no_guard_pvterm"),   PLANTED("no_guard_staleterm"),
+        PLANTED("no_guard_oldae"),    PLANTED("no_guard_chgdur"),   PLANTED("no_guard_ishb"),
+        PLANTED("no_guard_contact"),
+    };
+    unsigned bits = 0;
+
+    for (unsigned i = 0; i < DRIVER_GUARDS; i++) {
+        bits |= off[i] ? 1u << i : 0;
+    }
+    return bits;
+}
+
+void guards_init(struct guards *g, unsigned on)
+{
+    *g = (struct guards){.on = on & ~planted_off()};
+}
 
 static bool on(const struct guards *g, enum driver_guard guard)
 {

@@ -15,6 +15,9 @@ struct guards {
     uint64_t hits[DRIVER_GUARDS];
 };
 
+/* ON: enum driver_guard. */
+void guards_init(struct guards *g, unsigned on);
+
 /* How many entries behind FROM may be fed to the core at once. The core notes a configuration under the index
  * of the first new entry of its message (replication.c: membershipUncommittedChange(r, index, ...)), so each
  * one is fed alone; and when a message begins with one (FIRST: nothing of it was fed yet), an empty part goes

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/plant.h"
 #include "raft_glue/log_internal.h"
 
 enum { MARK_DELAY_US = 50 * 1000 };
@@ -70,7 +71,7 @@ static void fail(struct log *l, const struct error *why)
 
 static void save_mark(struct log *l)
 {
-    if (!l->failed && !l->closing && !l->mark.writing) {
+    if (!l->failed && !l->closing && !l->mark.writing && !PLANTED("mark_is_not_written")) {
         log_mark_save(&l->mark, &l->writer.at);
     }
 }
@@ -119,7 +120,7 @@ static void writer_advanced(void *ctx)
     segment_pool_work(&l->pool);
     mark_follow(l);
     if (l->writer.durable > l->reported) {
-        l->reported = l->writer.durable;
+        l->reported = PLANTED("appended_counts_as_durable") ? l->table.last : l->writer.durable;
         l->durable_call(l->ctx, l->reported);
     }
 }
@@ -316,7 +317,7 @@ void log_truncate(struct log *l, uint64_t index)
     }
     log_writer_truncate(&l->writer, index);
     log_table_truncate(&l->table, index);
-    if (l->reported >= index) {
+    if (l->reported >= index && !PLANTED("truncated_entries_stay_reported")) {
         l->reported = index - 1;
     }
 }
@@ -422,6 +423,9 @@ int log_begin(struct log *l, uint64_t next, uint64_t before_term, struct error *
     /* One number is left out: no mark that was made before speaks of the place where the log begins now. */
     struct format_segment head = {.number = l->writer.number + 2, .first = next, .before_term = before_term};
     struct segment *s;
+    if (PLANTED("log_begins_anew_under_an_old_mark")) {
+        head.number--;
+    }
     env_random(l->env, &head.chain, sizeof head.chain);
     int rc = segment_pool_begin(&l->pool, &head, &s, e);
     if (rc != 0) {
@@ -458,6 +462,16 @@ int log_reset(struct log *l, uint64_t next, uint64_t before_term, struct error *
         log_retire(l);
     }
     return rc;
+}
+
+bool log_lacks_room(const struct log *l)
+{
+    return l->pool.no_room;
+}
+
+void log_retry(struct log *l)
+{
+    segment_pool_retry(&l->pool);
 }
 
 bool log_idle(const struct log *l)

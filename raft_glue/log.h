@@ -50,7 +50,8 @@ struct log_config {
     uint64_t before_term;   /* term of the entry at first_index - 1; 0 without */
     /* Everything up to INDEX is durable. Never called for an index that was truncated since. */
     void (*durable)(void *ctx, uint64_t index);
-    /* Once; nothing is written after it. Q_NO_SPACE only when the log needs a segment and cannot make it. */
+    /* Once; nothing is written after it. A full disk fails only what is in place already: see
+     * log_lacks_room(). */
     void (*failed)(void *ctx, const struct error *why);
     /* Within log_open(), once for each damaged place: file, offset, what is wrong. May be NULL. */
     void (*damage)(void *ctx, const struct error *what);
@@ -141,6 +142,11 @@ void log_trim(struct log *l, uint64_t first);
  * otherwise the entries below NEXT are missing after a crash. An error is final. */
 int log_reset(struct log *l, uint64_t next, uint64_t before_term, struct error *e);
 
+/* Whether the disk had no room for a next segment. Entries that need it wait, not durable, for log_retry() or
+ * for a trimmed segment; so the owner bounds what it appends. */
+bool log_lacks_room(const struct log *l);
+/* Tries again to make a segment: call now and then while the log lacks room. */
+void log_retry(struct log *l);
 /* Nothing is under way, and everything is durable. */
 bool log_idle(const struct log *l);
 /* Blocking, on an idle log: both slots of the mark say how far it goes. */

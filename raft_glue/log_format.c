@@ -6,6 +6,7 @@
 
 #include "base/buf.h"
 #include "base/crc32c.h"
+#include "base/plant.h"
 
 enum { SEGMENT_VERSION = 1, SEGMENT_BEGINS = 1, GROUP_HASHED = 64, RECORD_CHAINED = 24, RECORD_SUMMED = 36 };
 
@@ -31,7 +32,7 @@ void format_segment_put(const struct format_segment *s, uint8_t *block)
 int format_segment_get(const uint8_t *block, struct format_segment *ret_segment, struct error *e)
 {
     if (memcmp(block, segment_magic, sizeof segment_magic) != 0 ||
-        get_le32(block + 84) != crc32c(0, block, 84)) {
+        (get_le32(block + 84) != crc32c(0, block, 84) && !PLANTED("segment_sum_is_not_checked"))) {
         return error_set(e, Q_CORRUPT, "offset 0: the segment's header is damaged");
     }
     if (get_le32(block + 8) != SEGMENT_VERSION) {
@@ -77,7 +78,8 @@ bool format_group_get(const uint8_t *p, size_t n, uint64_t salt, struct format_g
     }
     uint64_t hash = XXH3_64bits_withSeed(p, GROUP_HASHED, salt);
     uint32_t bytes = get_le32(p + 4);
-    if (get_le64(p + 64) != hash || bytes == 0 || bytes % ENV_BLOCK != 0 || bytes > n) {
+    if ((get_le64(p + 64) != hash && !PLANTED("group_hash_is_not_checked")) || bytes == 0 ||
+        bytes % ENV_BLOCK != 0 || bytes > n) {
         return false;
     }
     *ret_group = (struct format_group){
@@ -141,8 +143,8 @@ enum format_record_state format_record_get(const uint8_t *p, size_t n, struct lo
         .len = len,
     };
     *ret_chain = get_le64(p + 24);
-    return get_le32(p + 32) == crc32c(0, p + FORMAT_RECORD_BYTES, len) ? FORMAT_RECORD_GOOD
-                                                                       : FORMAT_RECORD_BAD_PAYLOAD;
+    bool good = get_le32(p + 32) == crc32c(0, p + FORMAT_RECORD_BYTES, len);
+    return good || PLANTED("payload_sum_is_not_checked") ? FORMAT_RECORD_GOOD : FORMAT_RECORD_BAD_PAYLOAD;
 }
 
 void format_mark_put(const struct format_mark *m, uint8_t *block)
@@ -162,7 +164,8 @@ void format_mark_put(const struct format_mark *m, uint8_t *block)
 
 bool format_mark_get(const uint8_t *block, struct format_mark *ret_mark)
 {
-    if (memcmp(block, mark_magic, sizeof mark_magic) != 0 || get_le32(block + 76) != crc32c(0, block, 76)) {
+    if (memcmp(block, mark_magic, sizeof mark_magic) != 0 ||
+        (get_le32(block + 76) != crc32c(0, block, 76) && !PLANTED("mark_sum_is_not_checked"))) {
         return false;
     }
     *ret_mark = (struct format_mark){

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/plant.h"
 #include "raft_glue/log_internal.h"
 #include "raft_glue/log_replay.h"
 
@@ -136,7 +137,9 @@ static int sync_read(struct log *l, const struct log_replay *r, struct error *e)
         if (s->head.sequence > r->at.sequence) {
             break;
         }
-        int rc = s->head.sequence < r->mark->sequence ? 0 : env_sync(l->env, s->file, e);
+        int rc = s->head.sequence < r->mark->sequence || PLANTED("what_was_read_is_not_synced")
+                     ? 0
+                     : env_sync(l->env, s->file, e);
         if (rc != 0) {
             return rc;
         }
@@ -153,7 +156,7 @@ static int cut_torn(struct log *l, const struct log_replay *r, struct error *e)
     if (rc == 0) {
         memset(zeros, 0, ENV_BLOCK);
     }
-    for (unsigned i = 0; rc == 0 && i < r->n_torn; i++) {
+    for (unsigned i = 0; rc == 0 && i < r->n_torn && !PLANTED("torn_groups_are_not_cut"); i++) {
         rc = env_write(l->env, r->torn[i].segment->file, r->torn[i].offset, zeros, ENV_BLOCK, e);
     }
     free(zeros);

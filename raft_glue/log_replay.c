@@ -24,7 +24,8 @@ struct segment *log_replay_after(const struct log_replay *r, const struct segmen
 /* Whether FOUND continues what was read so far. */
 static bool is_next(const struct log_replay *r, const struct log_found *found)
 {
-    return found->head.number == r->at.number + 1 && found->head.chain == r->at.chain;
+    return found->head.number == r->at.number + 1 &&
+           (found->head.chain == r->at.chain || PLANTED("chain_of_groups_is_not_checked"));
 }
 
 /* Whether the term of an entry may be TERM: it is, or it is lost. */
@@ -285,7 +286,9 @@ static int look_behind(struct log_replay *r, struct error *e)
         for (; offset < s->head.bytes; offset += ENV_BLOCK) {
             struct log_found found;
             if (log_image_group(&r->image, offset, &found)) {
-                r->durable = found.head.durable > r->durable ? found.head.durable : r->durable;
+                bool more =
+                    found.head.durable > r->durable && !PLANTED("only_the_mark_tells_what_was_durable");
+                r->durable = more ? found.head.durable : r->durable;
                 r->torn_bytes += found.head.number > r->at.number ? found.head.bytes : 0;
             }
         }

@@ -4,12 +4,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/plant.h"
+
 #define GROUP_MAGIC 0x67727570u
 
 void log_writer_init(struct log_writer *w)
 {
     list_init(&w->segments);
-    env_random(w->env, &w->boot, sizeof w->boot);
+    if (!PLANTED("all_boots_have_one_number")) {
+        env_random(w->env, &w->boot, sizeof w->boot);
+    }
     for (unsigned i = 0; i < LOG_WRITES_MAX; i++) {
         w->groups[i] = (struct log_group){.magic = GROUP_MAGIC, .writer = w};
     }
@@ -226,7 +230,7 @@ void log_writer_truncate(struct log_writer *w, uint64_t index)
         w->truncated = true;
     }
     for (unsigned i = 0; i < LOG_WRITES_MAX; i++) {
-        if (w->groups[i].last >= index) {
+        if (w->groups[i].last >= index && !PLANTED("truncated_entries_in_flight_count")) {
             w->groups[i].last = index - 1;
         }
     }
@@ -263,6 +267,9 @@ static void finish(struct env_write *write, const struct error *failed)
     struct log_group *g = CAST(struct log_group, CONTAINER_OF(write, struct log_group, write), GROUP_MAGIC);
     struct log_writer *w = g->writer;
     g->segment->writes--;
+    if (failed != NULL && PLANTED("failed_writes_count")) {
+        failed = NULL;
+    }
     if (failed != NULL || w->stopped || g->at.number <= w->at.number) {
         /* The last: the log has begun anew since this write was submitted. */
         release(g);

@@ -7,6 +7,7 @@
 
 #include "base/buf.h"
 #include "base/crc32c.h"
+#include "base/plant.h"
 
 enum { META_SLOTS = 2, META_SUM_AT = META_SLOT_BYTES - 4, META_PATH_MAX = 4096 };
 
@@ -67,7 +68,7 @@ static enum slot_kind decode(const uint8_t *slot, struct meta_state *ret_state, 
 {
     struct meta_state s = {0};
     struct cursor c = cursor_of(slot, META_SUM_AT);
-    if (get_le32(slot + META_SUM_AT) != crc32c(0, slot, META_SUM_AT)) {
+    if (get_le32(slot + META_SUM_AT) != crc32c(0, slot, META_SUM_AT) && !PLANTED("meta_sum_is_not_checked")) {
         return SLOT_DAMAGED;
     }
     if (memcmp(cursor_bytes(&c, sizeof magic), magic, sizeof magic) != 0) {
@@ -132,8 +133,9 @@ const struct meta_state *meta_state(const struct meta *m)
 /* Both slots, one after the other; each is read back, since a disk that lies is better found out now. */
 static int write_slots(struct meta *m, const struct meta_state *state, uint64_t version, struct error *e)
 {
+    unsigned slots = PLANTED("second_slot_of_meta_is_not_written") ? 1 : META_SLOTS;
     int rc = encode(state, version, m->slot, e);
-    for (unsigned i = 0; rc == 0 && i < META_SLOTS; i++) {
+    for (unsigned i = 0; rc == 0 && i < slots; i++) {
         uint64_t at = i * (uint64_t)META_SLOT_BYTES;
         size_t n;
         rc = env_write(m->env, m->file, at, m->slot, META_SLOT_BYTES, e);
@@ -255,7 +257,7 @@ static int create_file(struct meta *m, const char *dir, const struct meta_state 
         (rc = meta_save(m, state, e)) != 0 || (rc = env_rename(m->env, fresh, path, e)) != 0) {
         return rc;
     }
-    return env_sync_dir(m->env, dir, e);
+    return PLANTED("name_of_meta_is_not_synced") ? 0 : env_sync_dir(m->env, dir, e);
 }
 
 int meta_create(struct env *env, const char *dir, const struct meta_state *state, struct meta **ret_meta,

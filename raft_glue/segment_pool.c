@@ -3,6 +3,8 @@
 #include <assert.h>
 #include <string.h>
 
+#include "base/plant.h"
+
 #define POOL_MAGIC 0x706f6f6cu
 
 void segment_pool_init(struct segment_pool *p)
@@ -60,7 +62,9 @@ int segment_pool_found_spare(struct segment_pool *p, uint64_t number, struct err
 static struct format_segment next_head(struct segment_pool *p)
 {
     struct format_segment head = {.sequence = p->next_sequence++, .cluster = p->cluster, .bytes = p->bytes};
-    env_random(p->env, &head.salt, sizeof head.salt);
+    if (!PLANTED("recycled_segments_keep_their_salt")) {
+        env_random(p->env, &head.salt, sizeof head.salt);
+    }
     return head;
 }
 
@@ -130,6 +134,7 @@ int segment_pool_begin(struct segment_pool *p, const struct format_segment *head
 struct segment *segment_pool_take(struct segment_pool *p)
 {
     struct list *item = list_pop(&p->ready);
+    p->again = p->again || (item == NULL && !p->wanted);
     p->wanted = item == NULL;
     if (item != NULL) {
         p->ready_count--;
@@ -163,14 +168,17 @@ static void run(struct env_work *work)
 {
     struct segment_pool *p =
         CAST(struct segment_pool, CONTAINER_OF(work, struct segment_pool, work), POOL_MAGIC);
+    char path[SEGMENT_PATH_MAX];
+    segment_spare_path(p->dir, p->spare, path);
     if (p->job == POOL_PREPARE) {
         p->rc = prepare(p, p->spare, p->zero, &p->head, &p->segment, &p->error);
+        if (p->rc == Q_NO_SPACE && p->zero) {
+            env_unlink(p->env, path, NULL); /* the next attempt makes another */
+        }
         return;
     }
     p->rc = segment_to_spare(p->env, p->dir, p->segment, p->spare, &p->error);
     if (p->rc == 0 && p->drop) {
-        char path[SEGMENT_PATH_MAX];
-        segment_spare_path(p->dir, p->spare, path);
         p->rc = env_unlink(p->env, path, &p->error);
     }
     /* Closing an unlinked file frees its blocks: not on the loop. */
@@ -221,8 +229,9 @@ static void done(struct env_work *work)
         p->idle(p->ctx);
         return;
     }
-    /* A full disk is no failure before the log needs the segment: until then trimming may make room. */
-    if (p->rc != 0 && (p->rc != Q_NO_SPACE || !prepared || p->wanted)) {
+    /* A disk that has no room for one more file is no failure: the log waits until there is some. One that
+     * has none for a file that is there already is. */
+    if (p->rc != 0 && (p->rc != Q_NO_SPACE || !prepared || !p->zero)) {
         p->stopped = true;
         p->failed(p->ctx, &p->error);
         p->idle(p->ctx);
@@ -251,7 +260,8 @@ static struct segment *next_to_retire(struct segment_pool *p)
         return NULL;
     }
     struct segment *s = CONTAINER_OF(p->old.next, struct segment, link);
-    return s->writes == 0 && s->last_number <= p->covered ? s : NULL;
+    bool covered = s->last_number <= p->covered || PLANTED("segments_go_before_the_mark_passed_them");
+    return s->writes == 0 && covered ? s : NULL;
 }
 
 void segment_pool_work(struct segment_pool *p)
@@ -260,9 +270,10 @@ void segment_pool_work(struct segment_pool *p)
         return;
     }
     struct segment *old = next_to_retire(p);
-    bool short_of_ready = p->ready_count < POOL_READY && (!p->no_room || p->wanted || p->spare_count > 0);
+    bool short_of_ready = p->ready_count < POOL_READY && (!p->no_room || p->again || p->spare_count > 0);
     if (short_of_ready && (p->spare_count > 0 || old == NULL)) {
         p->segment = NULL;
+        p->again = false;
         p->head = next_head(p);
         choose_spare(p, &p->spare, &p->zero);
         start(p, POOL_PREPARE);
@@ -273,4 +284,10 @@ void segment_pool_work(struct segment_pool *p)
         p->drop = p->spare_count == POOL_SPARES || old->head.bytes != p->bytes;
         start(p, POOL_RETIRE);
     }
+}
+
+void segment_pool_retry(struct segment_pool *p)
+{
+    p->again = p->no_room;
+    segment_pool_work(p);
 }

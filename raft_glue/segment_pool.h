@@ -7,6 +7,9 @@
  *       +------------------------------------------------------------------------+
  *                        new header, next sequence number
  *
+ * A full disk only means waiting: no new file is made until a segment comes back, the log asks for one for
+ * the first time, or segment_pool_retry() is called. A failed attempt leaves no file.
+ *
  * One piece of work is under way at a time. Old segments go in the order of their sequence numbers, each
  * durably before the next, so that a crash never leaves a hole.
  *
@@ -48,7 +51,8 @@ struct segment_pool {
     struct error error;
 
     bool wanted;  /* the log waits for a segment */
-    bool no_room; /* the disk was full: do not try before somebody wants one */
+    bool no_room; /* the disk was full: a new file is made only on AGAIN */
+    bool again;   /* one attempt is due in spite of it */
     bool stopped;
     void (*prepared)(void *ctx);                        /* a segment is ready */
     void (*idle)(void *ctx);                            /* a job has ended; after PREPARED */
@@ -80,5 +84,7 @@ void segment_pool_covered(struct segment_pool *p, uint64_t number);
 uint64_t segment_pool_wants_covered(const struct segment_pool *p);
 /* Starts the next job, if there is one to do and none under way. Call when something changed. */
 void segment_pool_work(struct segment_pool *p);
+/* After NO_ROOM: there may be room now. */
+void segment_pool_retry(struct segment_pool *p);
 
 #endif

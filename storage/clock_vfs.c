@@ -6,6 +6,8 @@
 #include <stdlib.h>
 
 #include "base/object.h"
+#include "base/plant.h"
+#include "storage/file_watch.h"
 
 enum { CLOCK_VFS_MAGIC = 0x51434c4b };
 
@@ -19,6 +21,7 @@ struct clock_vfs {
     sqlite3_vfs vfs;
     sqlite3_vfs *under;
     sqlite3_int64 julian_ms;
+    struct file_failure failure; /* of its files */
     char name[CLOCK_VFS_NAME_MAX];
 };
 
@@ -29,8 +32,8 @@ static struct clock_vfs *self(sqlite3_vfs *vfs)
 
 static int vfs_open(sqlite3_vfs *vfs, const char *name, sqlite3_file *file, int flags, int *ret_flags)
 {
-    sqlite3_vfs *u = self(vfs)->under;
-    return u->xOpen(u, name, file, flags, ret_flags);
+    struct clock_vfs *v = self(vfs);
+    return file_watch_open(v->under, &v->failure, name, file, flags, ret_flags);
 }
 
 static int vfs_delete(sqlite3_vfs *vfs, const char *name, int sync_dir)
@@ -101,6 +104,10 @@ static int vfs_last_error(sqlite3_vfs *vfs, int n, char *ret_text)
 
 static int vfs_current_time_ms(sqlite3_vfs *vfs, sqlite3_int64 *ret_ms)
 {
+    sqlite3_vfs *u = self(vfs)->under;
+    if (PLANTED("apply_sees_the_machines_clock")) {
+        return u->xCurrentTimeInt64(u, ret_ms);
+    }
     *ret_ms = self(vfs)->julian_ms;
     return SQLITE_OK;
 }
@@ -145,7 +152,7 @@ int clock_vfs_new(const char *under, struct clock_vfs **ret_vfs, struct error *e
     v->under = u;
     v->vfs = (sqlite3_vfs){
         .iVersion = has_system_calls ? 3 : 2,
-        .szOsFile = u->szOsFile,
+        .szOsFile = file_watch_size(u),
         .mxPathname = u->mxPathname,
         .zName = v->name,
         .pAppData = v,

@@ -1,8 +1,8 @@
-/* clock_vfs: an SQLite VFS that stands on another and differs from it in one thing: its clock shows the time
- * that was set. It does not know where that time comes from.
+/* clock_vfs: an SQLite VFS for one connection. It stands on another and differs from it in two things: its
+ * clock shows the time that was set, and its files remember how the disk failed them (file_watch.h). It does
+ * not know where that time comes from.
  *
- * Files opened through it are files of the VFS below: after opening nothing passes through here. A connection
- * may be used by one thread at a time, and clock_vfs_set() counts as use. */
+ * The connection may be used by one thread at a time, and clock_vfs_set() counts as use. */
 #ifndef QUORATE_STORAGE_CLOCK_VFS_H
 #define QUORATE_STORAGE_CLOCK_VFS_H
 

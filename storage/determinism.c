@@ -6,6 +6,7 @@
 #include <strings.h>
 
 #include "base/object.h"
+#include "base/plant.h"
 #include "storage/clock_vfs.h"
 #include "storage/functions.h"
 #include "storage/math_functions.h"
@@ -149,7 +150,8 @@ int determinism_refresh(struct determinism *d, struct error *e)
     assert(sqlite3_get_autocommit(
         d->db)); /* a virtual table with changes in memory must not be connected anew */
     rc = schema_version(d, &version, e);
-    if (rc != Q_OK || (!d->authorizer.planner && version == d->version)) {
+    if (rc != Q_OK || (!d->authorizer.planner && version == d->version) ||
+        PLANTED("statistics_outlive_a_rollback")) {
         return rc;
     }
     /* Statistics in memory outlive a rolled back ANALYZE or a dropped index, and would choose other plans. */
@@ -169,8 +171,11 @@ int determinism_begin(struct determinism *d, uint64_t time_ms, const uint8_t see
 {
     int rc;
 
-    clock_vfs_set(d->clock, time_ms);
+    if (!PLANTED("clock_stands_still_in_apply")) {
+        clock_vfs_set(d->clock, time_ms);
+    }
     authorizer_trust(&d->authorizer, true);
+    position = PLANTED("commands_of_an_entry_draw_the_same") ? 0 : position;
     rc = functions_begin(&d->functions, seed, position, e);
     authorizer_trust(&d->authorizer, false);
     return rc;

@@ -1,5 +1,6 @@
 #include "storage/digest_rows.h"
 
+#include "base/plant.h"
 #include "storage/sql_error.h"
 
 static void make_stale(struct digest_rows *r, struct digest_table *t)
@@ -113,6 +114,20 @@ static int subtract_old(struct digest_rows *r, struct digest_table *t, sqlite3_i
     return rc;
 }
 
+/* The row after the change, when it is in its table: it waits for the next settling. */
+static int read_back_later(struct digest_rows *r, struct digest_table *t, preupdate_value get,
+                           sqlite3_int64 rowid, struct error *e)
+{
+    int rc = t->key_sql != NULL ? bind_key(r, t, get, rowid, e) : Q_SQL;
+
+    if (rc == Q_SQL) {
+        make_stale(r, t);
+        return Q_OK;
+    }
+    r->pending = rc == Q_OK ? t : NULL;
+    return rc;
+}
+
 /* The row after the change, not yet in its table: if it must be read back, it waits. An UPDATE shows all its
  * columns, so only an INSERT that copies whole records from a table of the same layout can be ambiguous. */
 static int add_new(struct digest_rows *r, struct digest_table *t, int operation, sqlite3_int64 rowid,
@@ -133,13 +148,7 @@ static int add_new(struct digest_rows *r, struct digest_table *t, int operation,
         t->sum += hash;
         return Q_OK;
     }
-    rc = t->key_sql != NULL ? bind_key(r, t, sqlite3_preupdate_new, rowid, e) : Q_SQL;
-    if (rc == Q_SQL) {
-        make_stale(r, t);
-        return Q_OK;
-    }
-    r->pending = rc == Q_OK ? t : NULL;
-    return rc;
+    return read_back_later(r, t, sqlite3_preupdate_new, rowid, e);
 }
 
 void digest_rows_forget(struct digest_rows *r)
@@ -160,6 +169,11 @@ int digest_rows_change(struct digest_rows *r, struct digest_table *t, int operat
     }
     if (rc == Q_OK && operation != SQLITE_DELETE && !t->stale) {
         rc = add_new(r, t, operation, after, e);
+    }
+    /* A write into the middle of a value is shown as a DELETE, and no INSERT follows it. FTS5 writes so. */
+    if (rc == Q_OK && operation == SQLITE_DELETE && sqlite3_preupdate_blobwrite(r->db) >= 0 && !t->stale &&
+        !PLANTED("digest_forgets_blob_writes")) {
+        rc = read_back_later(r, t, sqlite3_preupdate_old, before, e);
     }
     return rc;
 }

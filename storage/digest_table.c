@@ -125,33 +125,37 @@ digest_sum digest_row_end(const struct digest_row *row, const struct digest_tabl
     return sum_of(XXH3_128bits_withSeed(row->bytes.data, row->bytes.len, t->seed));
 }
 
-static bool is_column(sqlite3_stmt *names, const char *name)
+static bool is_column(const struct digest_table *t, const char *name)
 {
-    bool found = false;
-
-    sqlite3_reset(names);
-    while (!found && sqlite3_step(names) == SQLITE_ROW) {
-        const char *column = (const char *)sqlite3_column_text(names, 1);
-        found = column != NULL && sqlite3_stricmp(column, name) == 0;
-    }
-    return found;
-}
-
-/* SQL's name for the rowid of T: one of three, if no column has taken it. ret_hidden: all three are taken.
- * NULL also for a table WITHOUT ROWID. */
-static const char *rowid_name(sqlite3 *db, const char *table, sqlite3_stmt *names, bool *ret_hidden)
-{
-    static const char *const candidates[] = {"rowid", "_rowid_", "oid"};
-
-    for (size_t i = 0; i < sizeof candidates / sizeof candidates[0]; i++) {
-        if (!is_column(names, candidates[i])) {
-            int rc =
-                sqlite3_table_column_metadata(db, "main", table, candidates[i], NULL, NULL, NULL, NULL, NULL);
-            return rc == SQLITE_OK ? candidates[i] : NULL;
+    for (int i = 0; i < t->columns; i++) {
+        if (sqlite3_stricmp(t->column[i].name, name) == 0) {
+            return true;
         }
     }
-    *ret_hidden = true;
-    return NULL;
+    return false;
+}
+
+/* SQL's name for the rowid of T: one of three, if no column has taken it, else *ret_hidden. NULL also for a
+ * table WITHOUT ROWID. */
+static int find_rowid(struct digest_table *t, sqlite3 *db, bool *ret_hidden, struct error *e)
+{
+    static const char *const candidates[] = {"rowid", "_rowid_", "oid"};
+    size_t i = 0;
+    int rc;
+
+    while (i < sizeof candidates / sizeof candidates[0] && is_column(t, candidates[i])) {
+        i++;
+    }
+    *ret_hidden = i == sizeof candidates / sizeof candidates[0];
+    if (*ret_hidden) {
+        return Q_OK;
+    }
+    rc = sqlite3_table_column_metadata(db, "main", t->name, candidates[i], NULL, NULL, NULL, NULL, NULL);
+    if (rc == SQLITE_NOMEM) {
+        return error_set(e, Q_NOMEM, "out of memory");
+    }
+    t->rowid = rc == SQLITE_OK ? candidates[i] : NULL;
+    return Q_OK;
 }
 
 /* Reads PRAGMA table_xinfo into T->column and the list of stored columns. */
@@ -170,28 +174,34 @@ static int read_columns(struct digest_table *t, sqlite3 *db, sqlite3_stmt *info,
             return error_set(e, Q_NOMEM, "out of memory");
         }
         t->column = grown;
-        t->column[t->columns++] = (struct digest_column){
+        t->column[t->columns] = (struct digest_column){
+            .name = strdup(name),
             .stored = hidden != COLUMN_VIRTUAL,
             .has_default = hidden != COLUMN_STORED && sqlite3_column_type(info, 4) != SQLITE_NULL,
             .key = sqlite3_column_int(info, 5),
         };
+        if (t->column[t->columns++].name == NULL) {
+            return error_set(e, Q_NOMEM, "out of memory");
+        }
         if (hidden != COLUMN_VIRTUAL) {
             sqlite3_str_appendf(list, ", \"%w\"", name);
         }
+    }
+    if (rc == SQLITE_NOMEM) { /* SQLite's own words would be about something else */
+        return error_set(e, Q_NOMEM, "out of memory");
     }
     return rc == SQLITE_DONE ? Q_OK : sql_error(db, rc, "PRAGMA table_xinfo", e);
 }
 
 /* The condition that finds a row by its primary key, in the key's order. Compared byte by byte, whatever the
  * column's collation: a key that is unique in its own collation is so in this one. */
-static void put_key(struct digest_table *t, sqlite3_stmt *info, sqlite3_str *condition)
+static void put_key(const struct digest_table *t, sqlite3_str *condition)
 {
     for (int key = 1; key <= t->columns; key++) {
-        sqlite3_reset(info);
-        while (sqlite3_step(info) == SQLITE_ROW) {
-            if (sqlite3_column_int(info, 5) == key) {
+        for (int i = 0; i < t->columns; i++) {
+            if (t->column[i].key == key) {
                 sqlite3_str_appendf(condition, "%s\"%w\" = ?%d COLLATE BINARY", key > 1 ? " AND " : "",
-                                    sqlite3_column_text(info, 1), key);
+                                    t->column[i].name, key);
             }
         }
     }
@@ -207,15 +217,17 @@ static int describe(struct digest_table *t, sqlite3 *db, struct error *e)
         rc == SQLITE_OK ? read_columns(t, db, info, list, e) : sql_error(db, rc, "PRAGMA table_xinfo", e);
     bool hidden = false, virtual_columns = false, failed;
 
+    if (result == Q_OK && !t->sequence) {
+        result = find_rowid(t, db, &hidden, e);
+    }
     if (result == Q_OK) {
         for (int i = 0; i < t->columns; i++) {
             virtual_columns = virtual_columns || !t->column[i].stored;
         }
-        t->rowid = t->sequence ? NULL : rowid_name(db, t->name, info, &hidden);
         if (t->rowid != NULL) {
             sqlite3_str_appendf(condition, "%s = ?1", t->rowid);
         } else if (!hidden && !t->sequence && !virtual_columns) {
-            put_key(t, info, condition);
+            put_key(t, condition);
         }
         t->source = t->sequence        ? DIGEST_BY_SCAN
                     : !virtual_columns ? DIGEST_BY_HOOK
@@ -259,6 +271,9 @@ void digest_table_free(struct digest_table *t)
         sqlite3_finalize(t->scan);
         sqlite3_free(t->columns_sql);
         sqlite3_free(t->key_sql);
+        for (int i = 0; i < t->columns; i++) {
+            free(t->column[i].name);
+        }
         free(t->column);
         free(t->name);
         free(t);

@@ -19,6 +19,7 @@
 typedef unsigned __int128 digest_sum;
 
 struct digest_column {
+    char *name;
     bool stored;      /* not a virtual generated column */
     bool has_default; /* a row from before ALTER TABLE ADD COLUMN may lack it */
     int key;          /* place in the primary key, from 1; 0 if not in it */

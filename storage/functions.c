@@ -4,6 +4,7 @@
 #include <xxhash.h>
 
 #include "base/object.h"
+#include "base/plant.h"
 #include "storage/sql_error.h"
 
 enum { FUNCTIONS_MAGIC = 0x5146554e };
@@ -17,6 +18,10 @@ static struct functions *self(sqlite3_context *context)
 static void sql_random(sqlite3_context *context, int n, sqlite3_value **arguments)
 {
     uint64_t drawn = rng_next(&self(context)->rng);
+
+    if (PLANTED("random_is_the_machines")) {
+        sqlite3_randomness(sizeof drawn, &drawn);
+    }
     sqlite3_int64 value = (sqlite3_int64)(drawn & INT64_MAX);
 
     (void)n;

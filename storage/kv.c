@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <string.h>
 
+#include "base/plant.h"
 #include "storage/result.h"
 #include "storage/sql_error.h"
 #include "storage/statement.h"
@@ -89,7 +90,8 @@ static bool condition_holds(const struct kv_command *c, int64_t version)
     switch (c->condition) {
     case KV_ALWAYS: return true;
     case KV_IF_ABSENT: return version == 0;
-    case KV_IF_VERSION: return version != 0 && (uint64_t)version == c->version;
+    case KV_IF_VERSION:
+        return version != 0 && ((uint64_t)version == c->version || PLANTED("versions_are_not_compared"));
     case KV_IF_PRESENT: return version != 0;
     }
     return false;
@@ -128,6 +130,9 @@ static int remove_key(struct kv *kv, const struct kv_command *c, int64_t version
     int rc = bind_key(kv->remove, c);
 
     rc = rc == SQLITE_OK ? statement_run(kv->remove) : rc;
+    if (PLANTED("versions_start_anew_after_a_delete")) {
+        return rc;
+    }
     rc = rc == SQLITE_OK ? statement_bind_text(kv->raise_floor, 1, &c->ns) : rc;
     rc = rc == SQLITE_OK ? sqlite3_bind_int64(kv->raise_floor, 2, version) : rc;
     return rc == SQLITE_OK ? statement_run(kv->raise_floor) : rc;

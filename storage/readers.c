@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "base/object.h"
+#include "base/plant.h"
 #include "storage/executor.h"
 #include "storage/sql_error.h"
 #include "storage/state.h"
@@ -126,6 +127,9 @@ static int run(struct reader *reader, const struct command *command, uint64_t ti
                                : sql_error(reader->db, rc, "reading the applied index", e);
     } else {
         *ret_index = (uint64_t)sqlite3_column_int64(reader->index, 0);
+        if (PLANTED("index_and_answer_are_of_two_snapshots")) {
+            statement_end(reader->index);
+        }
         rc = executor_run(&reader->executor, command, timeout_ms, result, e);
     }
     statement_end(reader->index);

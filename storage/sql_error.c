@@ -2,6 +2,9 @@
 
 #include <stddef.h>
 
+#include "base/plant.h"
+#include "storage/file_watch.h"
+
 static enum error_code code_of(int rc)
 {
     /* FTS5 and R-tree find contradictions that a client put there (an external content table,
@@ -11,7 +14,6 @@ static enum error_code code_of(int rc)
     }
     switch (rc & 0xff) {
     case SQLITE_NOMEM: return Q_NOMEM;
-    case SQLITE_FULL: return Q_NO_SPACE;
     case SQLITE_CORRUPT:
     case SQLITE_NOTADB:
     case SQLITE_FORMAT: return Q_CORRUPT;
@@ -29,11 +31,30 @@ static enum error_code code_of(int rc)
     return Q_SQL;
 }
 
+/* SQLite also says "full" of a table that has run out of row ids: the same on every node. */
+static enum error_code refine(int rc, bool watched, const struct file_failure *failure)
+{
+    bool failed = watched && failure->rc != SQLITE_OK;
+
+    switch (rc & 0xff) {
+    case SQLITE_FULL: return watched && !failed && !PLANTED("every_full_is_the_disks") ? Q_SQL : Q_NO_SPACE;
+    case SQLITE_IOERR:
+    case SQLITE_CANTOPEN: return failed && failure->no_space ? Q_NO_SPACE : code_of(rc);
+    }
+    return code_of(rc);
+}
+
 int sql_error(sqlite3 *db, int rc, const char *what, struct error *e)
 {
     const char *words = db != NULL ? sqlite3_errmsg(db) : sqlite3_errstr(rc);
+    struct file_failure failure = {.rc = SQLITE_OK};
+    bool watched = db != NULL && file_watch_take(db, &failure);
+    enum error_code code = refine(rc, watched, &failure);
 
-    return error_set(e, code_of(rc), "%s: %s", what, words);
+    if (sql_error_is_nodes(code) && failure.rc != SQLITE_OK) {
+        return error_set(e, code, "%s: %s: %s", what, words, failure.text);
+    }
+    return error_set(e, code, "%s: %s", what, words);
 }
 
 bool sql_error_is_nodes(enum error_code code)

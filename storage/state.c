@@ -19,6 +19,8 @@ static const char schema[] = "BEGIN IMMEDIATE;"
                              " ('sqlite', NULL);"
                              "COMMIT";
 
+#define SAVE_BUILD_SQL "UPDATE quorate_state SET value = ?1 WHERE key = 'sqlite'"
+
 static int count(sqlite3 *db, const char *sql, int64_t *ret_count, struct error *e)
 {
     sqlite3_stmt *statement;
@@ -122,11 +124,8 @@ static int read_facts(sqlite3 *db, struct facts *f, struct error *e)
     return 0;
 }
 
-static int save_fact(sqlite3_stmt *save, const char *key, struct error *e)
+static int saved(sqlite3_stmt *save, int rc, struct error *e)
 {
-    int rc = sqlite3_bind_text(save, 1, key, -1, SQLITE_STATIC);
-
-    rc = rc == SQLITE_OK ? statement_run(save) : rc;
     return rc == SQLITE_OK ? 0 : sql_error(sqlite3_db_handle(save), rc, "writing quorate_state", e);
 }
 
@@ -142,10 +141,10 @@ static int check_build(sqlite3 *db, bool adopt, const struct buf *recorded, stru
         rc = build_compare(cursor_of(recorded->data, recorded->len), cursor_of(mine.data, mine.len), e);
         goto out;
     }
-    rc = rc == 0 ? statement_new(db, STATE_SAVE_SQL, &save, e) : rc;
+    rc = rc == 0 ? statement_new(db, SAVE_BUILD_SQL, &save, e) : rc;
     if (rc == 0) {
-        sqlite3_bind_text64(save, 2, (const char *)mine.data, mine.len, SQLITE_STATIC, SQLITE_UTF8);
-        rc = save_fact(save, "sqlite", e);
+        sqlite3_bind_text64(save, 1, (const char *)mine.data, mine.len, SQLITE_STATIC, SQLITE_UTF8);
+        rc = saved(save, statement_run(save), e);
     }
 out:
     sqlite3_finalize(save);
@@ -180,19 +179,11 @@ int state_open(sqlite3 *db, bool adopt, struct state *ret_state, struct buf *ret
 
 int state_save(sqlite3_stmt *save, const struct state *state, const struct buf *digest, struct error *e)
 {
-    const struct {
-        const char *key;
-        uint64_t value;
-    } numbers[] = {{"index", state->index}, {"term", state->term}, {"time_ms", state->time_ms}};
-
-    for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
-        sqlite3_bind_int64(save, 2, (int64_t)numbers[i].value);
-        if (save_fact(save, numbers[i].key, e)) {
-            return (int)e->code;
-        }
-    }
     struct cursor bytes = cursor_of(digest->data, digest->len);
-    int rc = statement_bind_blob(save, 2, &bytes);
-    return rc == SQLITE_OK ? save_fact(save, "digest", e)
-                           : sql_error(sqlite3_db_handle(save), rc, "writing quorate_state", e);
+
+    sqlite3_bind_int64(save, 1, (int64_t)state->index);
+    sqlite3_bind_int64(save, 2, (int64_t)state->term);
+    sqlite3_bind_int64(save, 3, (int64_t)state->time_ms);
+    int rc = statement_bind_blob(save, 4, &bytes);
+    return saved(save, rc == SQLITE_OK ? statement_run(save) : rc, e);
 }

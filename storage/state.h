@@ -30,8 +30,9 @@ struct state {
 int state_open(sqlite3 *db, bool adopt, struct state *ret_state, struct buf *ret_digest, struct error *e);
 
 #define STATE_INDEX_SQL "SELECT value FROM quorate_state WHERE key = 'index'"
-/* For state_save(): ?1 the key, ?2 the value. */
-#define STATE_SAVE_SQL "UPDATE quorate_state SET value = ?2 WHERE key = ?1"
+/* For state_save(): one statement, because every entry pays for it. */
+#define STATE_SAVE_SQL                                                                                       \
+    "REPLACE INTO quorate_state VALUES ('index', ?1), ('term', ?2), ('time_ms', ?3), ('digest', ?4)"
 
 /* Writes index, term, time and digest through SAVE, a statement of STATE_SAVE_SQL, in the open transaction.
  */

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/object.h"
+#include "base/plant.h"
 #include "storage/checkpoint.h"
 #include "storage/determinism.h"
 #include "storage/executor.h"
@@ -315,6 +316,9 @@ static int apply_command(struct store *s, struct entry *entry, uint32_t position
     if (s->result.cap > RESULT_KEPT_BYTES) {
         buf_close(&s->result);
     }
+    if (PLANTED("each_command_is_committed_alone") && transaction_commit(&s->transaction, e) == 0) {
+        return transaction_begin(&s->transaction, e);
+    }
     return 0;
 }
 
@@ -356,8 +360,9 @@ static int attempt(struct store *s, struct entry *entry, const struct state *sta
             return 0;
         }
     }
-    if (buf_check(entry->results, "the results of a batch", e) || save_state(s, state, e) ||
-        transaction_commit(&s->transaction, e)) {
+    bool late = PLANTED("applied_index_is_saved_after_the_commit");
+    if (buf_check(entry->results, "the results of a batch", e) || (!late && save_state(s, state, e)) ||
+        transaction_commit(&s->transaction, e) || (late && save_state(s, state, e))) {
         return (int)e->code;
     }
     *ret_done = true;
@@ -407,7 +412,8 @@ int store_apply(struct store *s, uint64_t index, uint64_t term, const void *p, s
         if (batch_decode(p, n, &entry.batch, e)) {
             return error_wrap(e, "entry %llu", (unsigned long long)index);
         }
-        if (entry.batch.index != index || entry.batch.term != term) {
+        if ((entry.batch.index != index || entry.batch.term != term) &&
+            !PLANTED("batch_of_another_entry_is_applied")) {
             return error_set(e, Q_CORRUPT,
                              "entry %llu of term %llu holds the batch of entry %llu of term %llu",
                              (unsigned long long)index, (unsigned long long)term,
@@ -464,7 +470,7 @@ int store_checkpoint(struct store *s, uint64_t *ret_index, struct error *e)
     struct store_position position;
     struct error mine;
 
-    if (!in_memory(s)) {
+    if (!in_memory(s) && !PLANTED("checkpoints_are_not_made")) {
         return checkpoint_run(s->checkpoint, ret_index, e != NULL ? e : &mine);
     }
     store_position(s, &position);

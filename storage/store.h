@@ -53,10 +53,11 @@ void store_position(struct store *s, struct store_position *ret_position);
  * (batch.h), or NULL and 0 for an entry that carries no commands (barrier, configuration). For each command,
  * one blob (buf_put_blob) is appended to RESULTS, in order: its result. What a client did wrong is a result,
  * the same on every replica; an error return means this node's disk, memory or database failed: the caller
- * stops the process, and after a restart the entry is applied again. Q_CORRUPT: the batch contradicts index
- * or term or does not decode; Q_MISMATCH: it, or one of its commands, is of a newer version than this.
- * RESULTS is then as it was. Its maximum must have room for all the results of a batch; to pass it is an
- * error return, not a result. */
+ * stops the process, and after a restart the entry is applied again. After Q_NO_SPACE everything is as it
+ * was, and the entry may also be applied again without one. Q_CORRUPT: the batch contradicts index or term or
+ * does not decode; Q_MISMATCH: it, or one of its commands, is of a newer version than this. RESULTS is then
+ * as it was. Its maximum must have room for all the results of a batch; to pass it is an error return, not a
+ * result. */
 int store_apply(struct store *s, uint64_t index, uint64_t term, const void *p, size_t n, struct buf *results,
                 struct error *e);
 
@@ -75,8 +76,9 @@ bool store_is_read_only(struct store *s, const struct command *command);
 /* Makes the database durable up to some applied index at or above the one at the call, by copying the WAL
  * back in steps that do not block the writer for long; ret_index says which. Unless a reader keeps an old
  * snapshot all the while, the database file alone, without its WAL, then holds that index, and the WAL starts
- * anew. Worker lane. In-memory stores say their applied index without doing anything. Any error: the caller
- * stops the process, because a failed fsync must not be tried again. */
+ * anew. Worker lane. In-memory stores say their applied index without doing anything. Q_NO_SPACE: the file
+ * could not grow; it may be tried again. Any other error: the caller stops the process, because a failed
+ * fsync must not be tried again. */
 int store_checkpoint(struct store *s, uint64_t *ret_index, struct error *e);
 
 /* Bytes of the WAL that a start would have to read, as of the last commit; 0 in memory. Any lane. */

@@ -25,6 +25,9 @@ bool base64_put_decoded(struct buf *b, const char *p, size_t n)
             pads += pad;
             bits = bits << 6 | (pad ? 0 : (unsigned)d);
         }
+        if ((bits & ((1u << 8 * pads) - 1)) != 0) {
+            return false; /* another spelling of the same bytes, which the node refuses too */
+        }
         for (unsigned k = 0; k < 3 - pads; k++) {
             buf_put_u8(b, (uint8_t)(bits >> (16 - 8 * k)));
         }

@@ -6,7 +6,8 @@
 
 #include "base/buf.h"
 
-/* Appends what the N characters at P stand for; false if they are anything else. */
+/* Appends what the N characters at P stand for; false if they are anything else, or spelled in another way
+ * than an encoder does it (bits that stand for nothing are zero). */
 bool base64_put_decoded(struct buf *b, const char *p, size_t n);
 
 #endif

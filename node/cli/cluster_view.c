@@ -72,6 +72,7 @@ static int take_answer(struct cluster_view *view, const char *url, const struct 
     copy_text(node->address, sizeof node->address, json_object_get(json_object_get(root, "store"), "addr"));
     node->ready = json_is_true(json_object_get(q, "ready"));
     node->fenced = json_is_true(json_object_get(q, "fenced"));
+    node->disk_full = json_is_true(json_object_get(json_object_get(q, "disk"), "full"));
     node->lost = number(json_object_get(q, "recovery"), "lost");
     node->term = number(q, "term");
     node->commit = number(q, "commit");

@@ -7,11 +7,13 @@
 
 #define SCHEME "http://"
 
+enum { PORT_DIGITS_MAX = 5 };
+
 static bool is_port(const char *p)
 {
     char *end;
     long port = strtol(p, &end, 10);
-    return p[0] >= '0' && p[0] <= '9' && *end == 0 && port > 0 && port < 65536;
+    return p[0] >= '0' && p[0] <= '9' && *end == 0 && port > 0 && port < 65536 && end - p <= PORT_DIGITS_MAX;
 }
 
 /* Where the port begins in what stands behind the scheme; NULL if it has none. */
@@ -39,8 +41,8 @@ static int add_one(struct endpoints *list, const char *url, size_t n, struct err
     }
     address = one + strlen(SCHEME);
     port = port_of(address);
-    if (address[0] == 0 || address[0] == ':' || strpbrk(address, "/?#@ \t") != NULL ||
-        (port != NULL && !is_port(port))) {
+    if (address[0] == 0 || address[0] == ':' || strncmp(address, "[]", 2) == 0 ||
+        strpbrk(address, "/?#@ \t") != NULL || (port != NULL && !is_port(port))) {
         return error_set(e, Q_INVALID, "endpoint \"%s\" is not of the form http://host:port", one);
     }
     for (unsigned i = 0; i < list->count; i++) {

@@ -9,7 +9,10 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
+
+#include "base/plant.h"
 
 enum { FILE_MAGIC = 0xf11e0001, FILE_MODE = 0600, DIR_MODE = 0700 };
 
@@ -67,7 +70,7 @@ int env_disk_open(struct env *env, const char *path, unsigned flags, struct env_
         return error_set(e, Q_NOMEM, "cannot open %s: out of memory", path);
     }
     how |= flags & ENV_CREATE ? O_CREAT | O_EXCL : 0;
-    how |= flags & ENV_DURABLE ? O_DSYNC : 0;
+    how |= flags & ENV_DURABLE && !PLANTED("durable_files_are_not_synced") ? O_DSYNC : 0;
     f->durable = (flags & ENV_DURABLE) != 0;
     f->fd = open_retry(path, how);
     if (f->fd < 0) {
@@ -279,4 +282,17 @@ int env_disk_lock(struct env *env, const char *path, struct env_file **ret_file,
 fail:
     env_disk_close(f);
     return rc;
+}
+
+int env_disk_space(struct env *env, const char *path, uint64_t *ret_free, struct error *e)
+{
+    struct statvfs st;
+
+    (void)env;
+    if (statvfs(path, &st) != 0) {
+        return error_errno(e, errno, "cannot get the free space of the file system of %s", path);
+    }
+    /* Not f_bfree: what is kept for root is not ours, whoever we are. */
+    *ret_free = (uint64_t)st.f_bavail * st.f_frsize;
+    return 0;
 }

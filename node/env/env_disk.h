@@ -36,6 +36,7 @@ int env_disk_sync_dir(struct env *env, const char *path, struct error *e);
 int env_disk_list_dir(struct env *env, const char *path, void (*each)(void *ctx, const char *name), void *ctx,
                       struct error *e);
 int env_disk_lock(struct env *env, const char *path, struct env_file **ret_file, struct error *e);
+int env_disk_space(struct env *env, const char *path, uint64_t *ret_free, struct error *e);
 
 /* The descriptor for an asynchronous write of these bytes: the one with O_DIRECT if there is one and all
  * three are aligned, else the plain one. */

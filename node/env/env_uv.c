@@ -231,6 +231,7 @@ static const struct env_ops ops = {
     .sync_dir = env_disk_sync_dir,
     .list_dir = env_disk_list_dir,
     .lock = env_disk_lock,
+    .space = env_disk_space,
     .submit_write = submit_write,
     .listen = net_listen,
     .listener_close = listener_close,

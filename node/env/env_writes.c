@@ -7,6 +7,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "base/plant.h"
 #include "node/env/env_disk.h"
 
 enum {
@@ -39,7 +40,7 @@ static bool advance(struct env_write *write, long result)
         return true;
     }
     write->impl[PUT] += (uint64_t)result;
-    return left(write) == 0;
+    return left(write) == 0 || PLANTED("short_writes_are_not_continued");
 }
 
 static void complete(struct env_write *write)
@@ -92,8 +93,19 @@ static size_t neighbours(const struct list *taken, struct iovec *iov)
     return n;
 }
 
-/* True when the first N writes were done by one call. If anything went wrong nothing is known, and each must
- * be done again alone: that does no harm, and tells who failed. */
+static void fail_all(const struct list *taken, size_t n, int errno_value)
+{
+    LIST_EACH (taken, item) {
+        if (n-- == 0) {
+            return;
+        }
+        CONTAINER_OF(item, struct env_write, link)->impl[ERRNO] = (uint64_t)errno_value;
+    }
+}
+
+/* True when the first N writes are over by one call, well or not. After an error none is tried again: a
+ * second attempt that succeeds would hide that nobody knows what the first has left behind. A short one was
+ * no error: then each is done alone, from its beginning. */
 static bool write_together(const struct list *taken, const struct iovec *iov, size_t n)
 {
     const struct env_write *first = CONTAINER_OF(taken->next, struct env_write, link);
@@ -108,7 +120,11 @@ static bool write_together(const struct list *taken, const struct iovec *iov, si
         }
     }
     result = pwritev(fd, iov, (int)n, (off_t)first->offset);
-    return result >= 0 && (size_t)result == total;
+    if (result >= 0 || errno == EINTR || errno == EAGAIN || PLANTED("failed_writes_are_tried_again")) {
+        return result >= 0 && (size_t)result == total;
+    }
+    fail_all(taken, n, errno);
+    return true;
 }
 
 static void serve(struct lane *lane, struct list *taken)

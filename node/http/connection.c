@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/plant.h"
 #include "node/http/answer.h"
 #include "node/http/line.h"
 #include "node/http/parser.h"
@@ -132,7 +133,8 @@ void http_connection_answered(struct http_request *r)
     c->last = c->last || r->close;
     r->state = HTTP_ANSWERED;
     c->owner->answered(c->owner, r);
-    if (!answer_build(r, c->owner->date(c->owner)) || line_unsent(&c->line) > config_of(c)->output_max) {
+    if (!answer_build(r, c->owner->date(c->owner)) ||
+        (line_unsent(&c->line) > config_of(c)->output_max && !PLANTED("unread_answers_have_no_limit"))) {
         http_connection_close(c);
         return;
     }

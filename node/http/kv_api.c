@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/plant.h"
 #include "node/http/exchange.h"
 #include "node/http/json.h"
 #include "node/http/params.h"
@@ -104,7 +105,7 @@ static int read_condition(const struct http_request *r, enum kv_condition *ret_c
         *ret_condition = KV_IF_ABSENT;
         return strcmp(none, "*") == 0 ? 0 : error_set(e, Q_INVALID, "If-None-Match of a write can only be *");
     }
-    if (match == NULL) {
+    if (match == NULL || PLANTED("if_match_is_not_read")) {
         return 0;
     }
     if (strcmp(match, "*") == 0) {

@@ -11,6 +11,7 @@
 
 #define READY_NODE "[+]node ok"
 #define READY_ALL  READY_NODE "\n[+]leader ok\n[+]store ok"
+#define DISK_FULL  "\n[-]disk full: writes are refused"
 
 enum { READY_MAGIC = 0x52445931 };
 
@@ -109,6 +110,7 @@ void ready_api_readyz(void *ctx, struct http_request *r)
     } else if (params_flag(r, "sync")) {
         sync(api, r);
     } else {
-        http_respond_text(r, 200, READY_ALL);
+        /* Ready all the same: it reads, votes and forwards, and a restart would help nobody. */
+        http_respond_text(r, 200, status.disk_full ? READY_ALL DISK_FULL : READY_ALL);
     }
 }

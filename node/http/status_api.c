@@ -57,14 +57,14 @@ static void put_hex64(struct json *j, const char *key, uint64_t v)
     put_string(j, key, text);
 }
 
-/* Milliseconds, or null for never. */
-static void put_elapsed(struct json *j, const char *key, uint64_t ms)
+/* A number, or null for what has no end: milliseconds since what never was, bytes that nothing limits. */
+static void put_finite(struct json *j, const char *key, uint64_t v)
 {
     js_key(j, key);
-    if (ms == UINT64_MAX) {
+    if (v == UINT64_MAX) {
         js_null(j);
     } else {
-        js_unsigned(j, ms);
+        js_unsigned(j, v);
     }
 }
 
@@ -97,11 +97,23 @@ static void put_members(struct json *j, const struct replica_status *status)
         put_bool(j, "voter", m->voter);
         put_bool(j, "leader", m->leader);
         put_bool(j, "reachable", m->reachable);
+        put_bool(j, "disk_full", m->disk_full);
         put_number(j, "match", m->match);
         put_number(j, "last_heard_ms", m->last_heard_ms);
         js_end_object(j);
     }
     js_end_array(j);
+}
+
+static void put_disk(struct json *j, const struct replica_status *status)
+{
+    js_key(j, "disk");
+    js_begin_object(j);
+    put_bool(j, "full", status->disk_full);
+    put_finite(j, "free_bytes", status->disk_free);
+    put_number(j, "needed_bytes", status->disk_needed);
+    put_number(j, "ballast_bytes", status->disk_ballast);
+    js_end_object(j);
 }
 
 /* Our own facts. */
@@ -137,10 +149,11 @@ static void put_quorate(struct json *j, const struct api *api, const struct repl
     put_number(j, "applied", status->applied);
     put_hex(j, "digest", status->digest, sizeof status->digest);
     put_number(j, "snapshot_index", status->snapshot_index);
-    put_elapsed(j, "last_leader_contact_ms", status->last_leader_contact_ms);
+    put_finite(j, "last_leader_contact_ms", status->last_leader_contact_ms);
     put_number(j, "term_changes", status->term_changes);
     put_number(j, "leader_changes", status->leader_changes);
     put_number(j, "uptime_ms", env_now_ms(api->config.env) - api->started_ms);
+    put_disk(j, status);
     put_members(j, status);
     js_end_object(j);
 }

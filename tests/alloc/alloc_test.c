@@ -7,7 +7,7 @@
 #include "tests/alloc/failing.h"
 #include "tests/unit/cluster/asker.h"
 
-enum { STEP = 7, KEYS = 4, PATIENCE_US = 4 * SECOND };
+enum { START_STEP = 29, STEP = 3, WRITES = 40, VALUE_BYTES = 8 * 1024, PATIENCE_US = 4 * SECOND };
 
 struct scene {
     struct sim *sim;
@@ -17,30 +17,28 @@ struct scene {
     uint64_t times; /* how many allocations fail in a row */
 };
 
-static int set_up_failing(void **state, uint64_t times)
+/* How it is tried. */
+struct way {
+    uint64_t step, times;
+    bool on_disk;
+};
+
+static int set_up(void **state)
 {
+    const struct way *way = *state;
     struct scene *s = calloc(1, sizeof *s);
     const char *step = getenv("ALLOC_STEP");
 
-    s->step = step != NULL ? strtoull(step, NULL, 10) : STEP;
+    s->step = step != NULL ? strtoull(step, NULL, 10) : way->step;
     assert_true(s->step > 0);
     assert_int_equal(getrandom(&s->first, sizeof s->first, 0), sizeof s->first);
     s->first = s->first % s->step + 1;
-    s->times = times;
+    s->times = way->times;
     s->sim = sim_new(7);
+    s->group.on_disk = way->on_disk;
     asker_init(&s->a);
     *state = s;
     return 0;
-}
-
-static int set_up_once(void **state)
-{
-    return set_up_failing(state, 1);
-}
-
-static int set_up_for_good(void **state)
-{
-    return set_up_failing(state, UINT64_MAX / 2);
 }
 
 static int tear_down(void **state)
@@ -103,7 +101,7 @@ static bool boot_short_of_memory(struct scene *s, uint64_t nth)
     return failing_fired();
 }
 
-static void a_start_that_runs_out_of_memory_says_so_and_the_next_one_is_whole(void **state)
+static void start(void **state)
 {
     struct scene *s = *state;
     uint64_t nth;
@@ -135,7 +133,6 @@ static void run_short_of_memory(struct scene *s, struct group_node *node)
     while (s->a.done == 0 && !node->broken && sim_now_us(s->sim) < until && sim_step(s->sim)) {
     }
     group_run_ms(&s->group, 30); /* the followers' part comes after the answer */
-    failing_disarm();
 }
 
 static void restart_the_broken(struct scene *s, struct group_node *asked)
@@ -183,6 +180,7 @@ static bool count_short_of_memory(struct scene *s, struct group_node *asked, uin
     failing_arm(nth, s->times);
     ask_sql(&s->a, asked, COMMAND_SQL_EXECUTE, sql);
     run_short_of_memory(s, asked);
+    failing_disarm();
 
     restart_the_broken(s, asked);
     code = s->a.code;
@@ -198,7 +196,7 @@ static bool count_short_of_memory(struct scene *s, struct group_node *asked, uin
     return failing_fired();
 }
 
-static void writes_that_run_out_of_memory_are_refused_or_stop_a_node_and_none_is_lost(void **state)
+static void writes(void **state)
 {
     struct scene *s = *state;
     uint64_t count = 0, nth;
@@ -222,6 +220,63 @@ static void writes_that_run_out_of_memory_are_refused_or_stop_a_node_and_none_is
     assert_string_equal(s->group.failure, "");
 }
 
+/* Numbers that were written to one key. */
+struct writes {
+    unsigned last, acknowledged;
+};
+
+/* Writes until the log is compacted, with an allocation failing. Whether one failed. */
+static bool compact_short_of_memory(struct scene *s, uint64_t nth, char *value, struct writes *w)
+{
+    struct group_node *node = &s->group.nodes[0];
+    uint64_t compacted = status_of(node).snapshot_index;
+    unsigned found;
+
+    failing_arm(nth, s->times);
+    for (unsigned i = 0; i < WRITES && !node->broken && status_of(node).snapshot_index == compacted; i++) {
+        snprintf(value, 16, "%09u", ++w->last);
+        value[9] = ' ';
+        ask_put(&s->a, node, "key", value);
+        run_short_of_memory(s, node);
+        w->acknowledged = s->a.code == Q_OK && !s->a.asking ? w->last : w->acknowledged;
+    }
+    failing_disarm();
+
+    restart_the_broken(s, node);
+    ask_get(&s->a, node, "key");
+    GROUP_UNTIL(&s->group, s->a.done == 1);
+    assert_int_equal(s->a.code, Q_OK);
+    if (sscanf(s->a.shown, "v%*u %u", &found) != 1) {
+        fail_msg("allocation %" PRIu64 ": after %u writes \"%.20s\"", nth, w->last, s->a.shown);
+    }
+    assert_in_range(found, w->acknowledged, w->last);
+    w->acknowledged = found;
+    return failing_fired();
+}
+static void compaction(void **state)
+{
+    struct scene *s = *state;
+    static char value[VALUE_BYTES + 1];
+    struct writes w = {0, 0};
+    uint64_t nth, compacted;
+    memset(value, 'x', VALUE_BYTES);
+    group_init(&s->group, s->sim, 1);
+    group_settled(&s->group);
+    ask_put(&s->a, &s->group.nodes[0], "key", "000000000 ");
+    expect_shown(&s->a, &s->group, "put 1");
+
+    for (nth = s->first; compact_short_of_memory(s, nth, value, &w); nth += s->step) {
+        s->tried++;
+    }
+
+    compacted = status_of(&s->group.nodes[0]).snapshot_index;
+    printf("%" PRIu64 " of %" PRIu64
+           " allocations on the way to a compaction, %u writes, compacted up to %" PRIu64 "\n",
+           s->tried, nth, w.last, compacted);
+    assert_true(s->tried > 0 && compacted > 0);
+    assert_string_equal(s->group.failure, "");
+}
+
 /* The consensus core does not free the entries that it is started with when it fails early. The process ends
  * then. */
 const char *__lsan_default_suppressions(void);
@@ -232,17 +287,23 @@ const char *__lsan_default_suppressions(void)
 
 int main(void)
 {
+    static struct way start_once = {START_STEP, 1, false},
+                      start_for_good = {START_STEP, UINT64_MAX / 2, false},
+                      start_on_disk = {START_STEP, 1, true}, once = {STEP, 1, false},
+                      for_good = {STEP, UINT64_MAX / 2, false}, on_disk = {STEP, 1, true},
+                      on_disk_for_good = {STEP, UINT64_MAX / 2, true};
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(a_start_that_runs_out_of_memory_says_so_and_the_next_one_is_whole,
-                                        set_up_once, tear_down),
-        cmocka_unit_test_setup_teardown(a_start_that_runs_out_of_memory_says_so_and_the_next_one_is_whole,
-                                        set_up_for_good, tear_down),
-        cmocka_unit_test_setup_teardown(
-            writes_that_run_out_of_memory_are_refused_or_stop_a_node_and_none_is_lost, set_up_once,
-            tear_down),
-        cmocka_unit_test_setup_teardown(
-            writes_that_run_out_of_memory_are_refused_or_stop_a_node_and_none_is_lost, set_up_for_good,
-            tear_down),
+        {"a start that runs out of memory says so and the next one is whole", start, set_up, tear_down,
+         &start_once},
+        {"the same, with no more memory at all", start, set_up, tear_down, &start_for_good},
+        {"the same, with the database on a disk", start, set_up, tear_down, &start_on_disk},
+        {"writes that run out of memory are refused or stop a node, and none is lost", writes, set_up,
+         tear_down, &once},
+        {"the same, with no more memory at all", writes, set_up, tear_down, &for_good},
+        {"the same, with the database on a disk", writes, set_up, tear_down, &on_disk},
+        {"a compaction that runs out of memory comes later or stops the node, and nothing is lost",
+         compaction, set_up, tear_down, &on_disk},
+        {"the same, with no more memory at all", compaction, set_up, tear_down, &on_disk_for_good},
     };
     failing_install();
     return cmocka_run_group_tests(tests, NULL, NULL);

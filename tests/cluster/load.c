@@ -96,7 +96,7 @@ static enum load_outcome attempt(struct client *c, const char *key, const struct
     }
     if (reply.status == 200) {
         outcome = LOAD_ACKNOWLEDGED;
-    } else if (reply.status != 503) {
+    } else if (reply.status != 503 && reply.status != 507) {
         complain(c->owner, "put of %s was answered %d: %s", key, reply.status, reply.body);
     } else if (strstr(reply.body, "\"outcome\"") != NULL) {
         outcome = LOAD_UNKNOWN;

@@ -41,6 +41,7 @@ static void prepare(struct processes *ps, struct node *node, uint64_t id)
     process_set_variable(&node->process, "QUORATE_SECRET", PROCESSES_SECRET);
     process_add_argument(&node->process, "--id=%" PRIu64, id);
     process_add_argument(&node->process, "--dir=%s", node->dir);
+    process_add_argument(&node->process, "--ballast-bytes=0"); /* many nodes come and go here */
     process_add_argument(&node->process, "--http=127.0.0.1:%u", ntohs(node->http.sin_port));
     ps->count++;
 }

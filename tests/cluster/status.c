@@ -11,13 +11,15 @@ static uint64_t number(const json_t *from, const char *key)
 
 static void read_status(const json_t *ours, struct status *s)
 {
-    const json_t *log = json_object_get(ours, "log");
+    const json_t *log = json_object_get(ours, "log"), *disk = json_object_get(ours, "disk");
     const char *state = json_string_value(json_object_get(ours, "state"));
     const char *digest = json_string_value(json_object_get(ours, "digest"));
 
     *s = (struct status){
         .ready = json_is_true(json_object_get(ours, "ready")),
         .leads = state != NULL && strcmp(state, "leader") == 0,
+        .disk_full = json_is_true(json_object_get(disk, "full")),
+        .disk_ballast = number(disk, "ballast_bytes"),
         .id = number(ours, "id"),
         .term = number(ours, "term"),
         .leader = number(ours, "leader"),

@@ -72,6 +72,15 @@ uint64_t sim_disk_used(const struct sim_disk *d)
     return used;
 }
 
+uint64_t sim_disk_space(const struct sim_disk *d)
+{
+    uint64_t used = sim_disk_used(d);
+    if (d->faults.capacity == 0) {
+        return UINT64_MAX;
+    }
+    return used < d->faults.capacity ? d->faults.capacity - used : 0;
+}
+
 /* Draws nothing from a healthy disk, so that switching a fault on is the only thing that changes a run. */
 static bool strikes(struct sim_disk *d, unsigned ppm, uint64_t *counter)
 {

@@ -55,6 +55,8 @@ struct sim_disk_faults sim_disk_faults(const struct sim_disk *d);
 struct sim_disk_counters sim_disk_counters(const struct sim_disk *d);
 /* The bytes of all files that have a name or are open, in whole pages. */
 uint64_t sim_disk_used(const struct sim_disk *d);
+/* What is left of the capacity; UINT64_MAX without one. */
+uint64_t sim_disk_space(const struct sim_disk *d);
 /* Flips one bit (0 to 7) of a byte, on the disk and in the page cache. Q_NOT_FOUND; Q_INVALID past the end.
  */
 int sim_disk_flip(struct sim_disk *d, const char *path, uint64_t offset, unsigned bit, struct error *e);

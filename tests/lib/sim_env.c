@@ -134,6 +134,7 @@ static const struct env_ops ops = {
     .sync_dir = sim_handle_sync_dir,
     .list_dir = sim_handle_list_dir,
     .lock = sim_handle_lock,
+    .space = sim_handle_space,
     .submit_write = sim_handle_submit_write,
     .listen = sim_listener_open,
     .listener_close = sim_listener_close,

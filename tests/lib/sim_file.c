@@ -38,6 +38,14 @@ static uint8_t sectors_of(const struct piece *piece)
     return (uint8_t)((0xffu << first) & (0xffu >> (7 - last)));
 }
 
+/* Not zeroed: most pages are written whole at once. */
+static uint8_t *page_new(void)
+{
+    uint8_t *page = malloc(SIM_PAGE);
+    assert(page != NULL);
+    return page;
+}
+
 static uint8_t *image_of(uint8_t **image)
 {
     if (*image == NULL) {
@@ -78,11 +86,7 @@ static struct sim_page *page_at(struct sim_file *f, size_t i)
 static void unsettle(struct sim_file *f, size_t i)
 {
     struct sim_page *p = &f->pages[i];
-    uint8_t *copy = sim_alloc(SIM_PAGE);
-    if (p->now != NULL) {
-        memcpy(copy, p->now, SIM_PAGE);
-    }
-    p->now = copy;
+    p->now = p->now == NULL ? sim_alloc(SIM_PAGE) : memcpy(page_new(), p->now, SIM_PAGE);
     if (p->listed) {
         return;
     }
@@ -192,6 +196,9 @@ static void write_piece_safe(struct sim_file *f, const struct piece *piece)
     if (page->now == page->safe) {
         if (page->now == NULL && memcmp(piece->from, zeros, piece->n) == 0) {
             return;
+        }
+        if (page->now == NULL && piece->n == SIM_PAGE) {
+            page->now = page_new();
         }
         page->safe = image_of(&page->now);
         memcpy(page->now + piece->at, piece->from, piece->n);

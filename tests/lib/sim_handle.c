@@ -137,7 +137,9 @@ void sim_handles_die(struct sim_world *w, bool power_loss)
         if (!sw->landed && power_loss) {
             sim_disk_tear(disk, write->file->inode, write->offset, write->data, write->len);
         } else if (!sw->landed && sched_random(w->sched, 0, 1) == 0) {
-            sim_disk_write(disk, write->file->inode, write->offset, write->data, write->len, true, NULL);
+            /* It reached the page cache; whether also the disk, nobody was told. */
+            bool safe = sched_random(w->sched, 0, 1) == 0;
+            sim_disk_write(disk, write->file->inode, write->offset, write->data, write->len, safe, NULL);
         }
         write_free(sw);
     }
@@ -302,6 +304,17 @@ int sim_handle_lock(struct env *env, const char *path, struct env_file **ret_fil
     if (rc == 0) {
         *ret_file = file_new(w, path, inode, ENV_WRITE);
         (*ret_file)->locked = true;
+    }
+    return rc;
+}
+
+int sim_handle_space(struct env *env, const char *path, uint64_t *ret_free, struct error *e)
+{
+    struct sim_world *w = sim_world_of(env);
+    int rc = look(w, e);
+    (void)path;
+    if (rc == 0) {
+        *ret_free = sim_disk_space(w->node->disk);
     }
     return rc;
 }

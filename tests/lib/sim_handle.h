@@ -30,6 +30,7 @@ int sim_handle_sync_dir(struct env *env, const char *path, struct error *e);
 int sim_handle_list_dir(struct env *env, const char *path, void (*each)(void *ctx, const char *name),
                         void *ctx, struct error *e);
 int sim_handle_lock(struct env *env, const char *path, struct env_file **ret_file, struct error *e);
+int sim_handle_space(struct env *env, const char *path, uint64_t *ret_free, struct error *e);
 void sim_handle_submit_write(struct env *env, struct env_write *write);
 
 #endif

@@ -19,11 +19,13 @@ foreach(test forward forward_question)
 endforeach()
 quorate_test(cluster_cluster_id_test LABEL unit SOURCES cluster/cluster_id_test.c LINKS quorate_cluster)
 # These stand on a whole cluster in the simulator.
-foreach(test deadlines neighbours replica requests stop)
+foreach(test deadlines disk_error neighbours replica requests space stop)
     quorate_test(cluster_${test}_test LABEL unit
         SOURCES cluster/${test}_test.c cluster/asker.c LINKS quorate_group)
 endforeach()
-quorate_test(cluster_compactor_test LABEL unit SOURCES cluster/compactor_test.c LINKS quorate_cluster quorate_testlib)
+foreach(test compactor served)
+    quorate_test(cluster_${test}_test LABEL unit SOURCES cluster/${test}_test.c LINKS quorate_cluster quorate_testlib)
+endforeach()
 quorate_test(cluster_calls_test LABEL unit SOURCES cluster/calls_test.c LINKS quorate_cluster quorate_testlib)
 quorate_test(cluster_repair_test LABEL unit
     SOURCES cluster/repair_test.c cluster/asker.c cluster/surgeon.c LINKS quorate_group)

@@ -1,5 +1,5 @@
 quorate_test(node_address_test LABEL unit SOURCES node/address_test.c LINKS quorate_node_env)
-foreach(test connect disk lanes net timers writes)
+foreach(test connect disk lanes net timers writes writes_error)
     quorate_test(node_env_${test}_test LABEL unit SOURCES node/env_${test}_test.c LINKS quorate_node_env)
     # These also run under ThreadSanitizer.
     set_tests_properties(node_env_${test}_test PROPERTIES LABELS "unit;threads")

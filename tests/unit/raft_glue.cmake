@@ -25,6 +25,9 @@ quorate_test(raft_glue_driver_cluster_test LABEL unit
 quorate_test(raft_glue_read_index_test LABEL unit SOURCES raft_glue/read_index_test.c LINKS quorate_raft_glue)
 quorate_test(raft_glue_applier_test LABEL unit
     SOURCES raft_glue/applier_test.c raft_glue/fake_consensus.c LINKS quorate_raft_glue quorate_testlib)
+quorate_test(raft_glue_applier_room_test LABEL unit
+    SOURCES raft_glue/applier_room_test.c raft_glue/fake_consensus.c storage/faulty_vfs.c
+    LINKS quorate_raft_glue quorate_testlib PkgConfig::SQLITE)
 foreach(test batcher batcher_outcome)
     quorate_test(raft_glue_${test}_test LABEL unit
         SOURCES raft_glue/${test}_test.c raft_glue/batcher_scene.c raft_glue/fake_consensus.c

@@ -24,8 +24,10 @@ static void endpoints_are_made_uniform(void **state)
 static void what_is_no_endpoint_is_refused(void **state)
 {
     static const char *const texts[] = {
-        "",    "https://a:1", "http://", "http://:1", "http://a:1/path", "a:70000",    "a:0",
-        "a:x", "http://u@a",  "a:1?x",   "ftp://a",   "http://a:",       "http://a:-1"};
+        "",          "https://a:1", "http://",     "http://:1",  "http://a:1/path",
+        "a:70000",   "a:0",         "a:x",         "http://u@a", "a:1?x",
+        "ftp://a",   "http://a:",   "http://a:-1", "[]",         "http://[]:1",
+        "a:00000080"};
     (void)state;
 
     for (unsigned i = 0; i < sizeof texts / sizeof texts[0]; i++) {
@@ -92,7 +94,7 @@ static void base64_reads_back(void **state)
 static void what_is_not_base64_is_refused(void **state)
 {
     static const char *const texts[] = {
-        "Y", "YQ=", "YQ", "Y===", "====", "YQ==YQ==", "Y-==", "YQ=a", "YWJj\n"};
+        "Y", "YQ=", "YQ", "Y===", "====", "YQ==YQ==", "Y-==", "YQ=a", "YWJj\n", "YR==", "YWJ="};
     (void)state;
 
     for (unsigned i = 0; i < sizeof texts / sizeof texts[0]; i++) {

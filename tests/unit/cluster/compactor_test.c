@@ -16,7 +16,7 @@ struct consensus {
 struct store {
     uint64_t applied, wal, durable; /* durable: by the last checkpoint */
     unsigned checkpoints;
-    bool failing;
+    bool failing, full;
 };
 
 uint64_t consensus_log_bytes(const struct consensus *c)
@@ -53,6 +53,9 @@ uint64_t store_wal_bytes(const struct store *s)
 int store_checkpoint(struct store *s, uint64_t *ret_index, struct error *e)
 {
     s->checkpoints++;
+    if (s->full) {
+        return error_set(e, Q_NO_SPACE, "the disk is full");
+    }
     if (s->failing) {
         return error_set(e, Q_IO, "the disk is gone");
     }
@@ -68,6 +71,7 @@ struct scene {
     struct consensus consensus;
     struct store store;
     struct compactor *compactor;
+    uint64_t log_bytes; /* of the configuration */
     unsigned done, failures, finished;
     uint64_t done_at;
 };
@@ -90,23 +94,32 @@ static void on_finished(void *ctx)
     s->finished++;
 }
 
-static int set_up(void **state)
+static void renew(struct scene *s)
 {
-    struct scene *s = calloc(1, sizeof *s);
     struct error e;
     struct compactor_config config = {
+        .env = sim_node_env(s->node),
         .consensus = &s->consensus,
         .store = &s->store,
-        .log_bytes = LOG_BYTES,
+        .log_bytes = s->log_bytes,
         .wal_bytes = WAL_BYTES,
         .done = on_done,
         .ctx = s,
     };
 
+    compactor_free(s->compactor);
+    assert_int_equal(compactor_new(&config, &s->compactor, &e), 0);
+}
+
+static int set_up(void **state)
+{
+    struct scene *s = calloc(1, sizeof *s);
+
     s->sim = sim_new(1);
     s->node = sim_node_new(s->sim, "n");
-    config.env = sim_node_boot(s->node);
-    assert_int_equal(compactor_new(&config, &s->compactor, &e), 0);
+    s->log_bytes = LOG_BYTES;
+    sim_node_boot(s->node);
+    renew(s);
     s->store.applied = s->consensus.applicable = 100;
     *state = s;
     return 0;
@@ -273,6 +286,64 @@ static void a_disk_that_fails_is_told(void **state)
     assert_int_equal(s->consensus.tried, 0);
 }
 
+static void a_checkpoint_without_room_waits_until_it_is_told_to_try_again(void **state)
+{
+    struct scene *s = *state;
+
+    s->store.wal = WAL_BYTES;
+    s->store.full = true;
+    for (unsigned i = 0; i < 3; i++) {
+        poll(s, 100);
+        settle(s);
+    }
+    assert_int_equal(s->store.checkpoints, 1);
+    assert_int_equal(s->failures + s->done + s->consensus.tried, 0);
+    assert_true(compactor_lacks_room(s->compactor));
+
+    compactor_make_room(s->compactor, 100);
+    settle(s);
+    assert_int_equal(s->store.checkpoints, 2);
+    assert_true(compactor_lacks_room(s->compactor));
+    s->store.full = false;
+    compactor_make_room(s->compactor, 100);
+    settle(s);
+    assert_false(compactor_lacks_room(s->compactor));
+    assert_int_equal(s->done_at, 100);
+}
+
+static void room_is_made_although_nothing_is_due(void **state)
+{
+    struct scene *s = *state;
+
+    compactor_make_room(s->compactor, 60);
+    settle(s);
+    assert_int_equal(s->store.checkpoints, 1);
+    assert_int_equal(s->consensus.compacted, 60);
+}
+
+static void a_log_that_never_goes_is_not_let_go_for_room(void **state)
+{
+    struct scene *s = *state;
+
+    s->log_bytes = UINT64_MAX; /* a database in memory */
+    renew(s);
+    compactor_make_room(s->compactor, 100);
+    settle(s);
+    assert_int_equal(s->store.checkpoints, 0);
+    assert_int_equal(s->consensus.compacted, 0);
+}
+
+static void a_last_checkpoint_without_room_ends_and_is_no_failure(void **state)
+{
+    struct scene *s = *state;
+
+    s->store.full = true;
+    compactor_finish(s->compactor, on_finished, s);
+    settle(s);
+    assert_int_equal(s->failures, 0);
+    assert_int_equal(s->finished, 1);
+}
+
 static void the_last_checkpoint_holds_everything(void **state)
 {
     struct scene *s = *state;
@@ -341,6 +412,10 @@ int main(void)
         TEST(after_a_compaction_growth_counts_from_what_is_left),
         TEST(what_is_refused_is_tried_again_later),
         TEST(a_disk_that_fails_is_told),
+        TEST(a_checkpoint_without_room_waits_until_it_is_told_to_try_again),
+        TEST(room_is_made_although_nothing_is_due),
+        TEST(a_log_that_never_goes_is_not_let_go_for_room),
+        TEST(a_last_checkpoint_without_room_ends_and_is_no_failure),
         TEST(the_last_checkpoint_holds_everything),
         TEST(the_last_checkpoint_comes_after_the_one_that_is_under_way),
         TEST(after_a_failure_there_is_no_other_try),

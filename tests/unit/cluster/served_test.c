@@ -8,6 +8,7 @@ struct consensus {
     enum consensus_role role;
     uint64_t commit;
     struct consensus_read *read; /* the last that was asked for */
+    uint64_t handed_to;
 };
 
 struct batcher {
@@ -35,6 +36,15 @@ uint64_t consensus_commit(const struct consensus *c)
 void consensus_read(struct consensus *c, struct consensus_read *read)
 {
     c->read = read;
+}
+
+int consensus_transfer(struct consensus *c, uint64_t to, struct error *e)
+{
+    if (c->role != CONSENSUS_LEADER) {
+        return error_set(e, Q_NOT_LEADER, "this node does not lead");
+    }
+    c->handed_to = to;
+    return 0;
 }
 
 int batcher_push(struct batcher *b, struct batcher_command *command, struct error *e)
@@ -193,6 +203,42 @@ static void who_does_not_lead_knows_no_weak_index(void **state)
     expect_reply(s, Q_NOT_LEADER);
 }
 
+static void leadership_goes_to_whom_the_question_names(void **state)
+{
+    struct scene *s = *state;
+
+    ask(s, FORWARD_TRANSFER, "\2\0\0\0\0\0\0\0", 8);
+    expect_reply(s, Q_OK);
+    assert_int_equal(s->consensus.handed_to, 2);
+}
+
+static void who_does_not_lead_hands_nothing_over(void **state)
+{
+    struct scene *s = *state;
+
+    s->consensus.role = CONSENSUS_FOLLOWER;
+    ask(s, FORWARD_TRANSFER, "\2\0\0\0\0\0\0\0", 8);
+    expect_reply(s, Q_NOT_LEADER);
+}
+
+static void a_transfer_of_another_length_is_not_understood(void **state)
+{
+    struct scene *s = *state;
+
+    ask(s, FORWARD_TRANSFER, "\2\0\0\0", 4);
+    expect_reply(s, Q_CORRUPT);
+    assert_int_equal(s->consensus.handed_to, 0);
+}
+
+static void a_ping_is_answered_by_whoever_is_there(void **state)
+{
+    struct scene *s = *state;
+
+    s->consensus.role = CONSENSUS_FOLLOWER;
+    ask(s, FORWARD_PING, "", 0);
+    expect_reply(s, Q_OK);
+}
+
 static void after_the_stop_everything_is_refused_and_what_waits_goes_on(void **state)
 {
     struct scene *s = *state;
@@ -231,6 +277,10 @@ int main(void)
         TEST(an_index_that_is_not_confirmed_is_refused),
         TEST(a_weak_index_is_what_a_leader_has_committed),
         TEST(who_does_not_lead_knows_no_weak_index),
+        TEST(leadership_goes_to_whom_the_question_names),
+        TEST(who_does_not_lead_hands_nothing_over),
+        TEST(a_transfer_of_another_length_is_not_understood),
+        TEST(a_ping_is_answered_by_whoever_is_there),
         TEST(after_the_stop_everything_is_refused_and_what_waits_goes_on),
         TEST(what_waits_at_the_end_is_let_go),
     };

@@ -17,6 +17,7 @@ void embedded_open(struct embedded *n)
     embedded_set(n, "segment-bytes", "1M");
     embedded_set(n, "request-max", "512K");
     embedded_set(n, "log-cache-bytes", "1M");
+    embedded_set(n, "ballast-bytes", "0");
 }
 
 void embedded_stop(struct embedded *n)

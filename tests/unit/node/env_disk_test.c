@@ -66,6 +66,18 @@ static void a_read_is_short_only_at_the_end(void **state)
     env_close(w->env, f);
 }
 
+static void only_a_durable_file_is_synced_with_each_write(void **state)
+{
+    struct world *w = *state;
+    struct env_file *plain = make(w, "plain", 0), *durable = make(w, "durable", ENV_DIRECT | ENV_DURABLE);
+
+    assert_int_equal(fcntl(plain->fd, F_GETFL) & O_DSYNC, 0);
+    assert_int_equal(fcntl(durable->fd, F_GETFL) & O_DSYNC, O_DSYNC);
+    assert_true(durable->direct_fd < 0 || (fcntl(durable->direct_fd, F_GETFL) & O_DSYNC) != 0);
+    env_close(w->env, plain);
+    env_close(w->env, durable);
+}
+
 static void a_direct_file_takes_blocking_reads_and_writes_of_any_alignment(void **state)
 {
     struct world *w = *state;
@@ -131,6 +143,20 @@ static void a_full_disk_is_no_space(void **state)
     assert_int_equal(env_write(w->env, f, 0, "x", 1, &e), Q_NO_SPACE);
 
     env_close(w->env, f);
+}
+
+static void the_free_space_is_that_of_the_file_system_of_a_path(void **state)
+{
+    struct world *w = *state;
+    uint64_t left = 0;
+    struct error e;
+
+    assert_int_equal(env_space(w->env, world_path(w, "."), &left, &e), 0);
+    assert_true(left > 0 && left < UINT64_MAX);
+    assert_int_equal(env_space(w->env, "/proc", &left, &e), 0);
+    assert_int_equal(left, 0);
+    assert_int_equal(env_space(w->env, world_path(w, "absent"), &left, &e), Q_NOT_FOUND);
+    assert_non_null(strstr(e.text, "absent"));
 }
 
 static void a_short_write_is_continued_to_where_it_fails(void **state)
@@ -306,12 +332,14 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_lock_dies_with_its_process),
         IN_WORLD(what_was_written_is_read_back),
+        IN_WORLD(only_a_durable_file_is_synced_with_each_write),
         IN_WORLD(a_read_is_short_only_at_the_end),
         IN_WORLD(a_direct_file_takes_blocking_reads_and_writes_of_any_alignment),
         IN_WORLD(a_file_to_be_made_must_not_exist),
         IN_WORLD(a_missing_file_is_not_found_by_name),
         IN_WORLD(a_write_to_a_file_opened_for_reading_names_file_offset_and_cause),
         IN_WORLD(a_full_disk_is_no_space),
+        IN_WORLD(the_free_space_is_that_of_the_file_system_of_a_path),
         IN_WORLD(a_short_write_is_continued_to_where_it_fails),
         IN_WORLD(files_and_directories_are_private_and_closed_on_exec),
         IN_WORLD(a_directory_may_exist_but_a_file_in_its_place_may_not),

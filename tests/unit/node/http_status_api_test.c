@@ -49,6 +49,22 @@ static void status_has_our_own_facts(void **state)
     assert_string_equal(reply_header(&r, "X-Quorate-Index"), "1");
 }
 
+static void status_tells_of_the_room_on_the_disk(void **state)
+{
+    struct api_world *w = *state;
+    struct replica_status *s = &w->replica.status;
+    s->disk_free = UINT64_MAX;
+    s->disk_needed = 200;
+    expect_reply(get(w, "/status?key=quorate.disk"), 200,
+                 "{\"full\":false,\"free_bytes\":null,\"needed_bytes\":200,\"ballast_bytes\":0}");
+    s->disk_full = s->members[0].disk_full = true;
+    s->disk_free = 100;
+    s->disk_ballast = 50;
+    expect_reply(get(w, "/status?key=quorate.disk"), 200,
+                 "{\"full\":true,\"free_bytes\":100,\"needed_bytes\":200,\"ballast_bytes\":50}");
+    assert_non_null(strstr(get(w, "/status?key=quorate.members").body, "\"disk_full\":true"));
+}
+
 static void a_damaged_log_is_told_at_every_door(void **state)
 {
     struct api_world *w = *state;
@@ -107,6 +123,9 @@ static void readyz_says_what_is_missing(void **state)
     struct api_world *w = *state;
     struct replica_status *s = &w->replica.status;
     expect_reply(get(w, "/readyz"), 200, "[+]node ok\n[+]leader ok\n[+]store ok\n");
+    s->disk_full = true;
+    expect_reply(get(w, "/readyz"), 200,
+                 "[+]node ok\n[+]leader ok\n[+]store ok\n[-]disk full: writes are refused\n");
     s->ready = false;
     expect_reply(get(w, "/readyz"), 503, "[+]node ok\n[+]leader ok\n[+]store not ready\n");
     s->ready = s->fenced = true;
@@ -246,6 +265,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(status_has_what_clients_read),
         TEST(status_has_our_own_facts),
+        TEST(status_tells_of_the_room_on_the_disk),
         TEST(a_damaged_log_is_told_at_every_door),
         TEST(status_can_be_read_while_no_leader_is_known),
         TEST(nodes_are_keyed_or_listed),

@@ -195,6 +195,24 @@ static void a_node_without_a_majority_is_not_ready_and_does_nothing(void **state
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
+static void a_node_on_a_full_disk_refuses_writes_and_still_reads(void **state)
+{
+    struct embedded *n = *state;
+    embedded_set(n, "space-min-bytes", "1048576G"); /* more than there is */
+    embedded_start(n);
+
+    assert_int_equal(quorate_execute(n->node, "CREATE TABLE t (a)", NULL, 0, NULL, &n->e), QUORATE_NO_SPACE);
+    assert_non_null(strstr(n->e.text, "the disk of node 1 is full: "));
+    assert_int_equal(quorate_kv_put(n->node, "ns", "k", 1, "v", 1, QUORATE_ANY_VERSION, NULL, &n->e),
+                     QUORATE_NO_SPACE);
+    assert_int_equal(embedded_number(n, "SELECT 17"), 17);
+
+    embedded_stop(n);
+    embedded_set(n, "space-min-bytes", "1");
+    embedded_start(n);
+    embedded_execute(n, "CREATE TABLE t (a)");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -209,6 +227,7 @@ int main(void)
         TEST(a_directory_that_cannot_be_made_is_refused),
         TEST(a_port_in_use_is_refused),
         TEST(another_cluster_does_not_get_the_directory),
+        TEST(a_node_on_a_full_disk_refuses_writes_and_still_reads),
         TEST(a_node_without_a_majority_is_not_ready_and_does_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

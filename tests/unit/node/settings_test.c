@@ -88,6 +88,8 @@ static void the_options_become_a_replicas_configuration(void **state)
     assert_int_equal(r->segment_bytes, 16 * 1024 * 1024);
     assert_int_equal(r->cache_bytes, 32 * 1024 * 1024);
     assert_int_equal(r->compact_bytes, 32 * 1024 * 1024);
+    assert_int_equal(r->ballast_bytes, 64 * 1024 * 1024);
+    assert_int_equal(r->space_min_bytes, 0);
     assert_int_equal(r->secret_len, strlen(SECRET));
     assert_memory_equal(r->secret, SECRET, strlen(SECRET));
 }

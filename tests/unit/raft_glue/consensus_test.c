@@ -42,6 +42,24 @@ static void what_the_leader_submits_is_applicable_everywhere(void **state)
     assert_int_equal(consensus_match(other_than(m, leader)->c, 1), 0);
 }
 
+static void the_floor_waits_for_a_member_that_is_away(void **state)
+{
+    struct members *m = *state;
+    struct member *leader;
+    uint64_t last;
+
+    member_start(&m->member[1]);
+    member_start(&m->member[2]);
+    leader = members_leader(m);
+    member_submit(leader, 10, 100);
+    last = consensus_last(leader->c);
+    MEMBERS_UNTIL(m, consensus_applicable(leader->c) == last);
+    assert_true(consensus_floor(leader->c) < last);
+
+    member_start(&m->member[3]);
+    MEMBERS_UNTIL(m, consensus_floor(leader->c) == last);
+}
+
 static void who_does_not_lead_submits_nothing(void **state)
 {
     struct members *m = *state;
@@ -266,6 +284,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         ONE(a_sole_member_leads_and_commits),
         THREE(what_the_leader_submits_is_applicable_everywhere),
+        THREE(the_floor_waits_for_a_member_that_is_away),
         THREE(who_does_not_lead_submits_nothing),
         THREE(bytes_that_are_no_message_change_nothing),
         THREE(a_read_on_the_leader_sees_what_was_committed),

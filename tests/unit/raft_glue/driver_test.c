@@ -36,6 +36,24 @@ static void term_and_vote_are_durable_before_a_vote_leaves(void **state)
     server_close(&s);
 }
 
+static void a_vote_in_a_term_that_was_known_before_is_durable_too(void **state)
+{
+    (void)state;
+    struct server s;
+    open_follower(&s);
+
+    struct raft_message hopeless = vote_request(2, 5, 0, 0, false, false);
+    server_hear(&s, &hopeless);
+    assert_int_equal(s.term, 5);
+    assert_int_equal(s.vote, 0);
+    struct raft_message request = vote_request(3, 5, 9, 1, false, false);
+    server_hear(&s, &request);
+
+    assert_int_equal(s.vote, 3);
+    assert_true(server_last_sent(&s, RAFT_REQUEST_VOTE_RESULT, 3)->request_vote_result.vote_granted);
+    server_close(&s);
+}
+
 static void an_acknowledgement_waits_for_the_disk(void **state)
 {
     (void)state;
@@ -493,6 +511,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(term_and_vote_are_durable_before_a_vote_leaves),
+        cmocka_unit_test(a_vote_in_a_term_that_was_known_before_is_durable_too),
         cmocka_unit_test(an_acknowledgement_waits_for_the_disk),
         cmocka_unit_test(entries_of_another_leader_replace_what_was_not_committed),
         cmocka_unit_test(a_message_in_several_parts_that_does_not_fit_is_rejected_once),

@@ -45,30 +45,106 @@ static void a_write_error_is_reported_once_and_ends_writing(void **state)
     rig_close(&r);
 }
 
-static void a_full_disk_is_reported_when_the_log_needs_a_segment(void **state)
+/* The disk takes LEFT bytes more; 0: as many as you like. */
+static void limit_disk(struct rig *r, uint64_t left)
+{
+    uint64_t capacity = left == 0 ? 0 : sim_disk_used(sim_node_disk(r->node)) + left;
+    sim_node_disk_faults(r->node, &(struct sim_disk_faults){.capacity = capacity});
+}
+
+/* Fills what is ready, and leaves entries waiting for a segment that a full disk does not take. */
+static void fill_the_disk(struct rig *r)
+{
+    rig_open_ok(r);
+    rig_settle(r);
+    limit_disk(r, 2 * ENV_BLOCK);
+    for (unsigned i = 0; i < 3; i++) {
+        rig_append_durable(r, 1, 10, 5000);
+        rig_settle(r);
+    }
+    for (unsigned i = 0; i < 20; i++) {
+        rig_append(r, 1, 5000);
+    }
+    log_flush(r->log);
+    rig_settle(r);
+}
+
+static void on_a_full_disk_entries_wait_for_their_segment(void **state)
 {
     struct rig r;
     (void)state;
     rig_init(&r, 23);
-    rig_open_ok(&r);
-    rig_settle(&r);
 
-    sim_node_disk_faults(
-        r.node, &(struct sim_disk_faults){.capacity = sim_disk_used(sim_node_disk(r.node)) + 2 * ENV_BLOCK});
-    for (unsigned i = 0; i < 3; i++) {
-        rig_append_durable(&r, 1, 10, 5000);
-        rig_settle(&r);
-        assert_int_equal(r.failures, 0);
-    }
-    for (unsigned i = 0; i < 20; i++) {
-        rig_append(&r, 1, 5000);
-    }
-    log_flush(r.log);
-    rig_settle(&r);
+    fill_the_disk(&r);
 
-    assert_int_equal(r.failures, 1);
-    assert_int_equal(r.failed.code, Q_NO_SPACE);
+    assert_true(log_lacks_room(r.log));
+    assert_int_equal(r.failures, 0);
     assert_in_range(log_durable(r.log), 30, 40);
+    assert_int_equal(log_last(r.log), 50);
+    assert_int_equal(rig_count_files(&r, "spare-"), 0); /* what was begun is gone */
+    rig_close(&r);
+}
+
+static void entries_that_waited_become_durable_when_space_is_back(void **state)
+{
+    struct rig r;
+    uint64_t durable;
+    (void)state;
+    rig_init(&r, 23);
+    fill_the_disk(&r);
+
+    durable = log_durable(r.log);
+    log_retry(r.log); /* nothing has changed */
+    rig_settle(&r);
+    assert_int_equal(log_durable(r.log), durable);
+    assert_true(log_lacks_room(r.log));
+    limit_disk(&r, 0);
+    log_retry(r.log);
+    rig_wait_durable(&r);
+
+    assert_int_equal(log_durable(r.log), 50);
+    assert_int_equal(r.failures, 0);
+    rig_settle(&r);
+    assert_false(log_lacks_room(r.log));
+    rig_crash(&r);
+    rig_open_ok(&r);
+    assert_int_equal(r.report.last, 50);
+    for (uint64_t i = 1; i <= 50; i++) {
+        rig_expect_entry(&r, i, 1, 5000);
+    }
+    rig_close(&r);
+}
+
+static void a_trimmed_segment_is_room_enough_on_a_full_disk(void **state)
+{
+    struct rig r;
+    (void)state;
+    rig_init(&r, 23);
+    fill_the_disk(&r);
+
+    log_trim(r.log, log_durable(r.log));
+    rig_wait_durable(&r);
+
+    assert_int_equal(log_durable(r.log), 50);
+    assert_int_equal(r.failures, 0);
+    rig_close(&r);
+}
+
+static void a_log_opens_on_a_full_disk(void **state)
+{
+    struct rig r;
+    uint64_t durable;
+    (void)state;
+    rig_init(&r, 23);
+    fill_the_disk(&r);
+    durable = log_durable(r.log);
+
+    rig_crash(&r);
+    limit_disk(&r, 1);
+    rig_open_ok(&r);
+
+    assert_int_equal(r.report.last, durable);
+    rig_expect_entry(&r, durable, 1, 5000);
     rig_close(&r);
 }
 
@@ -332,7 +408,10 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_record_damaged_while_the_log_is_open_is_found_when_read),
         cmocka_unit_test(a_write_error_is_reported_once_and_ends_writing),
-        cmocka_unit_test(a_full_disk_is_reported_when_the_log_needs_a_segment),
+        cmocka_unit_test(on_a_full_disk_entries_wait_for_their_segment),
+        cmocka_unit_test(entries_that_waited_become_durable_when_space_is_back),
+        cmocka_unit_test(a_trimmed_segment_is_room_enough_on_a_full_disk),
+        cmocka_unit_test(a_log_opens_on_a_full_disk),
         cmocka_unit_test(another_clusters_segment_is_refused),
         cmocka_unit_test(the_entries_of_a_missing_middle_segment_are_a_hole),
         cmocka_unit_test(the_entries_of_missing_first_segments_are_a_hole),

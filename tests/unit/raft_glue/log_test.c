@@ -209,6 +209,30 @@ static void an_orphan_does_not_come_back_when_the_gap_is_filled_with_the_same_en
     rig_close(&r);
 }
 
+static void what_a_killed_process_wrote_lasts_once_it_was_read_back(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 0; seed < 40; seed++) {
+        struct rig r;
+        rig_init(&r, seed);
+        rig_open_ok(&r);
+        rig_append_durable(&r, 1, 1, 100);
+        rig_append(&r, 1, 100);
+        log_flush(r.log);
+
+        sim_node_kill(r.node);
+        log_close(r.log);
+        r.config.env = r.env = sim_node_boot(r.node);
+        rig_open_ok(&r);
+        uint64_t last = log_last(r.log);
+        rig_crash(&r);
+        rig_open_ok(&r);
+
+        assert_int_equal(log_last(r.log), last);
+        rig_close(&r);
+    }
+}
+
 static void the_mark_never_is_ahead_of_a_write_in_flight(void **state)
 {
     struct rig r;
@@ -453,6 +477,7 @@ int main(void)
         cmocka_unit_test(writes_that_end_out_of_order_count_in_order),
         cmocka_unit_test(entries_truncated_in_flight_are_never_reported),
         cmocka_unit_test(an_orphan_does_not_come_back_when_the_gap_is_filled_with_the_same_entry),
+        cmocka_unit_test(what_a_killed_process_wrote_lasts_once_it_was_read_back),
         cmocka_unit_test(the_mark_never_is_ahead_of_a_write_in_flight),
         cmocka_unit_test(durable_entries_that_are_truncated_do_not_come_back),
         cmocka_unit_test(a_truncation_without_new_entries_lasts),

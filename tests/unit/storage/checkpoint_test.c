@@ -262,21 +262,48 @@ static void checkpoints_start_the_wal_anew_under_readers_that_never_rest(void **
  */
 struct meddler {
     struct kit *k;
-    bool armed;
+    unsigned armed; /* how many times it will write and checkpoint */
     uint64_t now, index;
+    bool wal_dirty; /* after one of the checkpoints */
 };
 
 static uint64_t meddle(void *ctx)
 {
     struct meddler *m = ctx;
 
-    if (m->armed && ++m->now % 8 == 0) {
-        m->armed = false;
-        put_some(m->k, 3);
-        m->index = checkpoint(m->k);
-        assert_int_equal(index_on_disk(m->k, true), m->index);
+    if (m->armed > 0 && ++m->now % 8 == 0) {
+        for (; m->armed > 0; m->armed--) {
+            put_some(m->k, 3);
+            m->index = checkpoint(m->k);
+            assert_int_equal(index_on_disk(m->k, true), m->index);
+            m->wal_dirty = m->wal_dirty || faulty_vfs_wal_is_dirty();
+        }
     }
     return m->now;
+}
+
+/* Entries 1 and 2, and a query that has their snapshot while M meddles TIMES times. */
+static void query_while_meddled_with(struct kit *k, struct meddler *m, unsigned times)
+{
+    static const char sql[] =
+        "WITH RECURSIVE c (x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c WHERE x < 100000)"
+        " SELECT count(*) AS n FROM c";
+    struct buf b;
+    uint64_t index;
+
+    k->config.elapsed_ns = meddle;
+    k->config.ctx = m;
+    kit_reopen(k);
+    put_some(k, 2);
+    buf_init(&b, SIZE_MAX);
+    command_put_sql(&b, COMMAND_SQL_QUERY, 0, 1);
+    command_put_statement(&b, sql, strlen(sql), 0);
+
+    m->armed = times;
+    assert_string_equal(kit_read(k, &b, 10000, &index), "rows n | 100000");
+
+    assert_int_equal(index, 2);
+    buf_close(&b);
 }
 
 static void a_reader_of_an_old_snapshot_does_not_hinder_durability(void **state)
@@ -284,29 +311,31 @@ static void a_reader_of_an_old_snapshot_does_not_hinder_durability(void **state)
     (void)state;
     struct kit k;
     struct meddler m = {.k = &k};
-    struct buf b;
-    uint64_t index;
-    static const char sql[] =
-        "WITH RECURSIVE c (x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c WHERE x < 100000)"
-        " SELECT count(*) AS n FROM c";
     kit_open_file(&k);
-    k.config.elapsed_ns = meddle;
-    k.config.ctx = &m;
-    kit_reopen(&k);
-    put_some(&k, 2);
-    buf_init(&b, SIZE_MAX);
-    command_put_sql(&b, COMMAND_SQL_QUERY, 0, 1);
-    command_put_statement(&b, sql, strlen(sql), 0);
 
-    m.armed = true;
-    assert_string_equal(kit_read(&k, &b, 10000, &index), "rows n | 100000");
+    query_while_meddled_with(&k, &m, 1);
 
-    assert_int_equal(index, 2);
     assert_int_equal(m.index, 5);
     assert_int_equal(checkpoint(&k), 5);
     assert_int_equal(index_on_disk(&k, false), 5);
-    buf_close(&b);
     kit_close(&k);
+}
+
+static void what_a_reader_keeps_in_the_wal_is_synced_there(void **state)
+{
+    (void)state;
+    struct kit k;
+    struct meddler m = {.k = &k};
+    faulty_vfs_register();
+    kit_open_file(&k);
+    k.config.vfs = FAULTY_VFS;
+
+    query_while_meddled_with(&k, &m, 3);
+
+    assert_int_equal(m.index, 11);
+    assert_false(m.wal_dirty);
+    kit_close(&k);
+    faulty_vfs_unregister();
 }
 
 static void a_sync_that_fails_is_an_error(void **state)
@@ -324,6 +353,8 @@ static void a_sync_that_fails_is_an_error(void **state)
     faulty_vfs_fail_syncs(SQLITE_IOERR_FSYNC);
     assert_int_equal(store_checkpoint(k.s, &index, &e), Q_IO);
     faulty_vfs_fail_syncs(SQLITE_OK);
+    assert_non_null(strstr(e.text, "sync of /tmp/"));
+    assert_non_null(strstr(e.text, ": Input/output error"));
 
     assert_int_equal(index, 4711);
     kit_close(&k);
@@ -371,6 +402,7 @@ int main(void)
         cmocka_unit_test(checkpoints_keep_up_with_a_writer_that_never_rests),
         cmocka_unit_test(checkpoints_start_the_wal_anew_under_readers_that_never_rest),
         cmocka_unit_test(a_reader_of_an_old_snapshot_does_not_hinder_durability),
+        cmocka_unit_test(what_a_reader_keeps_in_the_wal_is_synced_there),
         cmocka_unit_test(a_sync_that_fails_is_an_error),
         cmocka_unit_test(a_full_disk_is_an_error),
         cmocka_unit_test(a_store_in_memory_only_says_its_index),

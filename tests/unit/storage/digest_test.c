@@ -231,6 +231,7 @@ static void fts5_and_rtree_are_followed_through_their_shadow_tables(void **state
     RUN(state, "CREATE VIRTUAL TABLE f USING fts5(title, body)",
         "INSERT INTO f VALUES('hello', 'world'), ('a', 'b c d')",
         "UPDATE f SET body = 'moon' WHERE title = 'hello'", "INSERT INTO f(f) VALUES('optimize')",
+        "INSERT INTO f(f, rank) VALUES('automerge', 0)", "INSERT INTO f(f, rank) VALUES('pgsz', 100)",
         "DELETE FROM f WHERE f MATCH 'moon'", "INSERT INTO f(f) VALUES('rebuild')",
         "ALTER TABLE f RENAME TO ff", "CREATE VIRTUAL TABLE r USING rtree(id, x0, x1)",
         "INSERT INTO r VALUES(1, 2, 3), (2, 3, 4)", "UPDATE r SET x1 = 9", "DELETE FROM r WHERE id = 1",

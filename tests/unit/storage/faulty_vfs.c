@@ -1,5 +1,6 @@
 #include "tests/unit/storage/faulty_vfs.h"
 
+#include <errno.h>
 #include <sqlite3.h>
 #include <stdatomic.h>
 #include <stddef.h>
@@ -10,12 +11,16 @@ static sqlite3_vfs vfs, *under;
 static sqlite3_io_methods database_methods, wal_methods;
 static int (*original_write)(sqlite3_file *, const void *, int, sqlite3_int64);
 static int (*original_sync)(sqlite3_file *, int);
-static atomic_int write_rc, sync_rc;
+static int (*original_shm_map)(sqlite3_file *, int, int, int, void volatile **);
+static atomic_int write_rc, sync_rc, shm_rc, shm_errno;
+static atomic_bool wal_dirty;
 
 static int faulty_write(sqlite3_file *f, const void *p, int n, sqlite3_int64 offset)
 {
     int rc = write_rc;
 
+    errno = (rc & 0xff) == SQLITE_FULL ? ENOSPC : EIO;
+    wal_dirty = wal_dirty || f->pMethods == &wal_methods;
     return rc != SQLITE_OK ? rc : original_write(f, p, n, offset);
 }
 
@@ -23,7 +28,18 @@ static int faulty_sync(sqlite3_file *f, int flags)
 {
     int rc = sync_rc;
 
-    return rc != SQLITE_OK ? rc : original_sync(f, flags);
+    errno = EIO;
+    rc = rc != SQLITE_OK ? rc : original_sync(f, flags);
+    wal_dirty = wal_dirty && (f->pMethods != &wal_methods || rc != SQLITE_OK);
+    return rc;
+}
+
+static int faulty_shm_map(sqlite3_file *f, int page, int bytes, int extend, void volatile **ret_p)
+{
+    int rc = shm_rc;
+
+    errno = shm_errno;
+    return rc != SQLITE_OK ? rc : original_shm_map(f, page, bytes, extend, ret_p);
 }
 
 static int faulty_open(sqlite3_vfs *v, const char *name, sqlite3_file *f, int flags, int *ret_flags)
@@ -39,6 +55,10 @@ static int faulty_open(sqlite3_vfs *v, const char *name, sqlite3_file *f, int fl
         *mine = *f->pMethods;
         mine->xWrite = faulty_write;
         mine->xSync = faulty_sync;
+        if (flags & SQLITE_OPEN_MAIN_DB) {
+            original_shm_map = f->pMethods->xShmMap;
+            mine->xShmMap = faulty_shm_map;
+        }
         f->pMethods = mine;
     }
     return rc;
@@ -67,4 +87,15 @@ void faulty_vfs_fail_writes(int rc)
 void faulty_vfs_fail_syncs(int rc)
 {
     sync_rc = rc;
+}
+
+void faulty_vfs_fail_shared_memory(int rc, int errno_value)
+{
+    shm_errno = errno_value;
+    shm_rc = rc;
+}
+
+bool faulty_vfs_wal_is_dirty(void)
+{
+    return wal_dirty;
 }

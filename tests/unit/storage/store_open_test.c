@@ -1,5 +1,7 @@
+#include <errno.h>
 #include <sqlite3.h>
 
+#include "tests/unit/storage/faulty_vfs.h"
 #include "tests/unit/storage/kit.h"
 
 static void change_behind_its_back(const char *path, const char *sql)
@@ -135,6 +137,31 @@ static void a_configuration_out_of_bounds_is_refused(void **state)
     store_close(NULL);
 }
 
+static void a_disk_without_room_for_shared_memory_is_full(void **state)
+{
+    (void)state;
+    struct kit k;
+    struct error e;
+    char place[200];
+    faulty_vfs_register();
+    kit_open_file(&k);
+    k.config.vfs = FAULTY_VFS;
+    store_close(k.s);
+    k.s = NULL;
+
+    faulty_vfs_fail_shared_memory(SQLITE_IOERR_SHMSIZE, ENOSPC);
+    assert_int_equal(store_open(&k.config, &k.s, &e), Q_NO_SPACE);
+    snprintf(place, sizeof place, "shared memory of %s: No space left on device", k.path);
+    assert_non_null(strstr(e.text, place));
+    faulty_vfs_fail_shared_memory(SQLITE_IOERR_SHMSIZE, EIO);
+    assert_int_equal(store_open(&k.config, &k.s, &e), Q_IO);
+    faulty_vfs_fail_shared_memory(SQLITE_OK, 0);
+
+    assert_int_equal(store_open(&k.config, &k.s, &e), 0);
+    kit_close(&k);
+    faulty_vfs_unregister();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -145,6 +172,7 @@ int main(void)
         cmocka_unit_test(a_database_that_is_not_a_stores_is_refused),
         cmocka_unit_test(a_file_that_is_no_database_is_corrupt),
         cmocka_unit_test(a_directory_that_is_not_there_is_an_error_of_the_disk),
+        cmocka_unit_test(a_disk_without_room_for_shared_memory_is_full),
         cmocka_unit_test(a_configuration_out_of_bounds_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -192,9 +192,10 @@ static void a_node_that_dies_finds_its_last_entry_again(void **state)
     kit_close(&after);
 }
 
-static void check_disk_failure(int sqlite_code, enum error_code wanted)
+static void check_disk_failure(int sqlite_code, enum error_code wanted, const char *words)
 {
     struct kit k;
+    char place[200];
     struct error e;
     struct store_position before, after;
 
@@ -209,6 +210,11 @@ static void check_disk_failure(int sqlite_code, enum error_code wanted)
     faulty_vfs_fail_writes(sqlite_code);
     assert_int_equal(kit_try(&k, &e), wanted);
     faulty_vfs_fail_writes(SQLITE_OK);
+    snprintf(place, sizeof place, " of %s-wal: %s", k.path, words);
+    assert_non_null(strstr(e.text, "entry 2"));
+    assert_non_null(strstr(e.text, ": write of "));
+    assert_non_null(strstr(e.text, " bytes at offset "));
+    assert_non_null(strstr(e.text, place));
 
     assert_int_equal(k.results.len, 0);
     kit_position(&k, &after);
@@ -225,13 +231,45 @@ static void check_disk_failure(int sqlite_code, enum error_code wanted)
 static void a_full_disk_is_no_result_but_an_error_and_the_entry_can_be_applied_again(void **state)
 {
     (void)state;
-    check_disk_failure(SQLITE_FULL, Q_NO_SPACE);
+    check_disk_failure(SQLITE_FULL, Q_NO_SPACE, "No space left on device");
 }
 
 static void a_failing_disk_is_no_result_but_an_error(void **state)
 {
     (void)state;
-    check_disk_failure(SQLITE_IOERR_WRITE, Q_IO);
+    check_disk_failure(SQLITE_IOERR_WRITE, Q_IO, "Input/output error");
+}
+
+/* With merging switched off a full text index has at most 2000 segments, and SQLite calls it full then. */
+static void a_full_text_index_that_is_full_is_a_result_and_stops_nobody(void **state)
+{
+    (void)state;
+    enum { INSERTS = 4500, AT_ONCE = 500 };
+    struct kit k;
+    unsigned done = 0, full = 0;
+    kit_open_memory(&k);
+    kit_execute(&k, "CREATE VIRTUAL TABLE t USING fts5(x)");
+    kit_execute(&k, "INSERT INTO t(t, rank) VALUES ('automerge', 0)");
+    kit_execute(&k, "INSERT INTO t(t, rank) VALUES ('crisismerge', 1999)");
+
+    for (unsigned i = 0; i < INSERTS && full == 0; i += AT_ONCE) {
+        for (unsigned j = 0; j < AT_ONCE; j++) {
+            kit_add_sql(&k, EXECUTE, 0, "INSERT INTO t VALUES ('word')", NULL);
+        }
+        kit_apply(&k);
+        for (unsigned j = 0; j < AT_ONCE; j++) {
+            const char *result = kit_result(&k, j);
+            done += strncmp(result, "write ", 6) == 0;
+            full += strstr(result, "database or disk is full") != NULL;
+        }
+    }
+
+    assert_in_range(done, 3500, INSERTS);
+    assert_true(full > 0);
+    kit_execute(&k, "CREATE TABLE other (x)");
+    assert_string_equal(kit_execute(&k, "INSERT INTO other VALUES (1)"), "write 1/1");
+    assert_int_equal(store_verify(k.s, NULL), 0);
+    kit_close(&k);
 }
 
 static void an_entry_without_commands_only_moves_the_index(void **state)
@@ -304,6 +342,7 @@ int main(void)
         cmocka_unit_test(a_node_that_dies_finds_its_last_entry_again),
         cmocka_unit_test(a_full_disk_is_no_result_but_an_error_and_the_entry_can_be_applied_again),
         cmocka_unit_test(a_failing_disk_is_no_result_but_an_error),
+        cmocka_unit_test(a_full_text_index_that_is_full_is_a_result_and_stops_nobody),
         cmocka_unit_test(an_entry_without_commands_only_moves_the_index),
         cmocka_unit_test(a_batch_of_another_index_or_term_is_corrupt),
         cmocka_unit_test(time_never_falls_even_when_the_leaders_clock_does),

@@ -130,6 +130,13 @@ static void what_a_failed_sync_lost_is_saved_when_it_is_written_again(void **sta
     }
 }
 
+static uint64_t space(struct machine *m)
+{
+    uint64_t left = 12345;
+    assert_int_equal(env_space(m->env, "/", &left, NULL), 0);
+    return left;
+}
+
 static void a_full_disk_takes_no_growth_but_still_takes_overwrites(void **state)
 {
     (void)state;
@@ -142,6 +149,7 @@ static void a_full_disk_takes_no_growth_but_still_takes_overwrites(void **state)
     assert_int_equal(env_write(m.env, m.file, 0, bytes, 4096, NULL), 0);
     assert_int_equal(env_write(m.env, m.file, 4096, bytes, 2 * 4096, NULL), 0);
     assert_int_equal(sim_disk_used(m.disk), sizeof bytes);
+    assert_int_equal(space(&m), 0);
 
     assert_int_equal(env_write(m.env, m.file, 1, bytes, sizeof bytes, &e), Q_NO_SPACE);
     assert_int_equal(env_open(m.env, "/g", ENV_CREATE | ENV_WRITE, &other, &e), Q_NO_SPACE);
@@ -151,7 +159,10 @@ static void a_full_disk_takes_no_growth_but_still_takes_overwrites(void **state)
     env_close(m.env, m.file);
     assert_int_equal(env_unlink(m.env, "/f", NULL), 0);
     assert_int_equal(sim_disk_used(m.disk), 0);
+    assert_int_equal(space(&m), sizeof bytes);
     assert_int_equal(env_open(m.env, "/g", ENV_CREATE | ENV_WRITE, &other, &e), 0);
+    set_faults(&m, (struct sim_disk_faults){.capacity = 0});
+    assert_int_equal(space(&m), UINT64_MAX);
     sim_free(m.sim);
 }
 
