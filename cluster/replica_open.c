@@ -78,6 +78,19 @@ static int open_store(struct replica *r, struct error *e)
     return store_open(&config, &r->store, e);
 }
 
+static int open_database(void *ctx, uint64_t *ret_index, uint64_t *ret_term, struct error *e)
+{
+    struct replica *r = replica_of(ctx);
+    struct store_position at;
+    int rv = open_store(r, e);
+    if (rv == 0) {
+        store_position(r->store, &at);
+        *ret_index = at.index;
+        *ret_term = at.term;
+    }
+    return rv;
+}
+
 static int open_consensus(struct replica *r, struct error *e)
 {
     struct consensus_server servers[PEERS_MAX];
@@ -92,6 +105,7 @@ static int open_consensus(struct replica *r, struct error *e)
         .heartbeat_ms = r->config.heartbeat_ms,
         .segment_bytes = r->config.segment_bytes,
         .cache_bytes = r->config.cache_bytes,
+        .applied = open_database,
         .send = replica_consensus_sends,
         .changed = replica_on_changed,
         .recovering = replica_on_recovering,
@@ -285,9 +299,6 @@ int replica_open(const struct replica_config *config, struct replica **ret_repli
     }
     if (rv == 0) {
         rv = open_consensus(r, e);
-    }
-    if (rv == 0) {
-        rv = open_store(r, e);
     }
     if (rv == 0) {
         rv = make_parts(r, e);

@@ -26,6 +26,9 @@ struct consensus_config {
     unsigned count;
     unsigned election_ms, heartbeat_ms;
     uint64_t segment_bytes, cache_bytes;
+    /* Opens the database, and says up to where it holds what the log held: asked once, after meta and before
+     * the log is opened. NULL: nothing is known. An error is that of consensus_open(). */
+    int (*applied)(void *ctx, uint64_t *ret_index, uint64_t *ret_term, struct error *e);
     /* Bytes for another member; borrowed. They may be lost, doubled, reordered or late. */
     void (*send)(void *ctx, uint64_t to, const uint8_t *bytes, size_t n);
     /* State, term, leader, or what may be applied has changed: look again. Comes at the end of

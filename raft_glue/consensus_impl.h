@@ -43,9 +43,10 @@ struct consensus {
     char dir[CONSENSUS_DIR_MAX];
     struct meta *meta;
     struct log *log;
-    struct log_mend *mend;    /* while recovering */
-    struct buf first_members; /* the first configuration, as it is in entry 1; while recovering */
-    struct driver *driver;    /* NULL until consensus_start() was called and the log is durable */
+    uint64_t known_index, known_term; /* what the database held at consensus_open() */
+    struct log_mend *mend;            /* while recovering */
+    struct buf first_members;         /* the first configuration, as it is in entry 1; while recovering */
+    struct driver *driver;            /* NULL until consensus_start() was called and the log is durable */
     bool starting;
     uint64_t applied; /* what the database held at consensus_start() */
     struct env_timer *timer;

@@ -174,6 +174,9 @@ int consensus_open(const struct consensus_config *config, struct consensus **ret
         goto fail;
     }
     rv = open_meta(c, e);
+    if (rv == 0 && config->applied != NULL) {
+        rv = config->applied(config->ctx, &c->known_index, &c->known_term, e);
+    }
     if (rv == 0) {
         rv = consensus_open_log(c, &report, e);
     }

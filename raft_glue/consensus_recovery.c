@@ -16,6 +16,8 @@ static struct log_config log_config_of(struct consensus *c)
         .cache_bytes = c->config.cache_bytes,
         .first_index = state->snapshot_index + 1,
         .before_term = state->snapshot_term,
+        .known_index = c->known_index,
+        .known_term = c->known_term,
         .durable = consensus_on_durable,
         .failed = consensus_on_log_failed,
         .ctx = c,

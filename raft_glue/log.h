@@ -48,6 +48,9 @@ struct log_config {
     uint64_t cache_bytes;   /* payload kept in memory; older entries are read back from their segment */
     uint64_t first_index;   /* from the snapshot metadata: entries below it are not wanted; 1 without */
     uint64_t before_term;   /* term of the entry at first_index - 1; 0 without */
+    /* An entry that is known to have been durable here, for instance since it was applied; 0, 0 without. One
+     * more witness besides the durable mark, which lags. */
+    uint64_t known_index, known_term;
     /* Everything up to INDEX is durable. Never called for an index that was truncated since. */
     void (*durable)(void *ctx, uint64_t index);
     /* Once; nothing is written after it. A full disk fails only what is in place already: see

@@ -80,8 +80,9 @@
  * A damaged durable group looks like the end too. It is told apart by what says how far the log was durable:
  * the mark, and the durable field of any good group header behind the end, wherever it stands, even if
  * nothing reaches it. Both speak of numbers, never of indexes, so a truncation takes nothing back; and a
- * number that was once durable is never given to another group. If neither says that the next group was
- * durable, what stands behind the end is a torn write that nobody was told about.
+ * number that was once durable is never given to another group. What the database has applied was durable,
+ * too. If none of them says that the next group was durable, what stands behind the end is a torn write that
+ * nobody was told about.
  *
  * DAMAGE. If the next group was durable, the log goes on behind it, and what cannot be read is a hole.
  *   - Its header is good and follows on what was read: the records are known by number. A record whose

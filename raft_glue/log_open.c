@@ -237,6 +237,8 @@ static int read_log(struct opening *o, struct error *e)
         .mark = &mark,
         .table = &l->table,
         .cache_bytes = l->cache_bytes,
+        .known_index = o->config->known_index,
+        .known_term = o->config->known_term,
         .damage = on_damage,
         .ctx = o,
     };

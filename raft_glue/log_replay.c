@@ -44,6 +44,13 @@ static void learn_term(struct log_table *t, uint64_t index, uint64_t term)
     }
 }
 
+bool log_replay_goes_on(const struct log_replay *r)
+{
+    const struct log_table *t = r->table;
+    bool known = r->known_index < t->first || may_have_term(t, r->known_index, r->known_term);
+    return r->durable > r->at.number || (!known && !PLANTED("applied_entries_are_no_witness"));
+}
+
 /* A group that fits into the log as the table has it. What is not even that was never written. */
 static bool fits(const struct log_replay *r, const struct format_group *head)
 {
@@ -250,7 +257,7 @@ static int look(struct log_replay *r, struct segment *s, uint64_t offset, bool *
         log_found_chain(&found, &chain);
         return take(r, &found, true, chain, e);
     }
-    if (fits(r, &found.head) && found.head.number <= r->durable) {
+    if (fits(r, &found.head) && log_replay_goes_on(r)) {
         *ret_taken = true;
         return take_damaged(r, &found, e);
     }
@@ -301,15 +308,14 @@ static void name_lost_group(struct log_replay *r)
 {
     struct segment *s = r->end, *next = log_replay_after(r, s);
     uint64_t offset = r->at.end;
-    char what[160];
+    char what[128];
     if (offset == s->head.bytes && next != NULL) {
         s = next;
         offset = ENV_BLOCK;
     }
     snprintf(what, sizeof what,
-             "the record of index %" PRIu64 " is damaged, and it was durable (group %" PRIu64 " of %" PRIu64
-             ")",
-             r->table->last + 1, r->at.number + 1, r->durable);
+             "the record of index %" PRIu64 " is damaged, and it was durable (group %" PRIu64 ")",
+             r->table->last + 1, r->at.number + 1);
     log_replay_damaged(r, s, offset, what);
 }
 
@@ -348,13 +354,14 @@ int log_replay(struct log_replay *r, struct error *e)
         if (!looked) {
             looked = true;
             rc = look_behind(r, e);
-        } else if (r->durable > r->at.number && !PLANTED("damage_is_taken_for_a_torn_tail")) {
+        } else if (log_replay_goes_on(r) && !PLANTED("damage_is_taken_for_a_torn_tail")) {
             name_lost_group(r);
             rc = log_resync(r, e);
         } else {
             break;
         }
     }
+    learn_term(r->table, r->known_index, r->known_term);
     if (r->damaged) {
         r->torn_bytes = 0; /* what was behind the damage is not told from it */
         learn_from_neighbours(r->table);

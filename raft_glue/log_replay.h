@@ -23,6 +23,7 @@ struct log_replay {
     const struct format_mark *mark;
     struct log_table *table; /* empty, where the snapshot ends */
     uint64_t cache_bytes;
+    uint64_t known_index, known_term;                    /* as in struct log_config */
     void (*damage)(void *ctx, const struct error *what); /* each place: file, offset, what is wrong */
     void *ctx;
     /* Found. */
@@ -46,6 +47,8 @@ int log_replay(struct log_replay *r, struct error *e);
 
 /* Tells of damage. */
 void log_replay_damaged(struct log_replay *r, const struct segment *s, uint64_t offset, const char *what);
+/* Whether the next group is known to have been durable. */
+bool log_replay_goes_on(const struct log_replay *r);
 /* The segment after S; NULL if there is none. */
 struct segment *log_replay_after(const struct log_replay *r, const struct segment *s);
 /* The group at FOUND follows a group that is lost: the table gets a hole, unless what was lost makes no

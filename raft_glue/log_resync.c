@@ -96,6 +96,9 @@ int log_resync(struct log_replay *r, struct error *e)
     if (r->mark->number > r->at.number) {
         return go_on_at_mark(r, e);
     }
+    if (r->durable <= r->at.number) {
+        return log_replay_join(r, r->known_index, r->known_term, e);
+    }
     /* Whether this one counted or not: it says that the lost one was durable, and how far the log went then.
      */
     return claimed ? go_on_before(r, &last, e)

@@ -2,7 +2,7 @@ quorate_test(node_address_test LABEL unit SOURCES node/address_test.c LINKS quor
 foreach(test connect disk lanes net timers writes writes_error)
     quorate_test(node_env_${test}_test LABEL unit SOURCES node/env_${test}_test.c LINKS quorate_node_env)
     # These also run under ThreadSanitizer.
-    set_tests_properties(node_env_${test}_test PROPERTIES LABELS "unit;threads")
+    quorate_threaded(node_env_${test}_test)
 endforeach()
 
 foreach(test json pragma result_json sql_json)
@@ -17,7 +17,7 @@ foreach(test kv status sql)
     quorate_test(node_http_${test}_api_test LABEL unit
         SOURCES node/http_${test}_api_test.c node/api_world.c node/fake_replica.c node/http_world.c
         LINKS quorate_node_http)
-    set_tests_properties(node_http_${test}_api_test PROPERTIES LABELS "unit;threads")
+    quorate_threaded(node_http_${test}_api_test)
 endforeach()
 foreach(test options settings)
     quorate_test(node_${test}_test LABEL unit SOURCES node/${test}_test.c LINKS quorate_node)
@@ -29,7 +29,7 @@ foreach(test library library_life library_threads)
     quorate_test(node_${test}_test LABEL unit SOURCES node/${test}_test.c node/embedded.c LINKS quorate_node m)
 endforeach()
 foreach(test door library library_life library_threads)
-    set_tests_properties(node_${test}_test PROPERTIES LABELS "unit;threads")
+    quorate_threaded(node_${test}_test)
 endforeach()
 # The public header needs nothing but itself, in C as in C++.
 add_test(NAME node_header_c COMMAND ${CMAKE_C_COMPILER} -std=c11 -pedantic-errors -Wall -Wextra -Werror -fsyntax-only

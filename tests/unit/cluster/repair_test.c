@@ -297,6 +297,77 @@ static void a_record_that_goes_bad_while_its_node_runs_stops_it_and_comes_back(v
     expect_whole(s);
 }
 
+/* Each node's damage is in a third of the log that is its own. */
+static void damage_a_third(struct scene *s, unsigned i, uint64_t last)
+{
+    struct sim_disk *disk = disk_of(&s->group.nodes[i]);
+    uint64_t low = i * last / 3 + 10, high = (i + 1) * last / 3 - 10;
+    for (uint64_t n = sim_random(s->sim, 1, 4); n > 0; n--) {
+        uint64_t index = sim_random(s->sim, low, high);
+        struct surgeon_place place;
+        if (!surgeon_find(disk, log_dir, index, &place)) {
+            continue; /* lost already */
+        }
+        if (sim_random(s->sim, 0, 1) == 0) {
+            surgeon_damage_group(disk, log_dir, index);
+        } else {
+            surgeon_damage_record(disk, log_dir, index);
+        }
+    }
+}
+
+/* With leaders that are cut off while they write, so that logs are truncated. */
+static void change_leaders(struct scene *s)
+{
+    struct asker never;
+    struct group_node *leader = group_settled(&s->group);
+    asker_init(&never);
+    group_cut(&s->group, leader, true);
+    ask_put(&never, leader, "alone", "perhaps");
+    GROUP_UNTIL(&s->group, group_leader(&s->group) != NULL && group_leader(&s->group) != leader);
+    group_run_ms(&s->group, 500);
+    group_cut(&s->group, leader, false);
+    GROUP_UNTIL(&s->group, never.done == 1);
+    asker_close(&never);
+    group_run_ms(&s->group, 1000);
+}
+
+static void logs_of_many_terms_that_are_damaged_at_random_places_mend_each_other(void **state)
+{
+    const char *from = getenv("SEED"), *count = getenv("SEEDS");
+    uint64_t seed = from != NULL ? strtoull(from, NULL, 10) : 1;
+    uint64_t seeds = count != NULL ? strtoull(count, NULL, 10) : 6;
+    for (uint64_t end = seed + seeds; seed < end; seed++) {
+        struct scene *s = *state;
+        tear_down(state);
+        set_up(state);
+        sim_free(s->sim);
+        s->sim = sim_new(seed);
+        start(s, 15);
+        for (unsigned i = 0; i < 3; i++) {
+            change_leaders(s);
+            write_entries(s, 20);
+        }
+        uint64_t last = UINT64_MAX;
+        for (unsigned i = 0; i < 3; i++) {
+            uint64_t own = status_of(&s->group.nodes[i]).log_last;
+            last = own < last ? own : last;
+            group_kill(&s->group.nodes[i]);
+        }
+
+        for (unsigned i = 0; i < 3; i++) {
+            damage_a_third(s, i, last);
+            group_boot(&s->group.nodes[i]);
+        }
+
+        print_message("seed %llu: lost %llu, %llu, %llu of %llu\n", (unsigned long long)seed,
+                      (unsigned long long)status_of(&s->group.nodes[0]).log_lost,
+                      (unsigned long long)status_of(&s->group.nodes[1]).log_lost,
+                      (unsigned long long)status_of(&s->group.nodes[2]).log_lost, (unsigned long long)last);
+        expect_whole(s);
+    }
+}
+
 /* Node 3 never compacts its log; the others do. */
 static void keep_the_log_of_node_3(struct group_node *node, struct replica_config *config)
 {
@@ -360,6 +431,7 @@ int main(void)
         TEST(power_that_goes_at_any_step_of_the_repair_only_delays_it),
         TEST(a_damaged_place_that_costs_no_entry_needs_no_one),
         TEST(a_record_that_goes_bad_while_its_node_runs_stops_it_and_comes_back),
+        TEST(logs_of_many_terms_that_are_damaged_at_random_places_mend_each_other),
         TEST(what_the_others_have_compacted_is_not_needed_if_the_database_holds_it),
 #undef TEST
     };

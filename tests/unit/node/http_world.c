@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <signal.h>
 #include <unistd.h>
 
 #include "tests/unit/test.h"
@@ -13,6 +14,7 @@ static char heard[HEARD_MAX + 1];
 void world_init(struct http_world *w, const struct http_route *routes, unsigned count, void *ctx)
 {
     memset(w, 0, sizeof *w);
+    signal(SIGPIPE, SIG_IGN); /* as in the daemon: clients may leave at any time */
     assert_int_equal(uv_loop_init(&w->loop), 0);
     w->loop.data = w;
     w->config = (struct http_server_config){

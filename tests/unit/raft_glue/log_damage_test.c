@@ -338,6 +338,58 @@ static void the_mark_follows_when_the_log_is_idle(void **state)
     rig_close(&r);
 }
 
+/* The last group holds 2 and 3; the mark has not followed yet. */
+static void write_and_damage_the_end(struct rig *r, uint64_t offset)
+{
+    rig_open_ok(r);
+    rig_append_durable(r, 1, 1, 100);
+    rig_settle(r);
+    rig_append_durable(r, 2, 2, 100);
+    rig_crash(r);
+    rig_flip(r, "segment-0000000000000001", 2 * ENV_BLOCK + offset, 0);
+}
+
+static void what_was_applied_is_known_to_have_been_durable(void **state)
+{
+    struct rig r;
+    struct log_hole hole;
+    (void)state;
+
+    /* A group that cannot be read. */
+    rig_init(&r, 33);
+    write_and_damage_the_end(&r, 20);
+    r.config.known_index = 3;
+    r.config.known_term = 2;
+    rig_open_ok(&r);
+    assert_true(r.report.damaged);
+    assert_true(log_hole(r.log, 1, &hole));
+    assert_int_equal(hole.first, 2);
+    assert_int_equal(hole.last, 3);
+    assert_int_equal(hole.term, 2);
+    rig_close(&r);
+
+    /* A record of it: its group was durable, all of it. */
+    rig_init(&r, 33);
+    write_and_damage_the_end(&r, 72 + 40 + 50);
+    r.config.known_index = 2;
+    r.config.known_term = 2;
+    rig_open_ok(&r);
+    assert_int_equal(log_last(r.log), 3);
+    assert_true(log_hole(r.log, 1, &hole));
+    assert_int_equal(hole.first, 2);
+    rig_close(&r);
+
+    /* Nothing was applied: it may have been torn as well. */
+    rig_init(&r, 33);
+    write_and_damage_the_end(&r, 20);
+    r.config.known_index = 1;
+    r.config.known_term = 1;
+    rig_open_ok(&r);
+    assert_false(r.report.damaged);
+    assert_int_equal(log_last(r.log), 1);
+    rig_close(&r);
+}
+
 static void payload_that_imitates_a_group_proves_nothing(void **state)
 {
     struct rig r;
@@ -420,6 +472,7 @@ int main(void)
         cmocka_unit_test(a_torn_write_that_was_cut_does_not_become_whole_later),
         cmocka_unit_test(a_mark_that_lags_is_made_up_for_by_later_groups),
         cmocka_unit_test(the_mark_follows_when_the_log_is_idle),
+        cmocka_unit_test(what_was_applied_is_known_to_have_been_durable),
         cmocka_unit_test(payload_that_imitates_a_group_proves_nothing),
         cmocka_unit_test(without_both_slots_of_the_mark_the_log_is_corrupt),
         cmocka_unit_test(odd_configurations_are_refused),
