@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "base/plant.h"
 #include "storage/utf8.h"
 
 void value_put(struct buf *b, const struct value *v)
@@ -97,7 +98,7 @@ static int check_statements(struct cursor c, uint32_t statements, struct error *
             }
         }
     }
-    return cursor_left(&c) > 0 ? corrupt(e) : 0;
+    return cursor_left(&c) > 0 && !PLANTED("bytes_behind_a_command_are_ignored") ? corrupt(e) : 0;
 }
 
 static int check_namespace(const struct cursor *ns, struct error *e)

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/plant.h"
 #include "node/http/query.h"
 
 #define NO_ROOM "the server has no memory for this request now"
@@ -200,7 +201,7 @@ int http_request_add_value(struct http_request *r, const char *p, size_t n)
     if (!room_for(r, &r->headers, n + 1)) {
         return 503;
     }
-    if (!r->in_value) {
+    if (!r->in_value || PLANTED("values_end_with_their_first_piece")) {
         buf_put_u8(&r->headers, 0);
         r->in_value = true;
     }

@@ -188,7 +188,14 @@ static void seeds(struct seeds *s)
     buf_put_blob(&b, "busy", 4);
     buf_put_u64(&b, 9);
     seeds_add(s, "answer", b.data, b.len);
+
+    buf_clear(&b); /* an answer with more text than there is room for */
+    buf_put_zeros(&b, 16);
+    buf_put_u16(&b, Q_BUSY);
+    buf_put_u32(&b, 2 * ERROR_TEXT_MAX);
+    buf_put_zeros(&b, 2 * ERROR_TEXT_MAX + 8);
+    seeds_add(s, "long_text", b.data, b.len);
     buf_close(&b);
 }
 
-const struct fuzz_target fuzz_target = {.run = run, .seeds = seeds, .slow = true};
+const struct fuzz_target fuzz_target = {.run = run, .seeds = seeds, .cost = 4};

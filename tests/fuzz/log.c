@@ -3,6 +3,7 @@
  * that were written under their index; those that were durable are there, or said to be damaged. */
 #include <string.h>
 
+#include "base/rng.h"
 #include "raft_glue/log.h"
 #include "raft_glue/log_format.h"
 #include "tests/fuzz/machine.h"
@@ -177,7 +178,7 @@ static void operate(struct scene *s, struct cursor *input)
         case 3: open_again(s, true); break;
         case 4:
             log_flush(s->log);
-            machine_run(&s->m, input_range(input, 0, 50));
+            sim_run_until(s->m.sim, sim_now_us(s->m.sim) + input_range(input, 0, 255) * UINT64_C(50));
             break;
         case 5: return;
         default: append(s, input);
@@ -336,8 +337,18 @@ static void seeds(struct seeds *s)
     static const uint8_t cut[] = {6, 5, 1, 1, 7, 9, 1,  0, 8, 9, 1, 0,  9, 9, 1, 0, 4, 50, 0,
                                   1, 6, 3, 1, 1, 4, 50, 1, 1, 2, 4, 50, 5, 1, 1, 1, 0, 20, 0};
 
+    uint8_t bytes[150];
+    struct rng rng;
+
     seeds_add(s, "plain", plain, sizeof plain);
     seeds_add(s, "cut", cut, sizeof cut);
+    rng_init(&rng, 7);
+    for (unsigned i = 0; i < 12; i++) { /* any bytes are operations */
+        char name[16];
+        rng_fill(&rng, bytes, sizeof bytes);
+        snprintf(name, sizeof name, "random%u", i);
+        seeds_add(s, name, bytes, sizeof bytes);
+    }
 }
 
-const struct fuzz_target fuzz_target = {.run = run, .seeds = seeds, .slow = true};
+const struct fuzz_target fuzz_target = {.run = run, .seeds = seeds, .cost = 8};

@@ -106,7 +106,7 @@ static void seeds(struct seeds *s)
 {
     struct raft_configuration c;
     struct raft_buffer encoded;
-    char command[] = "command";
+    char command[] = "command", name[2 * MESSAGE_ADDRESS_MAX] = "";
     struct raft_entry entries[3] = {{.term = 6, .type = RAFT_COMMAND, .buf = {.base = command, .len = 7}},
                                     {.term = 7, .type = RAFT_BARRIER},
                                     {.term = 7, .type = RAFT_CHANGE}};
@@ -154,6 +154,10 @@ static void seeds(struct seeds *s)
     m.install_snapshot.conf_index = 77;
     m.install_snapshot.conf = c;
     add(s, "install_snapshot", &m);
+    memset(name, 'n', sizeof name - 1);
+    FUZZ_CHECK(raft_configuration_add(&m.install_snapshot.conf, 3, name, RAFT_VOTER) == 0, "there is memory");
+    add(s, "long_name", &m);
+    c = m.install_snapshot.conf;
     memset(&m, 0, sizeof m);
     m.type = RAFT_TIMEOUT_NOW;
     m.timeout_now.term = 9;

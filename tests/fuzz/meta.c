@@ -23,16 +23,22 @@ static void check_state(struct machine *m, struct meta *meta)
     meta_close(again);
 }
 
-static void open_file(struct machine *m, const uint8_t *p, size_t n)
+/* WAS: what a slot that is not damaged says; NULL if nothing is known of the bytes. WHOLE: how many such
+ * slots there are. */
+static void open_file(struct machine *m, const uint8_t *p, size_t n, const struct meta_state *was,
+                      unsigned whole)
 {
     struct meta *meta;
     struct error e;
 
     machine_put(m, "data/meta", p, n);
     if (meta_open(m->env, "data", &meta, &e) == 0) {
+        FUZZ_CHECK(was == NULL || (whole > 0 && memcmp(meta_state(meta), was, sizeof *was) == 0),
+                   "a damaged slot is not believed");
         check_state(m, meta);
         meta_close(meta);
     } else {
+        FUZZ_CHECK(was == NULL || whole == 0, "one good slot is enough");
         FUZZ_CHECK(e.code == Q_CORRUPT || e.code == Q_MISMATCH, "a refusal has one of the promised codes");
     }
 }
@@ -66,7 +72,7 @@ static void run(const uint8_t *p, size_t n)
     struct meta *meta;
     uint8_t *file;
     size_t len;
-    unsigned right;
+    unsigned right, whole = 0;
     struct error e;
 
     machine_init(&m);
@@ -80,10 +86,10 @@ static void run(const uint8_t *p, size_t n)
 
     file = machine_get(&m, "data/meta", &len);
     FUZZ_CHECK(len == SLOTS * META_SLOT_BYTES, "the file is two slots");
-    right = cursor_u8(&input); /* slots whose checksum is put right behind the damage */
+    right = input_range(&input, 0, 3); /* slots whose checksum is put right behind the damage */
     for (unsigned i = 0; i < SLOTS; i++) {
         uint8_t *slot = file + i * (size_t)META_SLOT_BYTES;
-        machine_damage(&input, slot, META_SLOT_BYTES);
+        whole += !machine_damage(&input, slot, META_SLOT_BYTES);
         if ((right & (1u << i)) != 0) {
             put_le32(slot + SUM_AT, crc32c(0, slot, SUM_AT));
         }
@@ -91,9 +97,9 @@ static void run(const uint8_t *p, size_t n)
     if (input_range(&input, 0, 7) == 7) {
         len = input_range(&input, 0, (uint32_t)len);
     }
-    open_file(&m, file, len);
+    open_file(&m, file, len, right == 0 && len == SLOTS * META_SLOT_BYTES ? &state : NULL, whole);
     free(file);
-    open_file(&m, p, n);
+    open_file(&m, p, n, NULL, 0);
     machine_stop(&m);
     machine_close(&m);
 }
@@ -123,7 +129,9 @@ static void seeds(struct seeds *s)
     buf_put_u8(&b, 1);
     buf_put_u8(&b, 9);
     seeds_add(s, "saved", b.data, b.len);
+    b.data[b.len - 12] = 0; /* no checksum is right */
+    seeds_add(s, "damaged", b.data, b.len);
     buf_close(&b);
 }
 
-const struct fuzz_target fuzz_target = {.run = run, .seeds = seeds, .slow = true};
+const struct fuzz_target fuzz_target = {.run = run, .seeds = seeds, .cost = 8};

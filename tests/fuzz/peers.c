@@ -28,6 +28,7 @@ struct guest {
     struct handshake_self self;
     struct handshake handshake;
     bool shakes, opened;
+    size_t said;
     struct frame_decoder decoder;
 };
 
@@ -121,6 +122,7 @@ static void say(struct guest *g, const void *p, size_t n)
         return;
     }
     memcpy(bytes, p, n);
+    g->said += n;
     env_send(g->env, g->conn, bytes, n);
 }
 
@@ -276,6 +278,8 @@ static void visit(struct scene *s, struct cursor *input)
                        (s->sent.len == 0 || memcmp(s->heard.data, s->sent.data, s->sent.len) == 0),
                    "what a member sent is heard as it was");
     }
+    FUZZ_CHECK(g.shakes || g.said <= HANDSHAKE_READ_MAX || g.conn == NULL,
+               "a stranger that says much is not listened to");
     FUZZ_CHECK(wrong || !g.shakes || g.self.id != 2 || guest_is_in(&g), "a member stays in");
     guest_close(&g, s);
     buf_clear(&s->sent);
@@ -327,7 +331,23 @@ static void seeds(struct seeds *s)
     buf_put_u8(&b, 0);
     buf_put_u8(&b, 200);
     seeds_add(s, "visits", b.data, b.len);
+
+    buf_clear(&b); /* a stranger whose frame is too long by its header */
+    buf_put_zeros(&b, 3);
+    buf_put_u8(&b, 1);
+    buf_put_u16(&b, 0x1000);
+    to = buf_reserve(&b, FRAME_HEADER_BYTES + HANDSHAKE_READ_MAX);
+    memset(to, 0, FRAME_HEADER_BYTES + HANDSHAKE_READ_MAX);
+    frame_write(to, HANDSHAKE_HELLO, FRAME_CONTROL, to + FRAME_HEADER_BYTES, HANDSHAKE_READ_MAX);
+    b.len += FRAME_HEADER_BYTES;
+    for (unsigned i = 0; i < 3; i++) {
+        buf_put_u8(&b, 1);
+        buf_put_u8(&b, 340 >> 8);
+        buf_put_u8(&b, 340 & 255);
+        buf_put_zeros(&b, 340);
+    }
+    seeds_add(s, "long_hello", b.data, b.len);
     buf_close(&b);
 }
 
-const struct fuzz_target fuzz_target = {.run = run, .seeds = seeds, .slow = true};
+const struct fuzz_target fuzz_target = {.run = run, .seeds = seeds, .cost = 8};

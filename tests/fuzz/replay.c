@@ -1,7 +1,7 @@
 /* replay: a target without libFuzzer, for any compiler: its kept crashes, its seeds, and simple damage to
  * these, the same in every run.
  *
- *     fuzz_replay_TARGET CRASHES       all of this; CRASHES is the directory of inputs that once failed
+ *     fuzz_replay_TARGET [CRASHES]     all of this; CRASHES is the directory of inputs that once failed
  *     fuzz_replay_TARGET CRASHES FILE  that input alone
  *
  * A failure ends the process inside the target; what was being tried is written to a file first found in
@@ -15,7 +15,6 @@
 
 enum {
     SEEDS_MAX = 64,
-    SLOW = 8,             /* a slow target tries so many times fewer */
     ROUNDS = 3000,        /* of damage at random places */
     PLACES_MAX = 6 * 800, /* of damage at each place, over all seeds: with more bytes, not at each */
 };
@@ -73,6 +72,11 @@ static void try(const uint8_t *p, size_t n)
 }
 
 /* ---- damage ---- */
+
+static unsigned cost(void)
+{
+    return fuzz_target.cost > 0 ? fuzz_target.cost : 1;
+}
 
 static void try_cuts(const struct seed *seed, size_t step)
 {
@@ -147,7 +151,7 @@ static void try_damage(const struct seeds *s)
     struct rng rng;
 
     rng_init(&rng, 1);
-    for (unsigned i = 0; i < ROUNDS / (fuzz_target.slow ? SLOW : 1); i++) {
+    for (unsigned i = 0; i < ROUNDS / cost(); i++) {
         const struct seed *seed = &s->seed[rng_between(&rng, 0, s->count - 1)];
         size_t n = seed->n;
         memcpy(p, seed->p, n);
@@ -203,17 +207,19 @@ int main(int argc, char **argv)
         try_file(argv[2]);
         return 0;
     }
-    if (argc != 2) {
-        fprintf(stderr, "usage: %s CRASHES [FILE]\n", argv[0]);
+    if (argc > 3) {
+        fprintf(stderr, "usage: %s [CRASHES [FILE]]\n", argv[0]);
         return 2;
     }
-    try_crashes(argv[1]);
+    if (argc == 2) {
+        try_crashes(argv[1]);
+    }
     fuzz_target.seeds(&s);
     FUZZ_CHECK(s.count > 0, "a target has seeds");
     for (unsigned i = 0; i < s.count; i++) {
         bytes += s.seed[i].n;
     }
-    step = 6 * bytes * (fuzz_target.slow ? SLOW : 1) / PLACES_MAX + 1;
+    step = 6 * bytes * cost() / PLACES_MAX + 1;
     for (unsigned i = 0; i < s.count; i++) {
         try(s.seed[i].p, s.seed[i].n);
         try_cuts(&s.seed[i], step);

@@ -21,8 +21,8 @@ struct fuzz_target {
     void (*run)(const uint8_t *p, size_t n);
     /* Hands out the seeds, by seeds_add(). */
     void (*seeds)(struct seeds *s);
-    /* run() makes a world of its own, with a disk or a server: the replay tries fewer inputs. */
-    bool slow;
+    /* How many times longer run() takes than a codec, about; the replay tries fewer inputs then. 0 is 1. */
+    unsigned cost;
 };
 
 /* The one of this executable. */
