@@ -445,13 +445,16 @@ uint64_t consensus_log_bytes(const struct consensus *c)
 
 bool consensus_lacks_room(const struct consensus *c)
 {
-    return log_lacks_room(c->log);
+    return log_lacks_room(c->log) || (c->mend != NULL && log_mend_lacks_room(c->mend));
 }
 
 void consensus_retry(struct consensus *c)
 {
     if (!c->dead) {
         log_retry(c->log);
+    }
+    if (!c->dead && c->mend != NULL) {
+        log_mend_retry(c->mend);
     }
 }
 

@@ -270,6 +270,18 @@ bool log_mend_done(const struct log_mend *m)
     return m->done;
 }
 
+bool log_mend_lacks_room(const struct log_mend *m)
+{
+    return m->made != NULL && log_lacks_room(m->made);
+}
+
+void log_mend_retry(struct log_mend *m)
+{
+    if (m->made != NULL && !PLANTED("repair_without_room_waits_for_ever")) {
+        log_retry(m->made);
+    }
+}
+
 uint64_t log_mend_given(const struct log_mend *m)
 {
     return m->given;

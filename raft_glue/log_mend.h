@@ -61,6 +61,9 @@ int log_mend_give(struct log_mend *m, enum log_proof proof, uint64_t before_term
 
 /* The new log is complete and durable. */
 bool log_mend_done(const struct log_mend *m);
+/* As log_lacks_room() and log_retry(), of the new log. */
+bool log_mend_lacks_room(const struct log_mend *m);
+void log_mend_retry(struct log_mend *m);
 /* How many entries were given, so far. */
 uint64_t log_mend_given(const struct log_mend *m);
 

@@ -130,13 +130,15 @@ const struct meta_state *meta_state(const struct meta *m)
     return &m->state;
 }
 
-/* Both slots, one after the other; each is read back, since a disk that lies is better found out now. */
-static int write_slots(struct meta *m, const struct meta_state *state, uint64_t version, struct error *e)
+/* Both slots, one after the other, FIRST at first: while it is written, the other one must be good. Each is
+ * read back, since a disk that lies is better found out now. */
+static int write_slots(struct meta *m, const struct meta_state *state, uint64_t version, unsigned first,
+                       struct error *e)
 {
     unsigned slots = PLANTED("second_slot_of_meta_is_not_written") ? 1 : META_SLOTS;
     int rc = encode(state, version, m->slot, e);
     for (unsigned i = 0; rc == 0 && i < slots; i++) {
-        uint64_t at = i * (uint64_t)META_SLOT_BYTES;
+        uint64_t at = (first + i) % META_SLOTS * (uint64_t)META_SLOT_BYTES;
         size_t n;
         rc = env_write(m->env, m->file, at, m->slot, META_SLOT_BYTES, e);
         if (rc != 0 || (rc = env_read(m->env, m->file, at, m->back, META_SLOT_BYTES, &n, e)) != 0) {
@@ -150,10 +152,9 @@ static int write_slots(struct meta *m, const struct meta_state *state, uint64_t 
     return rc;
 }
 
-int meta_save(struct meta *m, const struct meta_state *state, struct error *e)
+static int save(struct meta *m, const struct meta_state *state, unsigned first, struct error *e)
 {
-    assert(state->configuration_len <= META_CONFIGURATION_MAX && state->peers <= META_PEERS_MAX);
-    int rc = write_slots(m, state, m->version + 1, e);
+    int rc = write_slots(m, state, m->version + 1, first, e);
     if (rc != 0) {
         return error_wrap(e, "meta");
     }
@@ -164,9 +165,15 @@ int meta_save(struct meta *m, const struct meta_state *state, struct error *e)
     return 0;
 }
 
+int meta_save(struct meta *m, const struct meta_state *state, struct error *e)
+{
+    assert(state->configuration_len <= META_CONFIGURATION_MAX && state->peers <= META_PEERS_MAX);
+    return save(m, state, 0, e);
+}
+
 static int read_slots(struct meta *m, const char *path, struct error *e)
 {
-    unsigned good = 0;
+    unsigned good = 0, newest = 0;
     uint64_t versions[META_SLOTS] = {0};
     for (unsigned i = 0; i < META_SLOTS; i++) {
         struct meta_state state;
@@ -180,6 +187,7 @@ static int read_slots(struct meta *m, const char *path, struct error *e)
             if (good == 0 || versions[i] > m->version) {
                 m->state = state;
                 m->version = versions[i];
+                newest = i;
             }
             good++;
             break;
@@ -195,8 +203,9 @@ static int read_slots(struct meta *m, const char *path, struct error *e)
             path);
     }
     bool healed = good == META_SLOTS && versions[0] == versions[1];
+    unsigned first = PLANTED("good_slot_of_meta_is_overwritten_first") ? newest : newest + 1;
     bool leave = healed || m->read_only || PLANTED("damaged_slot_of_meta_stays");
-    return leave ? 0 : meta_save(m, &m->state, e);
+    return leave ? 0 : save(m, &m->state, first, e);
 }
 
 static int open_file(struct env *env, const char *dir, bool read_only, struct meta **ret_meta,

@@ -4,20 +4,14 @@
  *
  * File DIR/meta, two slots of META_SLOT_BYTES at offsets 0 and META_SLOT_BYTES. A save overwrites both, one
  * after the other, each durably, and reads them back: so one slot that goes bad later never takes the last
- * vote with it. The valid slot with the higher version counts. Slot, little-endian:
- *    8 bytes  "QRTMETA1"
- *    u64      version: grows by one with each save
- *   16 bytes  cluster id
- *    u64      node id
- *    u64      incarnation: random, made with the directory: one that was lost and made anew is another one
- *    u64 u64  term, vote; vote 0: none in this term
- *    u64 u64  snapshot index, snapshot term
- *    u64      configuration index; 0 before the first compaction
- *    u32      configuration length (at most META_CONFIGURATION_MAX), bytes, as the consensus core encodes it
- *    u32      peers (at most META_PEERS_MAX), each u64 node id, u64 incarnation
- *             zeros up to META_SLOT_BYTES - 4
- *    u32      CRC32C of all before it
- * A slot with a good checksum that starts otherwise is of an unknown format, and is refused.
+ * vote with it. The valid slot with the higher version counts; the other one is healed first, so that one is
+ * good at any time. Slot, little-endian: 8 bytes  "QRTMETA1" u64      version: grows by one with each save 16
+ * bytes  cluster id u64      node id u64      incarnation: random, made with the directory: one that was lost
+ * and made anew is another one u64 u64  term, vote; vote 0: none in this term u64 u64  snapshot index,
+ * snapshot term u64      configuration index; 0 before the first compaction u32      configuration length (at
+ * most META_CONFIGURATION_MAX), bytes, as the consensus core encodes it u32      peers (at most
+ * META_PEERS_MAX), each u64 node id, u64 incarnation zeros up to META_SLOT_BYTES - 4 u32      CRC32C of all
+ * before it A slot with a good checksum that starts otherwise is of an unknown format, and is refused.
  *
  * Threads: loop only; meta_save() blocks for two small durable writes (terms change rarely). */
 #ifndef QUORATE_RAFT_GLUE_META_H

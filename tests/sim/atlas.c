@@ -7,7 +7,7 @@
 #include "raft_glue/log_format.h"
 #include "raft_glue/meta.h"
 
-enum { TRIES = 16, GROUP_REACH = 64 /* entries that may share a group with one */ };
+enum { TRIES = 16 };
 
 /* Forgets what has healed: its node runs. */
 static void forget_healed(struct atlas *a)
@@ -77,7 +77,7 @@ static bool in_a_record(const struct atlas *a, const struct group_node *node, st
 {
     struct peek at;
     struct peek_record record;
-    uint64_t index;
+    uint64_t index, first, last;
 
     peek(node->replica, &at);
     if (a->disks[node - a->group->nodes].mark_boots == node->boots) {
@@ -92,12 +92,14 @@ static bool in_a_record(const struct atlas *a, const struct group_node *node, st
         return false;
     }
     memcpy(place->path, record.path, sizeof place->path);
-    place->from = place->to = index;
+    place->from = index;
+    peek_group(node->replica, index, &first, &last);
     place->offset = record.offset + rng_between(rng, 0, record.len - 1);
-    if (rng_between(rng, 0, 4) == 0) { /* it may stand there, at the start of the block */
-        place->offset = record.offset / ENV_BLOCK * ENV_BLOCK + rng_between(rng, 0, FORMAT_GROUP_BYTES - 1);
-        place->from = index > at.first + GROUP_REACH ? index - GROUP_REACH : at.first;
-        place->to = index + GROUP_REACH < at.marked ? index + GROUP_REACH : at.marked;
+    place->to = place->offset < record.offset + record.header ? last : index;
+    if (rng_between(rng, 0, 4) == 0 && peek_record(node->replica, first, &record)) {
+        place->offset = record.offset - FORMAT_GROUP_BYTES + rng_between(rng, 0, FORMAT_GROUP_BYTES - 1);
+        place->from = first;
+        place->to = last;
     }
     return true;
 }
@@ -209,9 +211,14 @@ static bool entries_in(const struct group_node *node, const struct sim_disk_plac
             to = i;
         }
     }
-    /* What it was if not that, nobody knows: old entries, from which a start reads on, or nothing. */
-    *ret_from = from == UINT64_MAX ? 1 : from > at.first + GROUP_REACH ? from - GROUP_REACH : at.first;
-    *ret_to = from == UINT64_MAX ? UINT64_MAX : to + GROUP_REACH < at.last ? to + GROUP_REACH : at.last;
+    if (from ==
+        UINT64_MAX) { /* nobody knows what it was: old entries, from which a start reads on, or nothing */
+        *ret_from = 1;
+        *ret_to = UINT64_MAX;
+    } else {
+        peek_group(node->replica, from, ret_from, &from);
+        peek_group(node->replica, to, &to, ret_to);
+    }
     return true;
 }
 

@@ -96,6 +96,7 @@ void group_boot(struct group_node *node)
     config.env = sim_node_boot(node->machine);
     node->boots++;
     node->broken = false;
+    node->cut_short = false;
     g->boots++;
     rv = replica_open(&config, &node->replica, &e);
     if (rv == 0) {

@@ -16,9 +16,10 @@ struct group_node {
     struct sim_node *machine;
     struct replica *replica; /* NULL: switched off */
     uint64_t id, boots;
-    bool broken;  /* its replica called fatal(): it must be crashed and booted again */
-    bool stale;   /* its disk was put back to what it was some time ago */
-    bool damaged; /* something damaged what its disk had: it must not be believed to start */
+    bool broken;    /* its replica called fatal(): it must be crashed and booted again */
+    bool cut_short; /* it lost power in the middle of an event: nobody saw what it did in it */
+    bool stale;     /* its disk was put back to what it was some time ago */
+    bool damaged;   /* something damaged what its disk had: it must not be believed to start */
 };
 
 /* Who wants to know more about the nodes than what they answer. Each function may be NULL. */

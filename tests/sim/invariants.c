@@ -273,8 +273,8 @@ void invariants_check(struct invariants *v)
         struct peek *seen = &v->mirrors[i].seen;
         if (node->replica != NULL && !node->broken) {
             check_node(v, node);
-        } else if (node->broken && seen->durable > seen->commit) {
-            seen->durable = seen->commit; /* the event in which it stopped may have truncated the rest */
+        } else if ((node->broken || node->cut_short) && seen->durable > seen->commit) {
+            seen->durable = seen->commit; /* the event in which it ended may have truncated the rest */
         }
     }
 }

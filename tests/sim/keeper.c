@@ -99,6 +99,7 @@ void keeper_look(struct keeper *k)
     for (unsigned i = 0; i < k->group->count; i++) {
         struct group_node *node = &k->group->nodes[i];
         if (node->replica != NULL && lost_power(node)) {
+            node->cut_short = true;
             keeper_take_down(k, node, DOWN_POWER, rng_between(&k->rng, 1000, LATE_US));
         }
     }

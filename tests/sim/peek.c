@@ -68,6 +68,27 @@ bool peek_entry(struct replica *r, uint64_t index, struct log_entry *ret_entry)
     return true;
 }
 
+/* Records of a group follow each other without a gap. */
+static bool same_group(const struct log *log, uint64_t index)
+{
+    const struct log_slot *one = log_table_at(&log->table, index),
+                          *next = log_table_at(&log->table, index + 1);
+    return one != NULL && next != NULL && one->segment != NULL && one->segment == next->segment &&
+           one->offset + FORMAT_RECORD_BYTES + one->len == next->offset;
+}
+
+void peek_group(struct replica *r, uint64_t index, uint64_t *ret_first, uint64_t *ret_last)
+{
+    const struct log *log = log_of(r);
+    *ret_first = *ret_last = index;
+    while (same_group(log, *ret_first - 1)) {
+        --*ret_first;
+    }
+    while (same_group(log, *ret_last)) {
+        ++*ret_last;
+    }
+}
+
 bool peek_record(struct replica *r, uint64_t index, struct peek_record *ret_record)
 {
     const struct log *log = log_of(r);
@@ -80,5 +101,6 @@ bool peek_record(struct replica *r, uint64_t index, struct peek_record *ret_reco
     segment_path(log->dir, slot->segment->head.sequence, ret_record->path);
     ret_record->offset = slot->offset;
     ret_record->len = FORMAT_RECORD_BYTES + slot->len;
+    ret_record->header = FORMAT_RECORD_BYTES;
     return true;
 }

@@ -28,8 +28,11 @@ bool peek_entry(struct replica *r, uint64_t index, struct log_entry *ret_entry);
 enum { PEEK_PATH_MAX = 4200 };
 struct peek_record {
     char path[PEEK_PATH_MAX];
-    uint64_t offset, len;
+    uint64_t offset, len, header; /* bytes; the payload follows its header */
 };
+/* First and last entry of the group that INDEX was written in: what a damaged header of the group takes with
+ * it; and LAST, what a damaged header of a record does, since nobody knows where the next one begins. */
+void peek_group(struct replica *r, uint64_t index, uint64_t *ret_first, uint64_t *ret_last);
 bool peek_record(struct replica *r, uint64_t index, struct peek_record *ret_record);
 
 #endif

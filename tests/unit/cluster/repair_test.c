@@ -418,6 +418,31 @@ static void what_the_others_have_compacted_is_not_needed_if_the_database_holds_i
     expect_whole(s);
 }
 
+static void a_repair_that_had_no_room_goes_on_when_there_is_some(void **state)
+{
+    struct scene *s = *state;
+    static char large[8000];
+    start(s, 5);
+    struct group_node *node = group_follower(&s->group, 0);
+    memset(large, 'x', sizeof large - 1);
+    for (unsigned i = 0; i < 20; i++) { /* more than a segment */
+        ask_put(&s->a, group_settled(&s->group), "large", large);
+        GROUP_UNTIL(&s->group, s->a.done == 1);
+    }
+    write_entries(s, 5);
+
+    group_kill(node);
+    surgeon_damage_record(disk_of(node), log_dir, 3);
+    sim_disk_capacity(node->machine, sim_disk_used(disk_of(node)) + 96 * 1024);
+    group_boot(node);
+    group_run_ms(&s->group, 5000);
+    assert_true(is(node, "recovering"));
+    assert_true(sim_disk_counters(disk_of(node)).no_space > 0);
+
+    sim_disk_capacity(node->machine, 0);
+    expect_whole(s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -433,6 +458,7 @@ int main(void)
         TEST(a_record_that_goes_bad_while_its_node_runs_stops_it_and_comes_back),
         TEST(logs_of_many_terms_that_are_damaged_at_random_places_mend_each_other),
         TEST(what_the_others_have_compacted_is_not_needed_if_the_database_holds_it),
+        TEST(a_repair_that_had_no_room_goes_on_when_there_is_some),
 #undef TEST
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

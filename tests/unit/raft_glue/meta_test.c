@@ -283,6 +283,34 @@ static void power_loss_in_a_save_leaves_the_old_state_or_the_new_one(void **stat
     assert_in_range(new, 30, 270);
 }
 
+/* Whichever slot is the damaged one: the good one is not touched before it has been healed. */
+static void power_loss_while_a_slot_is_healed_leaves_the_other(void **state)
+{
+    (void)state;
+    for (unsigned slot = 0; slot < 2; slot++) {
+        for (unsigned n = 1; n <= 2; n++) {
+            for (uint64_t seed = 1; seed <= 20; seed++) {
+                struct rig r;
+                struct meta *m;
+                struct meta_state first = state_of(1);
+                init(&r, seed);
+                assert_int_equal(meta_create(r.env, "data", &first, &m, &r.error), 0);
+                meta_close(m);
+                flip(&r, slot, 100, 1);
+
+                sim_node_crash_in(r.node, n);
+                assert_int_not_equal(meta_open(r.env, "data", &m, &r.error), 0);
+                r.env = sim_node_boot(r.node);
+
+                assert_int_equal(meta_open(r.env, "data", &m, &r.error), 0);
+                expect_state(m, 1);
+                meta_close(m);
+                done(&r);
+            }
+        }
+    }
+}
+
 static void power_loss_in_create_leaves_all_or_nothing(void **state)
 {
     (void)state;
@@ -355,6 +383,7 @@ int main(void)
         cmocka_unit_test(an_unknown_format_is_refused_and_a_short_file_is_corrupt),
         cmocka_unit_test(lengths_in_a_slot_are_checked),
         cmocka_unit_test(power_loss_in_a_save_leaves_the_old_state_or_the_new_one),
+        cmocka_unit_test(power_loss_while_a_slot_is_healed_leaves_the_other),
         cmocka_unit_test(power_loss_in_create_leaves_all_or_nothing),
         cmocka_unit_test(a_save_that_the_disk_put_elsewhere_is_told),
         cmocka_unit_test(an_error_in_a_save_is_told),
