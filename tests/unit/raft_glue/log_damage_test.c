@@ -41,6 +41,7 @@ static void a_write_error_is_reported_once_and_ends_writing(void **state)
 
     assert_int_equal(r.failures, 1);
     assert_int_equal(r.failed.code, Q_IO);
+    assert_non_null(strstr(r.failed.text, "/segment-0000000000000001"));
     assert_int_equal(log_durable(r.log), 3);
     rig_close(&r);
 }

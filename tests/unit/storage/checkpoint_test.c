@@ -380,6 +380,30 @@ static void a_sync_that_fails_is_an_error(void **state)
     faulty_vfs_unregister();
 }
 
+/* When there is nothing to copy SQLite syncs nothing, but we do. */
+static void a_sync_behind_sqlites_back_that_fails_is_told_in_words(void **state)
+{
+    (void)state;
+    struct kit k;
+    struct error e;
+    uint64_t index;
+    faulty_vfs_register();
+    kit_open_file(&k);
+    k.config.vfs = FAULTY_VFS;
+    kit_reopen(&k);
+    put_some(&k, 3);
+    assert_int_equal(store_checkpoint(k.s, &index, &e), 0);
+
+    faulty_vfs_fail_syncs(SQLITE_IOERR_FSYNC);
+    assert_int_equal(store_checkpoint(k.s, &index, &e), Q_IO);
+    faulty_vfs_fail_syncs(SQLITE_OK);
+
+    assert_non_null(strstr(e.text, "checkpoint: sync: disk I/O error"));
+    assert_non_null(strstr(e.text, k.path));
+    kit_close(&k);
+    faulty_vfs_unregister();
+}
+
 static void a_full_disk_is_an_error(void **state)
 {
     (void)state;
@@ -424,6 +448,7 @@ int main(void)
         cmocka_unit_test(what_a_reader_keeps_in_the_wal_is_synced_there),
         cmocka_unit_test(no_page_is_copied_before_the_wal_is_synced),
         cmocka_unit_test(a_sync_that_fails_is_an_error),
+        cmocka_unit_test(a_sync_behind_sqlites_back_that_fails_is_told_in_words),
         cmocka_unit_test(a_full_disk_is_an_error),
         cmocka_unit_test(a_store_in_memory_only_says_its_index),
     };
