@@ -34,10 +34,6 @@ struct sim_node;
 
 enum { SIM_NODES_MAX = 64 };
 
-/* Once, before the process uses SQLite, and only if it has one thread: SQLite goes without mutexes and
- * statistics, which costs a tenth less. */
-void sim_sqlite_lean(void);
-
 struct sim *sim_new(uint64_t seed);
 /* Everything on the nodes was freed before. NULL is fine. */
 void sim_free(struct sim *sim);

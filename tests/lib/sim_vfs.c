@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "tests/lib/sim.h"
 #include "tests/lib/sim_env.h"
 #include "tests/lib/sim_file.h"
 #include "tests/lib/sim_handle.h"
@@ -369,14 +368,6 @@ static int vfs_last_error(sqlite3_vfs *vfs, int n, char *ret_text)
     (void)n;
     (void)ret_text;
     return 0;
-}
-
-void sim_sqlite_lean(void)
-{
-    int rc = sqlite3_config(SQLITE_CONFIG_SINGLETHREAD);
-    assert(rc == SQLITE_OK);
-    rc = sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
-    assert(rc == SQLITE_OK);
 }
 
 /* SQLite has one generator for the whole process; from here on it starts from SEED, or anew from the machine
