@@ -96,7 +96,8 @@ bool format_group_get(const uint8_t *p, size_t n, uint64_t salt, struct format_g
 {
     struct format_group group;
     uint64_t hash;
-    if (!format_group_peek(p, n, &group, &hash) || XXH3_64bits_withSeed(p, GROUP_HASHED, salt) != hash) {
+    if (!format_group_peek(p, n, &group, &hash) ||
+        (XXH3_64bits_withSeed(p, GROUP_HASHED, salt) != hash && !PLANTED("group_hash_is_not_checked"))) {
         return false;
     }
     *ret_group = group;
