@@ -368,6 +368,53 @@ static void logs_of_many_terms_that_are_damaged_at_random_places_mend_each_other
     }
 }
 
+static int receive(struct group_node *node, uint8_t type, const struct buf *body, struct error *e)
+{
+    return repair_received(node->replica->repair, 2, type, body->data, body->len, e);
+}
+
+/* A question, or the beginning of an answer. */
+static void put_numbers(struct buf *b, const uint64_t *numbers, unsigned n)
+{
+    buf_clear(b);
+    for (unsigned i = 0; i < n; i++) {
+        buf_put_u64(b, numbers[i]);
+    }
+}
+
+static void questions_and_answers_that_make_no_sense_are_refused_and_change_nothing(void **state)
+{
+    struct scene *s = *state;
+    struct error e;
+    struct buf b;
+    start(s, 20);
+    struct group_node *node = &s->group.nodes[0];
+    buf_init(&b, 1024);
+
+    put_numbers(&b, (const uint64_t[]){1, 1, 5, 7}, 4); /* cut off */
+    assert_int_equal(receive(node, FRAME_REPAIR_QUESTION, &b, &e), Q_CORRUPT);
+    put_numbers(&b, (const uint64_t[]){1, 1, 5, 7, 1, 1}, 6); /* too long */
+    assert_int_equal(receive(node, FRAME_REPAIR_QUESTION, &b, &e), Q_CORRUPT);
+    put_numbers(&b, (const uint64_t[]){1, 1, 7, 5, 1}, 5); /* backwards */
+    assert_int_equal(receive(node, FRAME_REPAIR_QUESTION, &b, &e), Q_CORRUPT);
+    put_numbers(&b, (const uint64_t[]){1, 1, 0, 5, 1}, 5);
+    assert_int_equal(receive(node, FRAME_REPAIR_QUESTION, &b, &e), Q_CORRUPT);
+    put_numbers(&b, (const uint64_t[]){1, 1, 5, UINT64_MAX, 1}, 5); /* sensible, but not here */
+    assert_int_equal(receive(node, FRAME_REPAIR_QUESTION, &b, &e), 0);
+
+    put_numbers(&b, (const uint64_t[]){1, 1}, 2);
+    assert_int_equal(receive(node, FRAME_REPAIR_ANSWER, &b, &e), Q_CORRUPT);
+    buf_put_u8(&b, REPAIR_ENTRIES);
+    buf_put_u64(&b, 1);
+    buf_put_u64(&b, 1);
+    buf_put_u32(&b, UINT32_MAX); /* nobody asked: not even looked at */
+    assert_int_equal(receive(node, FRAME_REPAIR_ANSWER, &b, &e), 0);
+
+    buf_close(&b);
+    write_entries(s, 1);
+    expect_whole(s);
+}
+
 /* Node 3 never compacts its log; the others do. */
 static void keep_the_log_of_node_3(struct group_node *node, struct replica_config *config)
 {
@@ -457,6 +504,7 @@ int main(void)
         TEST(a_damaged_place_that_costs_no_entry_needs_no_one),
         TEST(a_record_that_goes_bad_while_its_node_runs_stops_it_and_comes_back),
         TEST(logs_of_many_terms_that_are_damaged_at_random_places_mend_each_other),
+        TEST(questions_and_answers_that_make_no_sense_are_refused_and_change_nothing),
         TEST(what_the_others_have_compacted_is_not_needed_if_the_database_holds_it),
         TEST(a_repair_that_had_no_room_goes_on_when_there_is_some),
 #undef TEST

@@ -209,6 +209,7 @@ static void open_whatever_it_takes(struct run *run)
         }
         int rc = rig_open(r);
         if (rc == 0 && sim_node_env(r->node) != NULL) {
+            assert_false(r->report.damaged); /* whatever a crash leaves is whole */
             break;
         }
         if (rc != 0 && rc != Q_CLOSED) {

@@ -228,6 +228,7 @@ static void what_a_killed_process_wrote_lasts_once_it_was_read_back(void **state
         rig_crash(&r);
         rig_open_ok(&r);
 
+        assert_false(r.report.damaged);
         assert_int_equal(log_last(r.log), last);
         rig_close(&r);
     }

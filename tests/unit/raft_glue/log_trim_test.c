@@ -284,6 +284,7 @@ static void a_trimmed_log_survives_the_loss_of_either_slot_of_the_mark(void **st
         r.config.before_term = 1;
         rig_open_ok(&r);
 
+        assert_false(r.report.damaged);
         assert_int_equal(log_last(r.log), 50);
         rig_expect_entry(&r, 50, 1, 5000);
         rig_close(&r);
