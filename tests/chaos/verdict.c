@@ -229,11 +229,13 @@ static void judge_logs(struct judging *j)
 void verdict(struct machines *ms, struct record *record)
 {
     struct judging j = {.machines = ms, .record = record};
+    uint64_t begun_ms = deadline_now_ms();
 
     for (unsigned i = 0; i < ms->count; i++) {
         http_client_init(&j.client[i], &ms->machine[i].http);
     }
     if (wait_for_writes(&j) && wait_for_rest(&j)) {
+        printf("at rest after %" PRIu64 " ms of peace\n", deadline_now_ms() - begun_ms);
         for (unsigned i = 0; i < ms->count && judge_history(&j, i) && judge_bank(&j, i); i++) {
         }
         stop_all(&j);
