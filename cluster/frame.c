@@ -44,7 +44,8 @@ static int check_header(const struct frame_decoder *d, struct error *e)
     if (get_le16(h + AT_MAGIC) != FRAME_MAGIC) {
         return error_set(e, Q_CORRUPT, "what came is not a frame: it begins with 0x%02x%02x", h[0], h[1]);
     }
-    if (get_le32(h + AT_HEADER_CRC) != crc32c(0, h, AT_HEADER_CRC)) {
+    if (get_le32(h + AT_HEADER_CRC) != crc32c(0, h, AT_HEADER_CRC) &&
+        !PLANTED("header_of_frames_is_not_checked")) {
         return error_set(e, Q_CORRUPT, "the header of a frame fails its checksum");
     }
     if ((h[AT_FLAGS] & ~FRAME_CONTROL) != 0) {

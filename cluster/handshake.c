@@ -104,6 +104,7 @@ static int make_mac(const struct handshake *h, enum handshake_role role, uint8_t
     int rc;
 
     buf_init(&text, 2 * HANDSHAKE_READ_MAX);
+    role = PLANTED("proofs_of_both_sides_look_alike") ? HANDSHAKE_DIALLER : role;
     buf_put_blob(&text, role_labels[role], strlen(role_labels[role]));
     buf_put_blob(&text, h->hello[HANDSHAKE_DIALLER], h->hello_len[HANDSHAKE_DIALLER]);
     if (!PLANTED("proof_leaves_out_the_other_side")) {

@@ -54,7 +54,10 @@ static int copy_config(struct replica *r, const struct replica_config *config, s
     r->config.listen = r->listen;
     r->config.api_address = r->api;
     return cluster_id_make(r->name, r->members, config->count,
-                           config->foreign_keys ? "foreign-keys=on" : "foreign-keys=off", r->cluster_id, e);
+                           config->foreign_keys && !PLANTED("semantics_do_not_make_the_cluster")
+                               ? "foreign-keys=on"
+                               : "foreign-keys=off",
+                           r->cluster_id, e);
 }
 
 static uint64_t elapsed_ns(void *ctx)

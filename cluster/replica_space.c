@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "base/plant.h"
 #include "cluster/replica_impl.h"
 
 enum {
@@ -15,8 +16,8 @@ enum {
 bool replica_lacks_room(void *ctx)
 {
     struct replica *r = replica_of(ctx);
-    return consensus_lacks_room(r->consensus) || applier_lacks_room(r->applier) ||
-           compactor_lacks_room(r->compactor);
+    return !r->dead && (consensus_lacks_room(r->consensus) || applier_lacks_room(r->applier) ||
+                        compactor_lacks_room(r->compactor));
 }
 
 void replica_retry_room(void *ctx)
@@ -142,7 +143,7 @@ static uint64_t successor(struct replica *r)
 
 static void hand_over(struct replica *r)
 {
-    uint64_t to = consensus_leads(r->consensus) ? successor(r) : 0;
+    uint64_t to = consensus_leads(r->consensus) && !PLANTED("full_leader_stays") ? successor(r) : 0;
     struct error e;
 
     if (to != 0 && consensus_transfer(r->consensus, to, &e) == 0) {

@@ -247,7 +247,7 @@ static void on_time(void *owner)
         break;
     case SESSION_READY:
         until = s->last_byte_us + idle_ms(s) * 1000;
-        if (env_now_us(s->hub->env) >= until) {
+        if (env_now_us(s->hub->env) >= until && !PLANTED("silent_connections_stay")) {
             session_close(s);
         } else {
             env_timer_start(s->hub->env, s->timer, until);
@@ -261,7 +261,7 @@ static void on_time(void *owner)
 static int start(struct session *s, struct hub *hub, enum handshake_role role, struct hub_member *to,
                  const struct session_callbacks *callbacks, void *owner, struct error *e)
 {
-    uint8_t nonce[HANDSHAKE_NONCE_BYTES];
+    uint8_t nonce[HANDSHAKE_NONCE_BYTES] = {0};
 
     assert(s->state == SESSION_NONE);
     *s = (struct session){
@@ -270,7 +270,9 @@ static int start(struct session *s, struct hub *hub, enum handshake_role role, s
     if (s->timer == NULL) {
         return error_set(e, Q_NOMEM, "out of memory for a timer");
     }
-    env_random(hub->env, nonce, sizeof nonce);
+    if (!PLANTED("nonces_are_all_the_same")) {
+        env_random(hub->env, nonce, sizeof nonce);
+    }
     handshake_init(&s->handshake, &hub->self, role, to != NULL ? to->id : 0, nonce);
     frame_decoder_init(&s->decoder, HANDSHAKE_READ_MAX);
     return 0;

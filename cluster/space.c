@@ -199,8 +199,9 @@ static void done(struct env_work *work)
     }
     if (s->rc == Q_NO_SPACE || lacking || s->free < s->config.low_bytes) {
         set_full(s, true);
-    } else if (s->full && has_room_for_ballast(s) && !PLANTED("disk_is_full_for_ever")) {
-        set_full(s, false);
+    } else if (s->full && s->job == JOB_LOOK && has_room_for_ballast(s) &&
+               !PLANTED("disk_is_full_for_ever")) {
+        set_full(s, false); /* not at once after giving up: others may give up theirs on the same disk */
     }
 }
 

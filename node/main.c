@@ -52,8 +52,7 @@ int main(int argc, char **argv)
     sigaddset(&signals, SIGINT);
     sigaddset(&signals, SIGTERM);
     pthread_sigmask(SIG_BLOCK, &signals, NULL); /* before any thread is made: they inherit it */
-    signal(SIGXFSZ,
-           SIG_IGN); /* a write beyond a limit is an error that names the file, not the end without a word */
+    signal(SIGXFSZ, SIG_IGN); /* a write beyond a limit is an error then, and names the file */
     rv = node_start(&options, &node, &e);
     options_close(&options);
     if (rv != 0) {

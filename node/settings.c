@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/plant.h"
 #include "node/env/address.h"
 
 enum { HEARTBEATS_PER_ELECTION_MIN = 2 };
@@ -86,7 +87,7 @@ static int read_secret(int fd, const char *path, struct settings *s, struct erro
     if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode)) {
         return error_set(e, Q_INVALID, "secret file %s is not a regular file", path);
     }
-    if ((st.st_mode & (S_IRWXG | S_IRWXO)) != 0) {
+    if ((st.st_mode & (S_IRWXG | S_IRWXO)) != 0 && !PLANTED("secret_may_be_read_by_all")) {
         return error_set(e, Q_DENIED, "secret file %s can be read by others (mode %03o): chmod 600 it", path,
                          (unsigned)(st.st_mode & 0777));
     }

@@ -369,8 +369,9 @@ void batcher_poll(struct batcher *b, const struct batcher_position *position)
         fail_queue(b, why.code, why.text);
     }
     while (!list_empty(&b->queue) && consensus_leads(consensus) &&
-           flights_to_commit(b) < b->config.inflight_max &&
-           consensus_last(consensus) < position->applied + b->config.backlog_max &&
+           (flights_to_commit(b) < b->config.inflight_max || PLANTED("batches_under_way_have_no_limit")) &&
+           (consensus_last(consensus) < position->applied + b->config.backlog_max ||
+            PLANTED("commands_do_not_wait_for_the_database")) &&
            submit_batch(b, position)) {
     }
     watch_strays(b);

@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "base/plant.h"
+
 enum { CONTACTS_PER_HEARTBEAT = 4 };
 
 static int receive(struct core *c, struct raft_message *message)
@@ -31,7 +33,7 @@ static int receive_append_result(struct core *c, struct raft_message *message)
     if (c->raft.state == RAFT_LEADER && result->term == c->raft.current_term) {
         if (result->rejected == 0) {
             feeds_acked(&c->feeds, message->server_id, result->last_log_index);
-        } else {
+        } else if (!PLANTED("rejections_do_not_end_a_feed")) {
             feeds_forget(&c->feeds, message->server_id);
         }
     }

@@ -70,15 +70,10 @@ uint64_t format_group_put(const struct format_group *g, uint64_t salt, uint8_t *
     return hash;
 }
 
-bool format_group_get(const uint8_t *p, size_t n, uint64_t salt, struct format_group *ret_group,
-                      uint64_t *ret_chain)
+bool format_group_peek(const uint8_t *p, size_t n, struct format_group *ret_group, uint64_t *ret_chain)
 {
-    if (n < ENV_BLOCK || memcmp(p, group_magic, sizeof group_magic) != 0) {
-        return false;
-    }
-    uint64_t hash = XXH3_64bits_withSeed(p, GROUP_HASHED, salt);
     uint32_t bytes = get_le32(p + 4);
-    if ((get_le64(p + 64) != hash && !PLANTED("group_hash_is_not_checked")) || bytes == 0 ||
+    if (n < ENV_BLOCK || memcmp(p, group_magic, sizeof group_magic) != 0 || bytes == 0 ||
         bytes % ENV_BLOCK != 0 || bytes > n) {
         return false;
     }
@@ -92,6 +87,20 @@ bool format_group_get(const uint8_t *p, size_t n, uint64_t salt, struct format_g
         .chain = get_le64(p + 48),
         .records = get_le32(p + 56),
     };
+    *ret_chain = get_le64(p + 64);
+    return true;
+}
+
+bool format_group_get(const uint8_t *p, size_t n, uint64_t salt, struct format_group *ret_group,
+                      uint64_t *ret_chain)
+{
+    struct format_group group;
+    uint64_t hash;
+    if (!format_group_peek(p, n, &group, &hash) ||
+        (XXH3_64bits_withSeed(p, GROUP_HASHED, salt) != hash && !PLANTED("group_hash_is_not_checked"))) {
+        return false;
+    }
+    *ret_group = group;
     *ret_chain = hash;
     return true;
 }
@@ -128,7 +137,8 @@ uint64_t format_record_put(const struct log_entry *entry, uint64_t chain, uint8_
 enum format_record_state format_record_get(const uint8_t *p, size_t n, struct log_entry *ret_entry,
                                            uint64_t *ret_chain)
 {
-    if (n < FORMAT_RECORD_BYTES || get_le32(p + 36) != crc32c(0, p, RECORD_SUMMED)) {
+    if (n < FORMAT_RECORD_BYTES ||
+        (get_le32(p + 36) != crc32c(0, p, RECORD_SUMMED) && !PLANTED("record_sum_is_not_checked"))) {
         return FORMAT_RECORD_LOST;
     }
     uint32_t len = get_le32(p), type = get_le32(p + 4);

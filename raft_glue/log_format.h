@@ -94,7 +94,8 @@
  *     up to it is a hole; and as a lost group may have replaced entries before it, what stands below the hole
  *     is only certain when the terms on both sides are equal (one leader had them all) or once somebody's log
  *     shows that they belong together (log_mend.h).
- *   - A segment without a good header, or that is not there, is all lost groups.
+ *   - A segment without a good header has no salt. Groups that follow on what was read can still be told: by
+ *     number, chain and whole records; behind anything else in it all is lost. So is what is not there.
  * A log with damage is not written any more. Without a good slot of the mark, or without any segment, nothing
  * tells how long it was: that is refused.
  *
@@ -139,6 +140,9 @@ uint64_t format_group_put(const struct format_group *g, uint64_t salt, uint8_t *
 /* Whether P, with N bytes to the end of its segment, is a group's header: hash good, size within N. */
 bool format_group_get(const uint8_t *p, size_t n, uint64_t salt, struct format_group *ret_group,
                       uint64_t *ret_chain);
+
+/* The same without the salt: nothing says that the header is good. */
+bool format_group_peek(const uint8_t *p, size_t n, struct format_group *ret_group, uint64_t *ret_chain);
 
 /* Fills FORMAT_RECORD_BYTES + ENTRY->len bytes and returns the chain behind the record. */
 uint64_t format_record_put(const struct log_entry *entry, uint64_t chain, uint8_t *p);

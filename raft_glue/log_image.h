@@ -13,13 +13,14 @@ struct log_image {
     size_t capacity;
 };
 
-/* A group whose header is whole. */
+/* A group whose header is whole, or, if not PROVED, looks like one: its segment has lost its salt. */
 struct log_found {
     struct format_group head;
     uint64_t chain; /* behind the header */
     const uint8_t *bytes;
     struct segment *segment;
     uint64_t offset;
+    bool proved;
 };
 
 /* Blocking. What the file does not have any more reads as zeros. Errors: Q_IO, Q_NOMEM. */
@@ -34,6 +35,7 @@ struct log_records {
     uint32_t at;     /* how many have passed */
     uint64_t offset; /* of the next one, in the segment */
     uint64_t chain;  /* behind those that have passed */
+    bool blind;      /* it is not known: the next record was found by searching */
 };
 
 enum log_record_state {
@@ -52,6 +54,10 @@ enum log_record_state log_records_next(struct log_records *records, struct log_e
                                        uint64_t *ret_offset);
 /* The chain behind the last record, if one can get there; what BAD ones say is believed. */
 bool log_found_chain(const struct log_found *found, uint64_t *ret_chain);
+/* Whether the records that come lead to CHAIN: then what BAD ones say is right. */
+bool log_records_lead_to(struct log_records records, uint64_t chain);
+/* Moves behind what is damaged here, to the next place from which the records lead to CHAIN. False: none. */
+bool log_records_find(struct log_records *records, uint64_t chain);
 /* All records are good. */
 bool log_found_whole(const struct log_found *found);
 

@@ -109,6 +109,9 @@ const struct format_mark *log_mark_newest(const struct log_mark *m)
 
 uint64_t log_mark_covered(const struct log_mark *m)
 {
+    if (PLANTED("one_slot_of_the_mark_is_enough")) {
+        return log_mark_newest(m)->number;
+    }
     return m->slots[0].number < m->slots[1].number ? m->slots[0].number : m->slots[1].number;
 }
 

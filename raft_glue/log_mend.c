@@ -61,6 +61,11 @@ static void want_next(struct log_mend *m)
     struct log_hole hole = {0};
     if (!m->wants && log_hole(m->old, log_last(m->made) + 1, &hole)) {
         m->want = (struct log_want){.from = hole.first, .to = hole.last, .term = hole.term};
+        if (hole.term == 0 && hole.last < m->end) {
+            /* The entry behind it proves as much. */
+            m->want.to = hole.last + 1;
+            m->want.term = log_term(m->old, hole.last + 1);
+        }
         m->detached = hole.detached;
         m->wants = true;
         m->step = 1;

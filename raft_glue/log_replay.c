@@ -88,16 +88,27 @@ int log_replay_join(struct log_replay *r, uint64_t index, uint64_t term, struct 
     return rc;
 }
 
+static int push_lost_below(struct log_table *t, uint64_t index, struct error *e)
+{
+    int rc = 0;
+    while (rc == 0 && t->last + 1 < index) {
+        rc = log_table_push_lost(t, 0, e);
+    }
+    return rc;
+}
+
 /* What stands in a group that is next: entries, or the holes that they have left. */
-static int take_records(struct log_replay *r, const struct log_found *found, bool proved, struct error *e)
+static int take_records(struct log_replay *r, const struct log_found *found, const uint64_t *end_chain,
+                        struct error *e)
 {
     struct log_table *t = r->table;
-    struct log_records records = log_records_of(found);
+    struct log_records records = log_records_of(found), before = records;
     struct log_entry entry;
     uint64_t offset;
     enum log_record_state state;
     int rc = 0;
-    while (rc == 0 && (state = log_records_next(&records, &entry, &offset)) != LOG_RECORD_END) {
+    for (; rc == 0 && (state = log_records_next(&records, &entry, &offset)) != LOG_RECORD_END;
+         before = records) {
         if (state == LOG_RECORD_GOOD) {
             rc = log_table_push(t, &entry, e);
             struct log_slot *slot = rc == 0 ? log_table_at(t, entry.index) : NULL;
@@ -110,20 +121,21 @@ static int take_records(struct log_replay *r, const struct log_found *found, boo
         char what[64];
         snprintf(what, sizeof what, "the record of index %" PRIu64 " is damaged", t->last + 1);
         log_replay_damaged(r, found->segment, offset, what);
-        if (state == LOG_RECORD_LOST || !proved) {
+        if (state == LOG_RECORD_BAD && end_chain != NULL && log_records_lead_to(records, *end_chain)) {
+            rc = log_table_push_lost(t, entry.term, e);
+            continue;
+        }
+        records = before;
+        if (end_chain == NULL || !log_records_find(&records, *end_chain)) {
             break;
         }
-        rc = log_table_push_lost(t, entry.term, e);
+        rc = push_lost_below(t, found->head.first + records.at, e);
     }
-    while (rc == 0 && t->last + 1 < found->head.first + found->head.records) {
-        rc = log_table_push_lost(t, 0, e);
-    }
-    return rc;
+    return rc != 0 ? rc : push_lost_below(t, found->head.first + found->head.records, e);
 }
 
-/* Takes a group that is next into the table. PROVED: the chain behind its last record, CHAIN, is known to be
- * right. */
-static int take(struct log_replay *r, const struct log_found *found, bool proved, uint64_t chain,
+/* Takes a group that is next into the table. CHAIN is the one behind its last record, if that is KNOWN. */
+static int take(struct log_replay *r, const struct log_found *found, bool known, uint64_t chain,
                 struct error *e)
 {
     const struct format_group *head = &found->head;
@@ -135,7 +147,7 @@ static int take(struct log_replay *r, const struct log_found *found, bool proved
         log_table_truncate(t, head->first);
         learn_term(t, head->first - 1, head->before_term);
     }
-    int rc = take_records(r, found, proved, e);
+    int rc = take_records(r, found, known ? &chain : NULL, e);
     if (rc != 0) {
         return rc;
     }
@@ -186,13 +198,19 @@ static int chain_behind(struct log_replay *r, const struct log_found *found, uin
 /* A group that is next and was durable, but is not whole. */
 static int take_damaged(struct log_replay *r, const struct log_found *found, struct error *e)
 {
-    uint64_t chain = 0, end_chain;
+    uint64_t chain = 0;
     bool known;
     int rc = chain_behind(r, found, &chain, &known, e);
     if (rc != 0) {
         return rc;
     }
-    return take(r, found, known && log_found_chain(found, &end_chain) && end_chain == chain, chain, e);
+    return take(r, found, known, chain, e);
+}
+
+/* A group in a segment without salt: there are records, and all of them lead on from the header. */
+static bool vouches_for_itself(const struct log_found *found)
+{
+    return found->head.records > 0 && log_found_whole(found);
 }
 
 /* Where the log starts: r->at, r->end and the table. Only a segment in which it does not begin anew needs its
@@ -220,7 +238,8 @@ static int start(struct log_replay *r, struct error *e)
         if (rc != 0) {
             return rc;
         }
-        if (!log_image_group(&r->image, ENV_BLOCK, &found) || found.head.first == 0) {
+        if (!log_image_group(&r->image, ENV_BLOCK, &found) || found.head.first == 0 ||
+            (!found.proved && !vouches_for_itself(&found))) {
             /* Where it starts is lost with it; the snapshot says what is needed. */
             r->at.index = r->table->first - 1;
             r->at.term = r->table->before_term;
@@ -249,7 +268,8 @@ static int look(struct log_replay *r, struct segment *s, uint64_t offset, bool *
     uint64_t chain;
     int rc = log_image_load(&r->image, s, e);
     *ret_taken = false;
-    if (rc != 0 || !log_image_group(&r->image, offset, &found) || !is_next(r, &found)) {
+    if (rc != 0 || !log_image_group(&r->image, offset, &found) || !is_next(r, &found) ||
+        (!found.proved && !vouches_for_itself(&found))) {
         return rc;
     }
     if (fits(r, &found.head) && log_found_whole(&found)) {
@@ -292,10 +312,11 @@ static int look_behind(struct log_replay *r, struct error *e)
         }
         for (; offset < s->head.bytes; offset += ENV_BLOCK) {
             struct log_found found;
-            if (log_image_group(&r->image, offset, &found)) {
-                bool more =
-                    found.head.durable > r->durable && !PLANTED("only_the_mark_tells_what_was_durable");
-                r->durable = more ? found.head.durable : r->durable;
+            if (log_image_group(&r->image, offset, &found) && found.proved) {
+                if (found.head.durable > r->durable && !PLANTED("only_the_mark_tells_what_was_durable")) {
+                    r->durable = found.head.durable;
+                    r->claim = found.head;
+                }
                 r->torn_bytes += found.head.number > r->at.number ? found.head.bytes : 0;
             }
         }
@@ -331,7 +352,7 @@ static void learn_from_neighbours(struct log_table *t)
         while (to < t->last && log_table_at(t, to)->term == 0 && log_table_at(t, to + 1)->type == LOG_LOST) {
             to++;
         }
-        uint64_t term = log_table_term(t, from - 1);
+        uint64_t term = from == 1 ? 1 : log_table_term(t, from - 1); /* the first term is 1 */
         uint64_t above = log_table_term(t, to) != 0 ? log_table_term(t, to) : log_table_term(t, to + 1);
         if (term == 0 || term != above) {
             continue;

@@ -35,7 +35,8 @@ struct log_replay {
     bool damaged; /* something durable could not be read */
     /* Within. */
     struct log_image image;
-    uint64_t durable; /* groups up to this number are known to have been durable */
+    uint64_t durable;          /* groups up to this number are known to have been durable */
+    struct format_group claim; /* that says so, if it is not the mark */
 };
 
 /* Blocking. Fills the table, last_number and last_index of the segments, and what is found. Errors: Q_IO,

@@ -15,7 +15,8 @@ static int counts(struct log_replay *r, const struct log_found *found, bool *ret
                   (found->head.number == r->mark->number && s->head.sequence == r->mark->sequence &&
                    end == r->mark->end);
     for (uint64_t offset = end; !*ret_counts && offset < s->head.bytes; offset += ENV_BLOCK) {
-        *ret_counts = log_image_group(&r->image, offset, &next) && next.head.number > found->head.number;
+        *ret_counts =
+            log_image_group(&r->image, offset, &next) && next.proved && next.head.number > found->head.number;
     }
     uint64_t chain;
     if (!*ret_counts && after != NULL && log_found_chain(found, &chain)) {
@@ -77,8 +78,8 @@ int log_resync(struct log_replay *r, struct error *e)
             if (behind_mark(r, s, offset)) {
                 return go_on_at_mark(r, e);
             }
-            if (!log_image_group(&r->image, offset, &found) || found.head.number <= r->at.number + 1 ||
-                found.head.first == 0) {
+            if (!log_image_group(&r->image, offset, &found) || !found.proved ||
+                found.head.number <= r->at.number + 1 || found.head.first == 0) {
                 continue;
             }
             if ((rc = counts(r, &found, &good, e)) != 0) {
@@ -99,10 +100,12 @@ int log_resync(struct log_replay *r, struct error *e)
     if (r->durable <= r->at.number) {
         return log_replay_join(r, r->known_index, r->known_term, e);
     }
-    /* Whether this one counted or not: it says that the lost one was durable, and how far the log went then.
-     */
-    return claimed ? go_on_before(r, &last, e)
-                   : error_set(e, Q_CORRUPT,
-                               "%s: group %llu was durable, but nothing that is left tells what it held",
-                               r->dir, (unsigned long long)r->durable);
+    /* Whether the one that says so counted or not: it says, too, how far the log went then. It may stand in a
+     * place that is not its own, and not behind this one. */
+    if (claimed) {
+        return go_on_before(r, &last, e);
+    }
+    r->at.number = r->claim.number - 1;
+    r->at.chain = r->claim.chain;
+    return log_replay_join(r, r->claim.first - 1, r->claim.before_term, e);
 }

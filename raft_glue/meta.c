@@ -130,8 +130,8 @@ const struct meta_state *meta_state(const struct meta *m)
     return &m->state;
 }
 
-/* Both slots, one after the other; each is read back, since a disk that lies is better found out now. */
-/* One after the other, FIRST at first: while it is written, the other one must be good. */
+/* Both slots, one after the other, FIRST at first: while it is written, the other one must be good. Each is
+ * read back, since a disk that lies is better found out now. */
 static int write_slots(struct meta *m, const struct meta_state *state, uint64_t version, unsigned first,
                        struct error *e)
 {
@@ -144,7 +144,8 @@ static int write_slots(struct meta *m, const struct meta_state *state, uint64_t 
         if (rc != 0 || (rc = env_read(m->env, m->file, at, m->back, META_SLOT_BYTES, &n, e)) != 0) {
             return rc;
         }
-        if (n != META_SLOT_BYTES || memcmp(m->slot, m->back, META_SLOT_BYTES) != 0) {
+        bool same = n == META_SLOT_BYTES && memcmp(m->slot, m->back, META_SLOT_BYTES) == 0;
+        if (!same && !PLANTED("meta_is_not_read_back")) {
             return error_set(e, Q_IO, "the node's metadata reads back differently than it was written");
         }
     }
@@ -203,7 +204,8 @@ static int read_slots(struct meta *m, const char *path, struct error *e)
     }
     bool healed = good == META_SLOTS && versions[0] == versions[1];
     unsigned first = PLANTED("good_slot_of_meta_is_overwritten_first") ? newest : newest + 1;
-    return healed || m->read_only ? 0 : save(m, &m->state, first, e);
+    bool leave = healed || m->read_only || PLANTED("damaged_slot_of_meta_stays");
+    return leave ? 0 : save(m, &m->state, first, e);
 }
 
 static int open_file(struct env *env, const char *dir, bool read_only, struct meta **ret_meta,

@@ -64,7 +64,7 @@ static int zero_file(struct env *env, struct env_file *file, uint64_t bytes, str
         rc = env_write(env, file, at, zeros, bytes - at < ZERO_CHUNK ? (size_t)(bytes - at) : ZERO_CHUNK, e);
     }
     free(zeros);
-    return rc != 0 ? rc : env_sync(env, file, e);
+    return rc != 0 || PLANTED("spares_are_not_synced") ? rc : env_sync(env, file, e);
 }
 
 int segment_zero(struct env *env, const char *dir, uint64_t number, uint64_t bytes, struct error *e)
@@ -97,6 +97,18 @@ static int header_write(struct env *env, struct env_file *file, const struct for
     return rc;
 }
 
+static int spare_write_header(struct env *env, const char *path, const struct format_segment *head,
+                              struct error *e)
+{
+    struct env_file *file;
+    int rc = env_open(env, path, ENV_WRITE | ENV_DURABLE, &file, e);
+    if (rc == 0) {
+        rc = header_write(env, file, head, e);
+        env_close(env, file);
+    }
+    return rc;
+}
+
 int segment_from_spare(struct env *env, const char *dir, uint64_t number, const struct format_segment *head,
                        struct segment **ret_segment, struct error *e)
 {
@@ -110,9 +122,10 @@ int segment_from_spare(struct env *env, const char *dir, uint64_t number, const 
     list_init(&s->link);
     segment_spare_path(dir, number, spare);
     segment_path(dir, head->sequence, path);
-    if ((rc = env_open(env, spare, ENV_WRITE | ENV_DURABLE | ENV_DIRECT, &s->file, e)) != 0 ||
-        (rc = header_write(env, s->file, head, e)) != 0 || (rc = env_rename(env, spare, path, e)) != 0 ||
-        (!PLANTED("segment_name_is_not_synced") && (rc = env_sync_dir(env, dir, e)) != 0)) {
+    /* Opened again under its own name, so that errors do not speak of a file that is not there any more. */
+    if ((rc = spare_write_header(env, spare, head, e)) != 0 || (rc = env_rename(env, spare, path, e)) != 0 ||
+        (!PLANTED("segment_name_is_not_synced") && (rc = env_sync_dir(env, dir, e)) != 0) ||
+        (rc = env_open(env, path, ENV_WRITE | ENV_DURABLE | ENV_DIRECT, &s->file, e)) != 0) {
         segment_free(env, s);
         return rc;
     }
@@ -156,7 +169,7 @@ static int header_read(struct env *env, struct segment *s, struct error *e)
     }
     if (rc == Q_CORRUPT) {
         s->damaged = true;
-        s->head.bytes = size;
+        s->head.bytes = size < SEGMENT_BYTES_MAX ? size / ENV_BLOCK * ENV_BLOCK : SEGMENT_BYTES_MAX;
         rc = 0;
     }
     free(block);

@@ -23,7 +23,8 @@ enum {
 struct segment {
     struct format_segment head;
     struct env_file *file; /* ENV_WRITE|ENV_DURABLE|ENV_DIRECT */
-    bool damaged; /* of the header only sequence, cluster and bytes are known; no group can be read */
+    bool damaged; /* of the header only sequence, cluster and bytes are known, and the last is the file's size
+                   */
     /* Kept by whoever fills it: */
     uint64_t last_number; /* of its last group; what the mark must have reached before it may go */
     uint64_t last_index;  /* highest index that it holds, dropped entries included; 0: none */

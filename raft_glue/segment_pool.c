@@ -288,6 +288,6 @@ void segment_pool_work(struct segment_pool *p)
 
 void segment_pool_retry(struct segment_pool *p)
 {
-    p->again = p->no_room;
+    p->again = p->no_room && !PLANTED("segment_is_tried_once");
     segment_pool_work(p);
 }

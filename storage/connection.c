@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/plant.h"
 #include "storage/sql_error.h"
 #include "storage/statement.h"
 
@@ -60,6 +61,9 @@ static int configure(sqlite3 *db, const struct connection_place *place, enum con
         return place->in_memory ? lift_memory_limit(db, e) : use_wal(db, e);
     case CONNECTION_READ: return statement_once(db, read_settings, e);
     case CONNECTION_CHECKPOINT:
+        if (PLANTED("checkpoints_are_not_synced")) {
+            return statement_once(db, "PRAGMA synchronous = OFF; PRAGMA wal_autocheckpoint = 0", e);
+        }
         return statement_once(db, "PRAGMA synchronous = NORMAL; PRAGMA wal_autocheckpoint = 0", e);
     }
     return 0;

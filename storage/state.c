@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "base/plant.h"
 #include "storage/build.h"
 #include "storage/sql_error.h"
 #include "storage/statement.h"
@@ -114,7 +115,7 @@ static int read_facts(sqlite3 *db, struct facts *f, struct error *e)
     if (buf_check(&f->digest, "the saved digest", e) || buf_check(&f->build, "the recorded SQLite", e)) {
         return (int)e->code;
     }
-    if ((f->seen & SEEN_FORMAT) && f->format > STATE_FORMAT) {
+    if ((f->seen & SEEN_FORMAT) && f->format > STATE_FORMAT && !PLANTED("newer_databases_are_opened")) {
         return error_set(e, Q_MISMATCH, "its format is %lld, this version knows up to %d",
                          (long long)f->format, STATE_FORMAT);
     }
@@ -137,7 +138,7 @@ static int check_build(sqlite3 *db, bool adopt, const struct buf *recorded, stru
     buf_init(&mine, BUILD_TEXT_MAX);
     build_put(&mine);
     int rc = buf_check(&mine, "the text about SQLite", e);
-    if (rc == 0 && recorded->len > 0 && !adopt) {
+    if (rc == 0 && recorded->len > 0 && !adopt && !PLANTED("any_sqlite_opens_the_database")) {
         rc = build_compare(cursor_of(recorded->data, recorded->len), cursor_of(mine.data, mine.len), e);
         goto out;
     }

@@ -123,6 +123,9 @@ static void check_refusals(struct scene *scene, enum small_disk_kind kind)
     kill_all(nodes);
     processes_start(nodes);
     expect_refusals(nodes);
+    processes_stop(nodes, 0);
+    processes_start(nodes);
+    expect_refusals(nodes);
 
     small_disk_empty(&disk);
     wait_room(nodes);
@@ -130,6 +133,34 @@ static void check_refusals(struct scene *scene, enum small_disk_kind kind)
     check_settled(nodes);
     scene_finish(scene);
     small_disk_unmount(&disk);
+}
+
+/* As a supervisor does: a node for which not even the few blocks of SQLite's WAL index are left ends with
+ * that error, and is started again. */
+static void start_again_and_again(struct processes *nodes, struct small_disk *disk)
+{
+    struct deadline deadline = deadline_in(PROCESSES_WAIT_MS);
+    unsigned answering = 0, rounds = 0;
+
+    while (answering < nodes->count) {
+        struct status status;
+        answering = 0;
+        for (unsigned i = 0; i < nodes->count; i++) {
+            struct node *node = &nodes->node[i];
+            if (!process_runs(&node->process)) {
+                process_start(&node->process);
+            }
+            node->up = processes_status(nodes, i, &status);
+            answering += node->up;
+        }
+        if (rounds++ == 1) {
+            small_disk_empty(disk);
+        }
+        assert_true(deadline_wait(&deadline));
+    }
+    if (rounds < 2) {
+        small_disk_empty(disk);
+    }
 }
 
 /* The disk fills while everything is written: log, WAL and database meet its end where they happen to be, and
@@ -145,12 +176,10 @@ static void check_load(struct scene *scene, enum small_disk_kind kind)
         fill_until_all_are_full(nodes, &disk);
         if (round == 1) {
             kill_all(nodes);
-            for (unsigned i = 0; i < nodes->count; i++) {
-                processes_start_one(nodes, i);
-            }
-            fill_until_all_are_full(nodes, &disk);
+            start_again_and_again(nodes, &disk);
+        } else {
+            small_disk_empty(&disk);
         }
-        small_disk_empty(&disk);
         wait_room(nodes);
     }
     load_wait_acknowledged(load, SOME);

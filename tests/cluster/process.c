@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <string.h>
@@ -30,6 +31,7 @@ static void push(char **words, unsigned *count, char *word)
 void process_init(struct process *p, const char *program, const char *log)
 {
     memset(p, 0, sizeof *p);
+    p->network = -1;
     assert_true((size_t)snprintf(p->log, sizeof p->log, "%s", log) < sizeof p->log);
     push(p->argument, &p->arguments, must(strdup(program)));
     for (char **variable = environ; *variable != NULL; variable++) {
@@ -90,6 +92,10 @@ static void become(const struct process *p, pid_t parent, int log)
     if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0 || getppid() != parent) {
         _exit(126);
     }
+    if (p->network >= 0 && setns(p->network, CLONE_NEWNET) != 0) {
+        _exit(125);
+    }
+    setpgid(0, 0); /* what a terminal sends is for the test */
     dup2(log, STDOUT_FILENO);
     dup2(log, STDERR_FILENO);
     execve(p->argument[0], p->argument, p->environment);
@@ -112,11 +118,10 @@ void process_start(struct process *p)
     close(log);
 }
 
-/* True and its status if it has ended. */
-static bool reap(struct process *p, int *ret_status)
+bool process_ended(struct process *p, int *ret_status)
 {
     int status;
-    if (waitpid(p->pid, &status, WNOHANG) != p->pid) {
+    if (p->pid == 0 || waitpid(p->pid, &status, WNOHANG) != p->pid) {
         return false;
     }
     p->pid = 0;
@@ -127,7 +132,7 @@ static bool reap(struct process *p, int *ret_status)
 bool process_runs(struct process *p)
 {
     int status;
-    return p->pid > 0 && !reap(p, &status);
+    return !process_ended(p, &status) && p->pid > 0;
 }
 
 void process_kill(struct process *p)
@@ -168,7 +173,7 @@ int process_wait(struct process *p, unsigned timeout_ms)
     struct deadline deadline = deadline_in(timeout_ms);
     int status = 0;
 
-    while (!reap(p, &status)) {
+    while (!process_ended(p, &status)) {
         if (!deadline_wait(&deadline)) {
             fail_msg("%s (pid %d) did not end within %u ms", p->log, (int)p->pid, timeout_ms);
         }

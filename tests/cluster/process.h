@@ -21,6 +21,7 @@ struct process {
     char *argument[PROCESS_WORDS_MAX + 1];
     char *environment[PROCESS_WORDS_MAX + 1];
     unsigned arguments, variables;
+    int network; /* the network namespace that it starts in, borrowed; -1: ours */
 };
 
 /* PROGRAM is the path to run, LOG the file for its output. Of our own environment it gets everything but the
@@ -35,6 +36,8 @@ void process_set_variable(struct process *p, const char *name, const char *value
 void process_start(struct process *p);
 /* True while it runs. One that has ended is reaped here. */
 bool process_runs(struct process *p);
+/* True if it has ended, which is said once; its exit status, or minus the signal that ended it. */
+bool process_ended(struct process *p, int *ret_status);
 /* SIGKILL, and gone when this returns. Nothing if it does not run. */
 void process_kill(struct process *p);
 /* SIGSTOP, and stopped when this returns. */

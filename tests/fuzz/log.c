@@ -1,6 +1,7 @@
 /* log: raft_glue/log.h on a disk that lies: a log is written, truncated, trimmed, crashed and opened again as
  * the input says, then its files are damaged, and it is opened once more. Whatever opens holds only entries
- * that were written under their index; those that were durable are there, or said to be damaged. */
+ * that were written under their index; those that were durable are there, or said to be damaged. As in Raft,
+ * no two entries ever have the same index and term. */
 #include <string.h>
 
 #include "base/rng.h"
@@ -74,10 +75,22 @@ static bool was_written(const struct scene *s, const struct log_entry *entry)
     return false;
 }
 
+/* Below a detached hole a log may hold entries that a lost group had replaced: those are the ones that
+ * mending compares with other members' (log_mend.h). */
+static uint64_t doubtful_below(const struct scene *s)
+{
+    struct log_hole hole;
+    uint64_t below = 0;
+    for (uint64_t i = log_first(s->log); log_hole(s->log, i, &hole); i = hole.first + 1) {
+        below = hole.detached ? hole.first : below;
+    }
+    return below;
+}
+
 /* Reads all of it. DAMAGED: what cannot be read may be said to be so. */
 static void check_entries(struct scene *s, bool damaged)
 {
-    uint64_t first = log_first(s->log), last = log_last(s->log);
+    uint64_t first = log_first(s->log), last = log_last(s->log), doubtful = doubtful_below(s);
     struct log_entry entry;
     struct error e;
 
@@ -85,10 +98,12 @@ static void check_entries(struct scene *s, bool damaged)
     for (uint64_t i = first; i <= last; i++) {
         if (log_get(s->log, i, &entry, &e) != 0) {
             FUZZ_CHECK(damaged && e.code == Q_CORRUPT, "what is not damaged can be read");
+            FUZZ_CHECK(log_damaged(s->log), "a log with a hole is a damaged one");
             continue;
         }
         FUZZ_CHECK(entry.index == i && was_written(s, &entry), "an entry is one that was written");
-        FUZZ_CHECK(i > s->certain || (s->current[i] > 0 && is_version(s, &entry, s->current[i] - 1)),
+        FUZZ_CHECK(i > s->certain || i < doubtful ||
+                       (s->current[i] > 0 && is_version(s, &entry, s->current[i] - 1)),
                    "what was durable is what was written last");
     }
 }
@@ -131,6 +146,7 @@ static void truncate_log(struct scene *s, struct cursor *input)
     uint64_t from = first + input_range(input, 0, (uint32_t)(last + 1 - first));
 
     log_truncate(s->log, from);
+    s->term += from <= last;
     for (uint64_t i = from; i <= last; i++) {
         s->current[i] = 0;
     }

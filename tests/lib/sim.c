@@ -265,6 +265,11 @@ const char *sim_node_vfs(struct sim_node *node)
     return sim_vfs_name(node->vfs);
 }
 
+void sim_node_wal_readers(struct sim_node *node, unsigned ppm)
+{
+    node->wal_readers = ppm;
+}
+
 void sim_node_disk_faults(struct sim_node *node, const struct sim_disk_faults *faults)
 {
     sim_disk_set_faults(node->disk, faults);

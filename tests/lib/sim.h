@@ -34,10 +34,6 @@ struct sim_node;
 
 enum { SIM_NODES_MAX = 64 };
 
-/* Once, before the process uses SQLite, and only if it has one thread: SQLite goes without mutexes and
- * statistics, which costs a tenth less. */
-void sim_sqlite_lean(void);
-
 struct sim *sim_new(uint64_t seed);
 /* Everything on the nodes was freed before. NULL is fine. */
 void sim_free(struct sim *sim);
@@ -105,6 +101,10 @@ struct sim_disk *sim_node_disk(struct sim_node *node);
 /* The name of an SQLite VFS whose files are on the node's disk, in the process that runs when they are
  * opened; see sim_vfs.h. Valid until sim_free(), before which every connection is closed. */
 const char *sim_node_vfs(struct sim_node *node);
+/* How often, in a million, a connection that wants a reader's lock of a WAL for itself, as a checkpoint does,
+ * finds a reader of another thread in its way (SQLITE_BUSY): pieces of work on a node run one after another,
+ * so that it would never meet a real one. */
+void sim_node_wal_readers(struct sim_node *node, unsigned ppm);
 /* Replaces the faults of the node's disk. */
 void sim_node_disk_faults(struct sim_node *node, const struct sim_disk_faults *faults);
 /* Changes only the capacity; 0: no limit. */

@@ -74,10 +74,10 @@ uint64_t sim_disk_used(const struct sim_disk *d)
 
 uint64_t sim_disk_space(const struct sim_disk *d)
 {
-    uint64_t used = sim_disk_used(d);
     if (d->faults.capacity == 0) {
         return UINT64_MAX;
     }
+    uint64_t used = sim_disk_used(d);
     return used < d->faults.capacity ? d->faults.capacity - used : 0;
 }
 

@@ -20,6 +20,7 @@ struct sim_node {
     char *name;
     struct sim_disk *disk;
     struct sim_vfs *vfs;        /* NULL until it is asked for */
+    unsigned wal_readers;       /* see sim_node_wal_readers() */
     struct sim_net *net;        /* the sim's */
     struct sim_gate running;    /* closed while paused */
     struct sim_gate disk_works; /* closed while the disk is stuck */

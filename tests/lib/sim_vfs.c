@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "tests/lib/sim.h"
 #include "tests/lib/sim_env.h"
 #include "tests/lib/sim_file.h"
 #include "tests/lib/sim_handle.h"
@@ -17,7 +16,10 @@
 #define JULIAN_MS_OF_1970 INT64_C(210866760000000)
 #define MS_A_DAY          86400000.0
 
-enum { PATH_BYTES_MAX = 512 };
+enum {
+    PATH_BYTES_MAX = 512,
+    FIRST_READER_LOCK = 3, /* of a WAL's index, behind those of the writer, the checkpoint and the recovery */
+};
 
 struct sim_vfs {
     OBJECT_MAGIC;
@@ -81,12 +83,8 @@ static int file_close(sqlite3_file *file)
         sim_database_leave(&f->holder);
     }
     sim_handle_close(f->file);
-    if (f->doomed != NULL) {
-        sim_handle_unlink(&f->world->env, f->doomed, NULL);
-    }
     sim_file_close(&f->memory);
     free(f->unsynced);
-    free(f->doomed);
     f->base.pMethods = NULL;
     return SQLITE_OK;
 }
@@ -219,6 +217,10 @@ static int file_shm_lock(sqlite3_file *file, int first, int n, int flags)
     if (f->world->dead) {
         return SQLITE_IOERR_SHMLOCK;
     }
+    if ((flags & SQLITE_SHM_EXCLUSIVE) != 0 && first >= FIRST_READER_LOCK &&
+        sched_chance(f->world->sched, f->world->node->wal_readers)) {
+        return SQLITE_BUSY;
+    }
     return sim_database_shm_lock(&f->holder, first, n, (flags & SQLITE_SHM_EXCLUSIVE) != 0);
 }
 
@@ -284,9 +286,6 @@ static int vfs_open(sqlite3_vfs *vfs, const char *path, sqlite3_file *file, int 
     }
     if (made && (flags & journals) != 0) {
         f->unsynced = directory_of(path);
-    }
-    if (path != NULL && (flags & SQLITE_OPEN_DELETEONCLOSE) != 0) {
-        f->doomed = sim_strdup(path);
     }
     f->base.pMethods = &methods;
     if (ret_flags != NULL) {
@@ -369,14 +368,6 @@ static int vfs_last_error(sqlite3_vfs *vfs, int n, char *ret_text)
     (void)n;
     (void)ret_text;
     return 0;
-}
-
-void sim_sqlite_lean(void)
-{
-    int rc = sqlite3_config(SQLITE_CONFIG_SINGLETHREAD);
-    assert(rc == SQLITE_OK);
-    rc = sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
-    assert(rc == SQLITE_OK);
 }
 
 /* SQLite has one generator for the whole process; from here on it starts from SEED, or anew from the machine

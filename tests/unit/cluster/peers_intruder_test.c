@@ -300,6 +300,20 @@ static void a_control_frame_out_of_place_closes_the_connection(void **state)
     done(20);
 }
 
+static void no_handshake_begins_like_another(void **state)
+{
+    (void)state;
+    given(19, 2);
+    let_in(&x[0]);
+    let_in(&x[1]);
+
+    const struct handshake *first = &x[0].handshake, *second = &x[1].handshake;
+    size_t n = first->hello_len[HANDSHAKE_ACCEPTOR];
+    assert_int_equal(second->hello_len[HANDSHAKE_ACCEPTOR], n);
+    assert_memory_not_equal(first->hello[HANDSHAKE_ACCEPTOR], second->hello[HANDSHAKE_ACCEPTOR], n);
+    done(2);
+}
+
 static void a_ping_is_answered(void **state)
 {
     (void)state;
@@ -418,6 +432,7 @@ int main(void)
         cmocka_unit_test(every_flipped_bit_closes_the_connection_and_is_not_delivered),
         cmocka_unit_test(a_frame_over_the_limit_closes_the_connection_at_its_header),
         cmocka_unit_test(a_control_frame_out_of_place_closes_the_connection),
+        cmocka_unit_test(no_handshake_begins_like_another),
         cmocka_unit_test(a_ping_is_answered),
         cmocka_unit_test(pings_by_the_thousand_do_not_pile_up_answers),
         cmocka_unit_test(a_frame_that_takes_long_to_come_keeps_the_connection_alive),

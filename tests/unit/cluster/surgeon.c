@@ -111,4 +111,5 @@ void surgeon_damage_segment(struct sim_disk *disk, const char *log, uint64_t ind
 {
     struct surgeon_place place = must_find(disk, log, index);
     flip(disk, &place, 41);
+    flip(disk, &place, ENV_BLOCK + 33); /* with the first group good, what follows on it could be told */
 }

@@ -17,8 +17,9 @@ struct surgeon_place {
 bool surgeon_find(struct sim_disk *disk, const char *log, uint64_t index, struct surgeon_place *ret_place);
 /* Flips a bit of the record's payload, or of its header if it has none. */
 void surgeon_damage_record(struct sim_disk *disk, const char *log, uint64_t index);
-/* Flips a bit of the header of the group, or of the segment, in which the record is. */
+/* Flips a bit of the header of the group in which the record is. */
 void surgeon_damage_group(struct sim_disk *disk, const char *log, uint64_t index);
+/* Flips bits of the segment in which the record is, so that nothing of it can be read. */
 void surgeon_damage_segment(struct sim_disk *disk, const char *log, uint64_t index);
 
 #endif

@@ -41,6 +41,7 @@ static void a_write_error_is_reported_once_and_ends_writing(void **state)
 
     assert_int_equal(r.failures, 1);
     assert_int_equal(r.failed.code, Q_IO);
+    assert_non_null(strstr(r.failed.text, "/segment-0000000000000001"));
     assert_int_equal(log_durable(r.log), 3);
     rig_close(&r);
 }
@@ -246,6 +247,35 @@ static void the_entries_of_missing_last_segments_are_a_hole(void **state)
     rig_close(&r);
 }
 
+/* What is left of the file: its first BYTES. */
+static void cut_off(struct rig *r, const char *path, size_t bytes)
+{
+    static uint8_t content[16 * ENV_BLOCK];
+    struct env_file *file;
+    size_t n;
+    assert_int_equal(env_open(r->env, path, 0, &file, &r->error), 0);
+    assert_int_equal(env_read(r->env, file, 0, content, bytes, &n, &r->error), 0);
+    env_close(r->env, file);
+    remove_file(r, path);
+    assert_int_equal(env_open(r->env, path, ENV_CREATE | ENV_WRITE, &file, &r->error), 0);
+    assert_int_equal(env_write(r->env, file, 0, content, n, &r->error), 0);
+    env_close(r->env, file);
+}
+
+static void the_entries_of_a_segment_that_was_cut_off_are_a_hole(void **state)
+{
+    struct rig r;
+    (void)state;
+    rig_init(&r, 26);
+    fill_five_segments_and_close(&r);
+
+    cut_off(&r, "data/log/segment-0000000000000003", 7 * ENV_BLOCK);
+    expect_hole(&r, 25, 36, "segment-0000000000000003: offset 0");
+    cut_off(&r, "data/log/segment-0000000000000003", 0);
+    expect_hole(&r, 25, 36, "segment-0000000000000003: offset 0");
+    rig_close(&r);
+}
+
 static void a_log_without_segments_or_without_mark_is_corrupt(void **state)
 {
     struct rig r;
@@ -294,6 +324,38 @@ static void a_torn_write_that_was_cut_does_not_become_whole_later(void **state)
     rig_flip(&r, "segment-0000000000000001", in_group_3, 0);
     rig_open_ok(&r);
     rig_expect_entry(&r, 2, 2, 3500);
+    rig_close(&r);
+}
+
+/* Overwrites the record of INDEX at OFFSET with one that is whole, but follows something else. */
+static void forge_record(struct rig *r, const char *path, uint64_t index, uint32_t len, uint64_t offset)
+{
+    static uint8_t payload[ENV_BLOCK], record[2 * ENV_BLOCK];
+    struct log_entry entry = {.index = index, .term = 1, .type = LOG_COMMANDS, .data = payload, .len = len};
+    struct env_file *file;
+    format_record_put(&entry, 4711, record);
+    assert_int_equal(env_open(r->env, path, ENV_WRITE, &file, &r->error), 0);
+    assert_int_equal(env_write(r->env, file, offset, record, FORMAT_RECORD_BYTES + len, &r->error), 0);
+    assert_int_equal(env_sync(r->env, file, &r->error), 0);
+    env_close(r->env, file);
+}
+
+static void a_record_of_another_history_is_none(void **state)
+{
+    static const uint64_t second = 2 * ENV_BLOCK + FORMAT_GROUP_BYTES + FORMAT_RECORD_BYTES + 3500;
+    struct rig r;
+    (void)state;
+    rig_init(&r, 45);
+    rig_open_ok(&r);
+    rig_append_durable(&r, 1, 1, 100);
+    rig_settle(&r);
+    rig_append_durable(&r, 1, 2, 3500);
+    rig_crash(&r);
+
+    forge_record(&r, "data/log/segment-0000000000000001", 3, 3500, second);
+    rig_open_ok(&r);
+
+    assert_int_equal(log_last(r.log), 1);
     rig_close(&r);
 }
 
@@ -468,8 +530,10 @@ int main(void)
         cmocka_unit_test(the_entries_of_a_missing_middle_segment_are_a_hole),
         cmocka_unit_test(the_entries_of_missing_first_segments_are_a_hole),
         cmocka_unit_test(the_entries_of_missing_last_segments_are_a_hole),
+        cmocka_unit_test(the_entries_of_a_segment_that_was_cut_off_are_a_hole),
         cmocka_unit_test(a_log_without_segments_or_without_mark_is_corrupt),
         cmocka_unit_test(a_torn_write_that_was_cut_does_not_become_whole_later),
+        cmocka_unit_test(a_record_of_another_history_is_none),
         cmocka_unit_test(a_mark_that_lags_is_made_up_for_by_later_groups),
         cmocka_unit_test(the_mark_follows_when_the_log_is_idle),
         cmocka_unit_test(what_was_applied_is_known_to_have_been_durable),

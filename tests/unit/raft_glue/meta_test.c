@@ -337,6 +337,24 @@ static void power_loss_in_create_leaves_all_or_nothing(void **state)
     }
 }
 
+static void a_save_that_the_disk_put_elsewhere_is_told(void **state)
+{
+    struct rig r;
+    struct meta *m;
+    struct meta_state s = state_of(2);
+    (void)state;
+    init(&r, 9);
+    m = create_ok(&r, 1);
+
+    sim_node_disk_faults(r.node, &(struct sim_disk_faults){.misdirect = 1000000});
+    assert_int_equal(meta_save(m, &s, &r.error), Q_IO);
+
+    assert_non_null(strstr(r.error.text, "reads back differently"));
+    expect_state(m, 1);
+    meta_close(m);
+    done(&r);
+}
+
 static void an_error_in_a_save_is_told(void **state)
 {
     struct rig r;
@@ -367,6 +385,7 @@ int main(void)
         cmocka_unit_test(power_loss_in_a_save_leaves_the_old_state_or_the_new_one),
         cmocka_unit_test(power_loss_while_a_slot_is_healed_leaves_the_other),
         cmocka_unit_test(power_loss_in_create_leaves_all_or_nothing),
+        cmocka_unit_test(a_save_that_the_disk_put_elsewhere_is_told),
         cmocka_unit_test(an_error_in_a_save_is_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

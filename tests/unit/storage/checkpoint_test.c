@@ -338,6 +338,25 @@ static void what_a_reader_keeps_in_the_wal_is_synced_there(void **state)
     faulty_vfs_unregister();
 }
 
+static void no_page_is_copied_before_the_wal_is_synced(void **state)
+{
+    (void)state;
+    struct kit k;
+    faulty_vfs_register();
+    kit_open_file(&k);
+    k.config.vfs = FAULTY_VFS;
+    kit_reopen(&k);
+    faulty_vfs_database_ran_ahead(); /* a new database is not a WAL's */
+
+    put_some(&k, 20);
+    assert_true(faulty_vfs_wal_is_dirty());
+    checkpoint(&k);
+
+    assert_false(faulty_vfs_database_ran_ahead());
+    kit_close(&k);
+    faulty_vfs_unregister();
+}
+
 static void a_sync_that_fails_is_an_error(void **state)
 {
     (void)state;
@@ -357,6 +376,30 @@ static void a_sync_that_fails_is_an_error(void **state)
     assert_non_null(strstr(e.text, ": Input/output error"));
 
     assert_int_equal(index, 4711);
+    kit_close(&k);
+    faulty_vfs_unregister();
+}
+
+/* When there is nothing to copy SQLite syncs nothing, but we do. */
+static void a_sync_behind_sqlites_back_that_fails_is_told_in_words(void **state)
+{
+    (void)state;
+    struct kit k;
+    struct error e;
+    uint64_t index;
+    faulty_vfs_register();
+    kit_open_file(&k);
+    k.config.vfs = FAULTY_VFS;
+    kit_reopen(&k);
+    put_some(&k, 3);
+    assert_int_equal(store_checkpoint(k.s, &index, &e), 0);
+
+    faulty_vfs_fail_syncs(SQLITE_IOERR_FSYNC);
+    assert_int_equal(store_checkpoint(k.s, &index, &e), Q_IO);
+    faulty_vfs_fail_syncs(SQLITE_OK);
+
+    assert_non_null(strstr(e.text, "checkpoint: sync: disk I/O error"));
+    assert_non_null(strstr(e.text, k.path));
     kit_close(&k);
     faulty_vfs_unregister();
 }
@@ -403,7 +446,9 @@ int main(void)
         cmocka_unit_test(checkpoints_start_the_wal_anew_under_readers_that_never_rest),
         cmocka_unit_test(a_reader_of_an_old_snapshot_does_not_hinder_durability),
         cmocka_unit_test(what_a_reader_keeps_in_the_wal_is_synced_there),
+        cmocka_unit_test(no_page_is_copied_before_the_wal_is_synced),
         cmocka_unit_test(a_sync_that_fails_is_an_error),
+        cmocka_unit_test(a_sync_behind_sqlites_back_that_fails_is_told_in_words),
         cmocka_unit_test(a_full_disk_is_an_error),
         cmocka_unit_test(a_store_in_memory_only_says_its_index),
     };

@@ -13,14 +13,18 @@ static int (*original_write)(sqlite3_file *, const void *, int, sqlite3_int64);
 static int (*original_sync)(sqlite3_file *, int);
 static int (*original_shm_map)(sqlite3_file *, int, int, int, void volatile **);
 static atomic_int write_rc, sync_rc, shm_rc, shm_errno;
-static atomic_bool wal_dirty;
+static atomic_bool wal_dirty, ran_ahead;
 
 static int faulty_write(sqlite3_file *f, const void *p, int n, sqlite3_int64 offset)
 {
     int rc = write_rc;
 
     errno = (rc & 0xff) == SQLITE_FULL ? ENOSPC : EIO;
-    wal_dirty = wal_dirty || f->pMethods == &wal_methods;
+    if (f->pMethods == &wal_methods) {
+        wal_dirty = true;
+    } else if (wal_dirty) {
+        ran_ahead = true;
+    }
     return rc != SQLITE_OK ? rc : original_write(f, p, n, offset);
 }
 
@@ -30,7 +34,9 @@ static int faulty_sync(sqlite3_file *f, int flags)
 
     errno = EIO;
     rc = rc != SQLITE_OK ? rc : original_sync(f, flags);
-    wal_dirty = wal_dirty && (f->pMethods != &wal_methods || rc != SQLITE_OK);
+    if (rc == SQLITE_OK && f->pMethods == &wal_methods) {
+        wal_dirty = false;
+    }
     return rc;
 }
 
@@ -98,4 +104,9 @@ void faulty_vfs_fail_shared_memory(int rc, int errno_value)
 bool faulty_vfs_wal_is_dirty(void)
 {
     return wal_dirty;
+}
+
+bool faulty_vfs_database_ran_ahead(void)
+{
+    return atomic_exchange(&ran_ahead, false);
 }

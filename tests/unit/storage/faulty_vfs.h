@@ -1,5 +1,5 @@
-/* faulty_vfs: an SQLite VFS on the default one whose writes, syncs or shared memory fail when told to, and which
- * knows what is not synced. */
+/* faulty_vfs: an SQLite VFS on the default one whose writes, syncs or shared memory fail when told to, and
+ * which knows what is not synced. */
 #ifndef QUORATE_TEST_STORAGE_FAULTY_VFS_H
 #define QUORATE_TEST_STORAGE_FAULTY_VFS_H
 
@@ -16,5 +16,7 @@ void faulty_vfs_fail_syncs(int rc);
 void faulty_vfs_fail_shared_memory(int rc, int errno_value);
 /* A WAL was written to since it was synced last. */
 bool faulty_vfs_wal_is_dirty(void);
+/* A database was written to while a WAL was dirty, since the last call. */
+bool faulty_vfs_database_ran_ahead(void);
 
 #endif

@@ -234,6 +234,34 @@ static void a_full_disk_is_no_result_but_an_error_and_the_entry_can_be_applied_a
     check_disk_failure(SQLITE_FULL, Q_NO_SPACE, "No space left on device");
 }
 
+/* A statement that is larger than the cache writes before the entry is committed. */
+static void a_disk_that_is_full_in_the_middle_of_a_statement_is_no_result_either(void **state)
+{
+    (void)state;
+    struct kit k;
+    struct error e;
+
+    faulty_vfs_register();
+    kit_open_file(&k);
+    k.config.vfs = FAULTY_VFS;
+    kit_reopen(&k);
+    kit_execute(&k, "CREATE TABLE t (x)");
+
+    kit_add_sql(&k, EXECUTE, 0,
+                "WITH RECURSIVE c (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c WHERE n < 40000)"
+                " INSERT INTO t SELECT zeroblob(1000) FROM c",
+                NULL);
+    faulty_vfs_fail_writes(SQLITE_FULL);
+    assert_int_equal(kit_try(&k, &e), Q_NO_SPACE);
+    faulty_vfs_fail_writes(SQLITE_OK);
+
+    assert_non_null(strstr(e.text, "command 0"));
+    assert_int_equal(k.results.len, 0);
+    assert_string_equal(kit_query(&k, "SELECT count(*) AS n FROM t"), "rows n | 0");
+    kit_close(&k);
+    faulty_vfs_unregister();
+}
+
 static void a_failing_disk_is_no_result_but_an_error(void **state)
 {
     (void)state;
@@ -341,6 +369,7 @@ int main(void)
         cmocka_unit_test(a_restart_in_the_middle_changes_nothing),
         cmocka_unit_test(a_node_that_dies_finds_its_last_entry_again),
         cmocka_unit_test(a_full_disk_is_no_result_but_an_error_and_the_entry_can_be_applied_again),
+        cmocka_unit_test(a_disk_that_is_full_in_the_middle_of_a_statement_is_no_result_either),
         cmocka_unit_test(a_failing_disk_is_no_result_but_an_error),
         cmocka_unit_test(a_full_text_index_that_is_full_is_a_result_and_stops_nobody),
         cmocka_unit_test(an_entry_without_commands_only_moves_the_index),

@@ -252,6 +252,28 @@ static void two_connections_share_the_wal_and_exclude_each_other(void **state)
     machine_end(&m);
 }
 
+static void a_checkpoint_may_find_a_reader_of_another_thread_in_its_way(void **state)
+{
+    (void)state;
+    struct machine m;
+    int64_t in_the_way = 0;
+    machine_start(&m, 1);
+    add_pairs(&m, "PRAGMA journal_mode = WAL");
+    sim_node_wal_readers(m.node, 300000);
+
+    for (int i = 0; i < 100; i++) {
+        assert_int_equal(run(m.db, "INSERT INTO t (b) VALUES ('x'), ('second')"), SQLITE_OK);
+        assert_int_equal(number(m.db, "SELECT count(*) FROM t"), (ROUNDS + i + 1) * 2);
+        in_the_way += number(m.db, "PRAGMA wal_checkpoint(RESTART)");
+    }
+
+    assert_in_range(in_the_way, 15, 80);
+    assert_int_equal(whole_pairs(&m), ROUNDS + 100);
+    sim_node_wal_readers(m.node, 0);
+    assert_int_equal(number(m.db, "PRAGMA wal_checkpoint(RESTART)"), 0);
+    machine_end(&m);
+}
+
 static void a_rollback_journals_writer_waits_for_readers_and_keeps_new_ones_out(void **state)
 {
     (void)state;
@@ -317,6 +339,27 @@ static void a_flipped_bit_in_the_file_is_what_sqlite_reads(void **state)
     machine_end(&m);
 }
 
+static void what_sqlite_puts_aside_takes_no_room_on_the_disk(void **state)
+{
+    (void)state;
+    struct machine m;
+    machine_start(&m, 1);
+    add_pairs(&m, "PRAGMA journal_mode = WAL; PRAGMA temp_store = FILE; PRAGMA cache_size = 10");
+    assert_int_equal(run(m.db,
+                         "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 3000)"
+                         "INSERT INTO t (b) SELECT printf('%.1000c%d', 'x', i * 7919 % 3000) FROM n"),
+                     SQLITE_OK);
+    sim_disk_capacity(m.node, sim_disk_used(sim_node_disk(m.node)));
+
+    /* More than SQLite sorts in memory. */
+    assert_int_equal(number(m.db, "SELECT sum(b < before) FROM"
+                                  " (SELECT b, lag(b) OVER (ORDER BY b) AS before FROM t)"),
+                     0);
+
+    assert_int_equal(sim_disk_counters(sim_node_disk(m.node)).no_space, 0);
+    machine_end(&m);
+}
+
 static void the_clock_is_the_machines(void **state)
 {
     (void)state;
@@ -365,9 +408,11 @@ int main(void)
         cmocka_unit_test(locks_and_open_transactions_die_with_the_process),
         cmocka_unit_test(a_machine_without_a_process_opens_nothing),
         cmocka_unit_test(two_connections_share_the_wal_and_exclude_each_other),
+        cmocka_unit_test(a_checkpoint_may_find_a_reader_of_another_thread_in_its_way),
         cmocka_unit_test(a_rollback_journals_writer_waits_for_readers_and_keeps_new_ones_out),
         cmocka_unit_test(errors_of_the_disk_reach_sqlite_and_pass),
         cmocka_unit_test(a_flipped_bit_in_the_file_is_what_sqlite_reads),
+        cmocka_unit_test(what_sqlite_puts_aside_takes_no_room_on_the_disk),
         cmocka_unit_test(the_clock_is_the_machines),
         cmocka_unit_test(the_same_seed_writes_the_same_bytes),
     };
