@@ -27,6 +27,12 @@ enum {
 /* WRITING is kept: who writes shares it while writing. Errors: SQLite's; Q_NOMEM. */
 int checkpoint_new(const struct connection_place *place, struct gate *writing,
                    struct checkpoint **ret_checkpoint, struct error *e);
+/* Blocking, before anything is written: writes the WAL that an earlier process left once more, and syncs it.
+ * If a sync failed then, the page cache shows bytes that no later sync would save (Rebello et al., "Can
+ * Applications Recover from fsync Failures?", ATC'20); a checkpoint of those would outlive the WAL that it
+ * came from, and after a power loss an older beginning of that WAL would be laid over newer pages. Errors:
+ * SQLite's; Q_NOMEM. */
+int checkpoint_settle(struct checkpoint *c, struct error *e);
 /* NULL is fine. */
 void checkpoint_free(struct checkpoint *c);
 

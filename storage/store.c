@@ -186,7 +186,8 @@ static int open_others(struct store *s, const struct store_config *config, struc
         .ctx = config->ctx,
     };
 
-    if (!in_memory(s) && checkpoint_new(&s->place, &s->writing, &s->checkpoint, e)) {
+    if (!in_memory(s) &&
+        (checkpoint_new(&s->place, &s->writing, &s->checkpoint, e) || checkpoint_settle(s->checkpoint, e))) {
         return (int)e->code;
     }
     return readers_new(&readers, &s->readers, e);

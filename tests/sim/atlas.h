@@ -6,15 +6,9 @@
 #define QUORATE_TESTS_SIM_ATLAS_H
 
 #include "base/rng.h"
+#include "tests/sim/expect.h"
 #include "tests/sim/group.h"
 #include "tests/sim/peek.h"
-
-/* What a damaged node is expected to do: heal from its peers and go on (1), or refuse, with the place (0). In
- * a ruthless run it may always refuse. */
-enum { DAMAGED_NODES_HEAL = 1 };
-/* Whether a node whose disk was put back is expected to find out, and to refuse for good. If not, it is not
- * done. */
-enum { STALE_DISKS_ARE_REFUSED = 0 };
 
 enum { ATLAS_SPOTS_MAX = 256 };
 

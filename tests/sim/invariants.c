@@ -229,6 +229,11 @@ static void check_known(struct invariants *v, const struct group_node *node, str
                    " and %" PRIu64 " durable",
                    node->id, now.core_term, now.core_vote, now.term, now.vote);
     }
+    if (now.reported > now.durable) {
+        group_fail(v->group,
+                   "node %" PRIu64 " counts entries up to %" PRIu64 " as durable, which end at %" PRIu64,
+                   node->id, now.reported, now.durable);
+    }
     if (now.recovering) {
         m->seen.term = now.term;
         m->seen.vote = now.vote;

@@ -45,6 +45,7 @@ void peek(struct replica *r, struct peek *ret_peek)
         .first = log_first(log),
         .last = log_last(log),
         .durable = log_durable(log),
+        .reported = log->reported,
         .marked = marked(log),
         .digest = at->digest,
     };

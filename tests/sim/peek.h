@@ -14,6 +14,7 @@ struct peek {
     uint64_t core_term, core_vote; /* as the core has them; 0 before it runs */
     uint64_t commit, applied, applied_term;
     uint64_t first, last, durable; /* of the log */
+    uint64_t reported;             /* what the core was told is durable */
     uint64_t marked;               /* both slots of the durable mark have passed this entry */
     const uint8_t *digest;         /* of the database at APPLIED; borrowed until the next event */
 };

@@ -4,7 +4,7 @@
 #include <stdio.h>
 
 #include "base/rng.h"
-#include "tests/sim/atlas.h"
+#include "tests/sim/expect.h"
 
 enum { NEARLY_ALL_IN = 4, ON_DISK_IN = 8, RUTHLESS_IN = 16 };
 

@@ -11,3 +11,4 @@ foreach(test store store_commands store_open store_random sql kv readers checkpo
 endforeach()
 quorate_test(storage_determinism_test LABEL unit
     SOURCES storage/determinism_test.c LINKS quorate_storage Threads::Threads m)
+quorate_test(storage_settle_test LABEL unit SOURCES storage/settle_test.c LINKS quorate_storage quorate_testlib)
