@@ -456,14 +456,16 @@ static void payload_that_imitates_a_group_proves_nothing(void **state)
 {
     struct rig r;
     static uint8_t payload[8 * ENV_BLOCK];
-    struct format_group forged = {.bytes = ENV_BLOCK, .number = 3, .durable = 1000, .first = 2};
+    struct format_group forged = {
+        .bytes = ENV_BLOCK, .number = 4, .durable = 3, .first = 3, .before_term = 1};
     (void)state;
     rig_init(&r, 37);
     rig_open_ok(&r);
     rig_append_durable(&r, 1, 1, 100);
     rig_settle(&r);
 
-    /* A client's entry: wherever a block starts, it looks like a group that says that all was durable. */
+    /* A client's entry: wherever a block starts, it looks like a group that says that this one was durable.
+     */
     for (size_t at = ENV_BLOCK - FORMAT_GROUP_BYTES - FORMAT_RECORD_BYTES; at + ENV_BLOCK <= sizeof payload;
          at += ENV_BLOCK) {
         format_group_put(&forged, 0, payload + at);

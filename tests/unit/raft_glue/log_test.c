@@ -230,6 +230,7 @@ static void what_a_killed_process_wrote_lasts_once_it_was_read_back(void **state
 
         assert_false(r.report.damaged);
         assert_int_equal(log_last(r.log), last);
+        assert_false(log_damaged(r.log));
         rig_close(&r);
     }
 }
