@@ -155,7 +155,7 @@ static int check_identity(const struct handshake *h, const uint8_t *cluster_id, 
         hex_id(cluster_id, theirs);
         return error_set(e, Q_MISMATCH,
                          "node %" PRIu64 " belongs to cluster %s, but node %" PRIu64
-                         " to cluster %s: their name, members or foreign-keys differ",
+                         " to cluster %s: their name, members, foreign-keys or sql-instructions differ",
                          self->id, ours, id, theirs);
     }
     if (id == self->id) {

@@ -23,14 +23,16 @@ struct replica_config {
     uint64_t id;
     const struct peers_member *members; /* the first configuration; the same on all of them */
     unsigned count;
-    const char *cluster_name; /* with the member list and foreign_keys it makes the cluster id */
-    const char *listen;       /* peers' address to listen on; NULL: the one in the member list */
+    const char
+        *cluster_name;  /* with the member list, foreign_keys and instructions_max it makes the cluster id */
+    const char *listen; /* peers' address to listen on; NULL: the one in the member list */
     const char *api_address;
     const uint8_t *secret;
     size_t secret_len;
     bool in_memory; /* storage=memory: the database is rebuilt from the log at each start */
     const char *vfs;
-    bool foreign_keys; /* the same on all members */
+    bool foreign_keys;         /* the same on all members */
+    uint64_t instructions_max; /* of one command; the same on all members; 0: the store's default */
     unsigned readers;
     unsigned election_ms, heartbeat_ms;
     unsigned batches_inflight;            /* entries that may be on their way at once, 1 to 4 */

@@ -14,6 +14,20 @@ enum {
     ANSWER_EXTRA = 1024,          /* of a forwarded answer besides its result */
 };
 
+/* The default limit of instructions is left out of what is hashed. */
+static int make_cluster_id(struct replica *r, struct error *e)
+{
+    uint64_t limit = r->config.instructions_max;
+    char semantics[80];
+    bool keys = r->config.foreign_keys && !PLANTED("semantics_do_not_make_the_cluster");
+    int n = snprintf(semantics, sizeof semantics, "foreign-keys=%s", keys ? "on" : "off");
+
+    if (limit != 0 && limit != STORE_INSTRUCTIONS_DEFAULT) {
+        snprintf(semantics + n, sizeof semantics - (size_t)n, ",sql-instructions=%" PRIu64, limit);
+    }
+    return cluster_id_make(r->name, r->members, r->config.count, semantics, r->cluster_id, e);
+}
+
 static int copy_config(struct replica *r, const struct replica_config *config, struct error *e)
 {
     const char *own = NULL;
@@ -53,11 +67,7 @@ static int copy_config(struct replica *r, const struct replica_config *config, s
     r->config.cluster_name = r->name;
     r->config.listen = r->listen;
     r->config.api_address = r->api;
-    return cluster_id_make(r->name, r->members, config->count,
-                           config->foreign_keys && !PLANTED("semantics_do_not_make_the_cluster")
-                               ? "foreign-keys=on"
-                               : "foreign-keys=off",
-                           r->cluster_id, e);
+    return make_cluster_id(r, e);
 }
 
 static uint64_t elapsed_ns(void *ctx)
@@ -74,6 +84,7 @@ static int open_store(struct replica *r, struct error *e)
         .readers = r->config.readers,
         .result_max = r->config.result_max,
         .foreign_keys = r->config.foreign_keys,
+        .instructions_max = r->config.instructions_max,
         .elapsed_ns = elapsed_ns,
         .ctx = r->config.env,
     };

@@ -95,7 +95,7 @@ static int open_meta(struct consensus *c, struct error *e)
         !PLANTED("directory_of_another_cluster_is_taken")) {
         return error_set(e, Q_MISMATCH,
                          "%s belongs to another cluster (another name, another list of members "
-                         "or another setting of foreign-keys)",
+                         "or another setting of foreign-keys or sql-instructions)",
                          c->dir);
     }
     if (meta_state(c->meta)->node_id != c->config.id) {

@@ -20,7 +20,12 @@ struct store;
 
 enum { STORE_READERS_MAX = 16, STORE_RESULT_MIN = 64 * 1024 };
 
-/* What decides results (result_max, foreign_keys) must be the same on every member. Strings are copied. */
+/* Some ten seconds of SQLite's machine; an UPDATE of ten million rows takes a fifth of it. */
+#define STORE_INSTRUCTIONS_DEFAULT UINT64_C(1000000000)
+#define STORE_INSTRUCTIONS_MIN     UINT64_C(100000)
+
+/* What decides results (result_max, foreign_keys, instructions_max) must be the same on every member. Strings
+ * are copied. */
 struct store_config {
     const char *path;    /* of the database file; NULL: in memory only (setting storage=memory, tests) */
     const char *vfs;     /* name of a registered SQLite VFS to build on; NULL for SQLite's default */
@@ -28,7 +33,8 @@ struct store_config {
     uint64_t result_max; /* bytes of one result, from STORE_RESULT_MIN; a larger one becomes a Q_TOO_BIG error
                             result */
     bool foreign_keys;   /* enforce them (rqlite's -fk) */
-    bool adopt_sqlite;   /* record this SQLite where another is recorded, instead of Q_MISMATCH: an upgrade */
+    uint64_t instructions_max; /* of one command (budget.h), from STORE_INSTRUCTIONS_MIN; 0 for the default */
+    bool adopt_sqlite; /* record this SQLite where another is recorded, instead of Q_MISMATCH: an upgrade */
     uint64_t (*elapsed_ns)(void *ctx); /* a monotonic clock, any thread, for timings and for the timeouts of
                                           readers; NULL: all timings are 0 and nothing times out */
     void *ctx;

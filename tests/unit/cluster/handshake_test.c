@@ -107,7 +107,7 @@ static void another_cluster_is_refused_with_both_ids(void **state)
     expect_refused(&two, &one, Q_MISMATCH,
                    "node 2 belongs to cluster c1c1c1c1c1c1c1c1c1c1c1c1c1c1c1c2, "
                    "but node 1 to cluster c1c1c1c1c1c1c1c1c1c1c1c1c1c1c1c1: "
-                   "their name, members or foreign-keys differ");
+                   "their name, members, foreign-keys or sql-instructions differ");
 }
 
 static void a_stranger_is_refused(void **state)
