@@ -127,19 +127,25 @@ void replica_on_advanced(void *ctx)
     compactor_poll(r->compactor, applier_position(r->applier)->index, applier_floor(r->applier));
 }
 
-void replica_on_diverged(void *ctx, uint64_t index)
-{
-    struct replica *r = replica_of(ctx);
-    r->fenced = true;
-    replica_say(r, "diverged index=%" PRIu64 " action=fenced", index);
-}
-
 void replica_consensus_sends(void *ctx, uint64_t to, const uint8_t *bytes, size_t n)
 {
     struct replica *r = replica_of(ctx);
     if (r->peers != NULL) {
         peers_send(r->peers, to, PEERS_URGENT, FRAME_CONSENSUS, bytes, n);
     }
+}
+
+void replica_divergence_sends(void *ctx, uint64_t to, const uint8_t *bytes, size_t n)
+{
+    struct replica *r = replica_of(ctx);
+    if (r->peers != NULL) {
+        peers_send(r->peers, to, PEERS_BULK, FRAME_DIGEST, bytes, n);
+    }
+}
+
+bool replica_own_digest(void *ctx, uint64_t index, uint8_t ret_digest[DIGEST_BYTES])
+{
+    return applier_digest(replica_of(ctx)->applier, index, ret_digest);
 }
 
 bool replica_forward_sends(void *ctx, uint64_t to, uint8_t type, const void *body, size_t n)
@@ -191,11 +197,6 @@ int replica_hand_over(void *ctx, uint64_t to, struct error *e)
     return consensus_transfer(replica_of(ctx)->consensus, to, e);
 }
 
-bool replica_is_fenced(void *ctx)
-{
-    return replica_of(ctx)->fenced;
-}
-
 int replica_on_admit(void *ctx, uint64_t id, uint64_t incarnation, struct error *e)
 {
     return consensus_admit(replica_of(ctx)->consensus, id, incarnation, e);
@@ -218,6 +219,8 @@ void replica_on_received(void *ctx, uint64_t from, uint8_t type, const uint8_t *
         rv = replica_space_received(r, from, body, n, &e);
     } else if (type == FRAME_REPAIR_QUESTION || type == FRAME_REPAIR_ANSWER) {
         rv = repair_received(r->repair, from, type, body, n, &e);
+    } else if (type == FRAME_DIGEST) {
+        rv = divergence_received(r->divergence, from, body, n, &e);
     } else {
         rv = error_set(&e, Q_MISMATCH, "frame type %u is not known", type);
     }
@@ -331,6 +334,8 @@ void replica_on_tick(void *owner)
     requests_tick(r->requests);
     calls_tick(r->calls);
     repair_poll(r->repair);
+    divergence_tick(r->divergence);
+    replica_fence_tick(r);
     reach_waits(r, false);
     if (r->stopped != NULL) {
         continue_stop(r);

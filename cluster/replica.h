@@ -89,7 +89,9 @@ struct replica_status {
     uint64_t last_leader_contact_ms; /* ago; on the leader 0; UINT64_MAX: never */
     bool ready;                      /* an entry committed in the current term is applied here */
     uint64_t term_changes, leader_changes;
-    bool fenced;                                   /* its content differs from the leader's: serves nothing */
+    bool fenced;                                   /* its database is known to be wrong: serves nothing */
+    uint64_t fence_index;                          /* where that was found */
+    const char *fence_reason;                      /* "" if it is not */
     bool disk_full;                                /* writes are refused here while it leads */
     uint64_t disk_free, disk_needed, disk_ballast; /* bytes; UINT64_MAX free: no limit is known */
     /* While recovering: how many entries of the log are lost, between which indexes (0: none), and the first

@@ -159,8 +159,20 @@ static int make_parts(struct replica *r, struct error *e)
         .store = r->store,
         .applied = replica_on_applied,
         .advanced = replica_on_advanced,
-        .diverged = replica_on_diverged,
-        .fatal = replica_on_fatal,
+        .differs = replica_on_differs,
+        .fatal = replica_on_apply_failed,
+        .ctx = r,
+    };
+    struct divergence_config divergence = {
+        .env = env,
+        .id = r->config.id,
+        .members = r->members,
+        .count = r->config.count,
+        .digest = replica_own_digest,
+        .applied = replica_applied_now,
+        .send = replica_divergence_sends,
+        .odd = replica_on_odd,
+        .settled = replica_on_settled,
         .ctx = r,
     };
     struct forward_config forward = {
@@ -184,7 +196,7 @@ static int make_parts(struct replica *r, struct error *e)
         .applied = replica_applied_now,
         .leader_contact_us = replica_leader_contact_us,
         .lag_us = replica_lag_us,
-        .fenced = replica_is_fenced,
+        .may_answer = replica_may_answer,
         .pushed = replica_on_pushed,
         .ctx = r,
     };
@@ -202,6 +214,9 @@ static int make_parts(struct replica *r, struct error *e)
 
     if (rv == 0) {
         rv = applier_new(&applier, &r->applier, e);
+    }
+    if (rv == 0) {
+        rv = divergence_new(&divergence, &r->divergence, e);
     }
     if (rv == 0) {
         rv = forward_new(&forward, &r->forward, e);
@@ -358,6 +373,7 @@ int replica_start(struct replica *r, struct error *e)
         r->config.id, r->name, r->config.count, at->index, consensus_last(r->consensus),
         consensus_term(r->consensus));
     r->told_term = consensus_term(r->consensus);
+    replica_fence_at_start(r);
     rv = peers_open(&peers, &r->peers, e);
     if (rv == 0) {
         rv = replica_run(r, e);
@@ -382,6 +398,7 @@ void replica_free(struct replica *r)
     calls_free(r->calls);
     served_free(r->served);
     forward_free(r->forward);
+    divergence_free(r->divergence);
     applier_free(r->applier);
     batcher_free(r->batcher);
     consensus_free(r->consensus);

@@ -130,19 +130,32 @@ static void read_on_lane(struct env_work *work)
     }
 }
 
+static bool may_answer(const struct requests *rs, struct error *why)
+{
+    return rs->config.may_answer(rs->config.ctx, why) || PLANTED("fenced_nodes_answer");
+}
+
 static void read_done(struct env_work *work)
 {
-    finish(CONTAINER_OF(work, struct replica_request, work));
+    struct replica_request *q = CONTAINER_OF(work, struct replica_request, work);
+    struct error why;
+
+    if (may_answer(q->owner, &why)) {
+        finish(q);
+    } else {
+        finish_error(q, &why); /* found out while it was read */
+    }
 }
 
 static void start_reading(struct replica_request *q)
 {
     struct requests *rs = q->owner;
+    struct error why;
+
     list_remove(&q->link);
     list_push(&rs->under_way, &q->link);
-    if (rs->config.fenced(rs->config.ctx) && !PLANTED("fenced_nodes_answer")) {
-        finish_code(q, Q_CORRUPT,
-                    "this node's content differs from the leader's: it answers nothing until it is rebuilt");
+    if (!may_answer(rs, &why)) {
+        finish_error(q, &why);
         return;
     }
     q->phase = REQUEST_READING;

@@ -322,12 +322,42 @@ int consensus_admit(struct consensus *c, uint64_t id, uint64_t incarnation, stru
     if (state.peers == META_PEERS_MAX) {
         return error_set(e, Q_TOO_BIG, "more than %d nodes were met", META_PEERS_MAX);
     }
-    state.peer[state.peers++] = (struct meta_peer){id, incarnation};
+    state.peer[state.peers++] = (struct meta_peer){.id = id, .incarnation = incarnation};
     if (meta_save(c->meta, &state, &failed) != 0) {
         consensus_die(c, &failed);
         return error_set(e, failed.code, "%s", failed.text);
     }
     return 0;
+}
+
+void consensus_fence(struct consensus *c, enum meta_fence why, uint64_t index)
+{
+    struct meta_state state = *meta_state(c->meta);
+    struct error e;
+
+    if ((state.fence != META_NO_FENCE) == (why != META_NO_FENCE)) {
+        return;
+    }
+    state.fence = why;
+    state.fence_index = index;
+    if (meta_save(c->meta, &state, &e) != 0) {
+        error_wrap(&e, "the fence at index %" PRIu64, index);
+        consensus_die(c, &e);
+    }
+    if (c->driver != NULL) {
+        driver_let_campaign(c->driver, why == META_NO_FENCE);
+    }
+}
+
+void consensus_step_down(struct consensus *c)
+{
+    struct error failed;
+    int rv = c->dead || c->driver == NULL ? Q_NOT_LEADER
+                                          : driver_step_down(c->driver, env_now_ms(c->config.env), &failed);
+
+    if (rv != Q_NOT_LEADER) {
+        consensus_must(c, rv, &failed, "step down");
+    }
 }
 
 /* State. */
@@ -340,7 +370,7 @@ enum consensus_role consensus_role(const struct consensus *c)
 bool consensus_leads(const struct consensus *c)
 {
     return c->driver != NULL && !c->dead && driver_state(c->driver) == RAFT_LEADER &&
-           !driver_transferring(c->driver);
+           !driver_transferring(c->driver) && meta_state(c->meta)->fence == META_NO_FENCE;
 }
 
 uint64_t consensus_term(const struct consensus *c)

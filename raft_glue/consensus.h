@@ -91,7 +91,7 @@ int consensus_transfer(struct consensus *c, uint64_t to, struct error *e);
 
 enum consensus_role { CONSENSUS_FOLLOWER, CONSENSUS_CANDIDATE, CONSENSUS_LEADER };
 enum consensus_role consensus_role(const struct consensus *c);
-bool consensus_leads(const struct consensus *c); /* and is not handing over */
+bool consensus_leads(const struct consensus *c); /* and is neither handing over nor fenced */
 uint64_t consensus_term(const struct consensus *c);
 uint64_t consensus_leader(const struct consensus *c); /* 0: unknown */
 uint64_t consensus_commit(const struct consensus *c);
@@ -125,6 +125,13 @@ void consensus_retry(struct consensus *c);
 
 /* Makes durable that member ID exists as INCARNATION. Q_CONFLICT: it was another incarnation before. */
 int consensus_admit(struct consensus *c, uint64_t id, uint64_t incarnation, struct error *e);
+
+/* Makes durable that this node's database was found wrong at INDEX, and why: from now on, over restarts, it
+ * does not campaign and does not count as leading; it goes on voting and keeping the log, which are as good
+ * as ever. An older fence stays. META_NO_FENCE lifts it. */
+void consensus_fence(struct consensus *c, enum meta_fence why, uint64_t index);
+/* A leader ceases to lead, in a new term. */
+void consensus_step_down(struct consensus *c);
 
 /* A linearizable read's question: which index must be applied before it may be answered? */
 struct consensus_read {

@@ -250,6 +250,7 @@ int consensus_boot(struct consensus *c, struct error *e)
     if (rv != 0) {
         return error_wrap(e, "consensus core, start");
     }
+    driver_let_campaign(c->driver, state->fence == META_NO_FENCE);
     c->starting = false;
     c->dirty = true;
     consensus_settle_soon(c);

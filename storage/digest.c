@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/object.h"
+#include "base/plant.h"
 #include "storage/digest_rows.h"
 #include "storage/digest_tables.h"
 #include "storage/sql_error.h"
@@ -44,7 +45,12 @@ static void on_change(void *context, sqlite3 *db, int operation, const char *sch
     struct error e;
     int rc = digest_rows_settle(&d->rows, &e);
 
-    (void)db;
+    if ((PLANTED("digest_skips_triggers") && sqlite3_preupdate_depth(db) > 0) ||
+        (PLANTED("digest_skips_cascades") && sqlite3_preupdate_depth(db) > 0 && operation == SQLITE_DELETE) ||
+        (PLANTED("digest_keeps_replaced_rows") && sqlite3_preupdate_depth(db) == 0 &&
+         operation == SQLITE_DELETE)) {
+        return;
+    }
     if (t == NULL || strcmp(t->name, name) != 0) {
         t = digest_tables_find(&d->tables, name);
     }

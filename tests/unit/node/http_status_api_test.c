@@ -128,8 +128,16 @@ static void readyz_says_what_is_missing(void **state)
                  "[+]node ok\n[+]leader ok\n[+]store ok\n[-]disk full: writes are refused\n");
     s->ready = false;
     expect_reply(get(w, "/readyz"), 503, "[+]node ok\n[+]leader ok\n[+]store not ready\n");
-    s->ready = s->fenced = true;
-    expect_reply(get(w, "/readyz"), 503, "[+]node ok\n[+]leader ok\n[+]store not ready\n");
+    s->fenced = true;
+    s->fence_index = 17;
+    s->fence_reason = "a majority has another content";
+    expect_reply(get(w, "/readyz"), 503,
+                 "[+]node ok\n[-]database fenced at index 17: a majority has another content; it has to be "
+                 "rebuilt\n");
+    expect_reply(get(w, "/status?key=quorate.fence"), 200,
+                 "{\"index\":17,\"reason\":\"a majority has another content\",\"rebuild_needed\":true}");
+    s->fenced = false;
+    s->ready = true;
     s->leader = 3;
     expect_reply(get(w, "/readyz"), 503, "[+]node ok\n[+]leader not contactable: not connected\n");
     s->leader = 0;
