@@ -291,7 +291,8 @@ static void continue_stop(struct replica *r)
     }
     if ((requests_idle(r->requests) && !leads) || late) {
         applier_stop(r->applier);
-        if (applier_idle(r->applier) && requests_idle(r->requests) && space_is_idle(r->space)) {
+        if (applier_idle(r->applier) && requests_idle(r->requests) && space_is_idle(r->space) &&
+            !r->checking) {
             r->peers_closing = true;
             env_timer_stop(r->config.env, r->tick);
             if (r->peers != NULL) {

@@ -11,7 +11,7 @@
 #include "cluster/calls.h"
 #include "cluster/peers.h"
 #include "cluster/request.h"
-#include "storage/batch.h"
+#include "storage/store.h"
 
 struct replica;
 
@@ -124,6 +124,21 @@ void replica_wait(struct replica *r, struct replica_wait *wait);
 void replica_transfer(struct replica *r, uint64_t to, struct peer_call *call);
 /* Asks member ID whether it is there; see calls_contact(). */
 void replica_contact(struct replica *r, uint64_t id, struct peer_call *call);
+
+/* Reads the whole content of this node's database and compares it with its digest (store_check()). What
+ * differs fences this node. */
+struct replica_check {
+    /* FAILED NULL: FOUND is there. Comes once, not inside replica_check(). */
+    void (*done)(struct replica_check *, const struct error *failed);
+    struct store_check found;
+    /* Private. */
+    struct env_work work;
+    struct replica *owner;
+    struct error error;
+};
+/* CHECK is kept until DONE. Errors, without DONE: Q_BUSY another one is under way; Q_CLOSED this node stops.
+ */
+int replica_check(struct replica *r, struct replica_check *check, struct error *e);
 
 /* All counters and histograms below the doors: raft, log, batcher, apply, reads, peers. */
 void replica_metrics(struct replica *r, struct metrics *metrics);

@@ -98,6 +98,46 @@ void replica_on_differs(void *ctx, uint64_t index)
     }
 }
 
+static void check_on_lane(struct env_work *work)
+{
+    struct replica_check *check = CONTAINER_OF(work, struct replica_check, work);
+
+    store_check(check->owner->store, &check->found, &check->error);
+}
+
+static void check_done(struct env_work *work)
+{
+    struct replica_check *check = CONTAINER_OF(work, struct replica_check, work);
+    struct replica *r = replica_of(check->owner);
+    bool failed = check->error.code != Q_OK;
+
+    r->checking = false;
+    replica_say(r, "checked index=%" PRIu64 " ok=%d differing=\"%s\"%s%s", check->found.index,
+                check->found.ok, check->found.differing, failed ? " error=" : "",
+                failed ? check->error.text : "");
+    if (failed ? check->error.code == Q_CORRUPT : !check->found.ok) {
+        replica_scanned_wrong(r, failed ? applier_position(r->applier)->index : check->found.index);
+    }
+    check->done(check, failed ? &check->error : NULL);
+}
+
+int replica_check(struct replica *r, struct replica_check *check, struct error *e)
+{
+    if (r->stopped != NULL || r->dead) {
+        return error_set(e, Q_CLOSED, "this node is stopping");
+    }
+    if (r->checking) {
+        return error_set(e, Q_BUSY, "the database is being checked already");
+    }
+    r->checking = true;
+    check->owner = r;
+    check->error = (struct error){.code = Q_OK};
+    check->found = (struct store_check){.ok = false};
+    check->work = (struct env_work){.run = check_on_lane, .done = check_done, .lane = ENV_READER};
+    env_run(r->config.env, &check->work);
+    return 0;
+}
+
 void replica_scanned_wrong(struct replica *r, uint64_t index)
 {
     fence(r, META_FENCE_SCAN, index, NULL, 0);

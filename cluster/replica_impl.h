@@ -69,6 +69,7 @@ struct replica {
         struct error error;
     } skip;
     uint64_t successor;       /* fenced: whom to hand over to; 0: any */
+    bool checking;            /* a replica_check is under way */
     uint64_t handing_over_ms; /* fenced and leading: since when it tries to; 0: not */
     void (*stopped)(void *ctx);
     void *stopped_ctx;

@@ -455,6 +455,20 @@ int store_read(struct store *s, const struct command *command, uint64_t timeout_
     return rc;
 }
 
+int store_check(struct store *s, struct store_check *ret_check, struct error *e)
+{
+    struct error mine;
+
+    if (in_memory(s)) {
+        gate_share(&s->memory);
+    }
+    int rc = readers_check(s->readers, ret_check, e != NULL ? e : &mine);
+    if (in_memory(s)) {
+        gate_leave(&s->memory);
+    }
+    return rc;
+}
+
 bool store_is_read_only(struct store *s, const struct command *command)
 {
     switch (command->op) {

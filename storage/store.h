@@ -90,6 +90,20 @@ int store_checkpoint(struct store *s, uint64_t *ret_index, struct error *e);
 /* Bytes of the WAL that a start would have to read, as of the last commit; 0 in memory. Any lane. */
 uint64_t store_wal_bytes(const struct store *s);
 
+/* What a scan of the whole content found. */
+enum { STORE_CHECK_NAMES_MAX = 256 };
+struct store_check {
+    uint64_t index; /* of the snapshot that was read */
+    bool ok;
+    uint8_t digest[DIGEST_BYTES];          /* of what was found there */
+    char differing[STORE_CHECK_NAMES_MAX]; /* not OK: the tables, with ", " between them; cut short */
+};
+/* Recomputes the digest from a full scan on a reader connection, at one snapshot, and compares it with the
+ * one that is kept there: finds a row that changed without a statement. As long as it lasts the reader is
+ * taken, the WAL grows, and an in-memory store applies nothing. Lanes as store_read(). Errors: this node's;
+ * Q_CORRUPT: the database cannot even be read. */
+int store_check(struct store *s, struct store_check *ret_check, struct error *e);
+
 /* Recomputes the digest from a full scan; Q_CORRUPT if it differs from the one that is kept, naming the
  * table. */
 int store_verify(struct store *s, struct error *e);

@@ -365,6 +365,53 @@ static void a_database_made_anew_from_the_log_is_not_fenced(void **state)
     expect_read(s, odd, READ_NONE);
 }
 
+struct asked_check {
+    struct replica_check check;
+    bool done;
+};
+
+static void on_checked(struct replica_check *check, const struct error *failed)
+{
+    assert_null(failed);
+    CONTAINER_OF(check, struct asked_check, check)->done = true;
+}
+
+static void check(struct scene *s, struct group_node *node, struct asked_check *c)
+{
+    struct replica_check second = {.done = on_checked};
+    struct error e;
+
+    *c = (struct asked_check){.check.done = on_checked};
+    assert_int_equal(replica_check(node->replica, &c->check, &e), 0);
+    assert_int_equal(replica_check(node->replica, &second, &e), Q_BUSY);
+    GROUP_UNTIL(&s->group, c->done);
+}
+
+/* Nobody touches the row. */
+static void a_scan_fences_the_node_with_a_wrong_row(void **state)
+{
+    struct scene *s = *state;
+    struct group_node *odd;
+    struct asked_check c;
+
+    start(s, 3);
+    odd = group_follower(&s->group, 0);
+    change_behind_its_back(s, odd, wrong_sql);
+    lead(s, odd);
+
+    for (unsigned i = 0; i < 3; i++) {
+        check(s, &s->group.nodes[i], &c);
+        assert_int_equal(c.check.found.ok, &s->group.nodes[i] != odd);
+        assert_string_equal(c.check.found.differing, &s->group.nodes[i] != odd ? "" : "t");
+    }
+    group_run_ms(&s->group, 2000);
+
+    expect_fenced_only(s, odd);
+    assert_string_equal(status_of(odd).fence_reason,
+                        "a scan found content that its own digest does not name");
+    assert_ptr_not_equal(settle(s), odd);
+}
+
 static void frames_that_are_no_statements_are_refused(void **state)
 {
     struct scene *s = *state;
@@ -400,6 +447,7 @@ int main(void)
         TEST(without_a_majority_the_node_that_differs_from_the_leader_is_fenced),
         TEST(when_all_differ_the_followers_are_fenced),
         TEST(a_database_made_anew_from_the_log_is_not_fenced),
+        TEST(a_scan_fences_the_node_with_a_wrong_row),
         TEST(frames_that_are_no_statements_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
