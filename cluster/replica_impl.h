@@ -69,6 +69,7 @@ struct replica {
         struct error error;
     } skip;
     uint64_t successor;       /* fenced: whom to hand over to; 0: any */
+    uint64_t met_saved_ms;    /* when what is known of the members was last saved */
     bool checking;            /* a replica_check is under way */
     uint64_t handing_over_ms; /* fenced and leading: since when it tries to; 0: not */
     void (*stopped)(void *ctx);
@@ -101,6 +102,9 @@ void replica_on_compacted(void *ctx, uint64_t index, const struct error *failed)
 void replica_on_question(void *ctx, const struct forward_question *question, const uint8_t *command,
                          size_t n);
 void replica_on_received(void *ctx, uint64_t from, uint8_t type, const uint8_t *body, size_t n);
+void replica_describe(void *ctx, uint64_t id, struct peers_life *ret_own, struct peers_life *ret_seen);
+int replica_on_check(void *ctx, uint64_t id, const struct peers_life *seen, struct error *e);
+void replica_on_met(void *ctx, uint64_t id, const struct peers_life *life);
 int replica_on_admit(void *ctx, uint64_t id, uint64_t incarnation, struct error *e);
 void replica_on_up(void *ctx, uint64_t id);
 void replica_on_down(void *ctx, uint64_t id);

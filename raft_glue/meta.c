@@ -14,7 +14,8 @@ enum { META_SLOTS = 2, META_SUM_AT = META_SLOT_BYTES - 4, META_PATH_MAX = 4096 }
 static const char magic[8] = "QRTMETA2", magic_before[8] = "QRTMETA1";
 
 static_assert(META_SLOT_BYTES % ENV_BLOCK == 0, "slots are written past the page cache");
-static_assert(116 + META_CONFIGURATION_MAX + META_PEERS_MAX * 48 + 4 <= META_SLOT_BYTES, "a slot holds all");
+static_assert(120 + META_CONFIGURATION_MAX + META_MARKS * 4 + META_PEERS_MAX * 52 + 4 <= META_SLOT_BYTES,
+              "a slot holds all");
 
 struct meta {
     struct env *env;
@@ -55,10 +56,15 @@ static int encode(const struct meta_state *s, uint64_t version, uint8_t *slot, s
         buf_put_u64(&b, s->peer[i].incarnation);
     }
     buf_put_u64(&b, s->boots);
+    for (uint32_t i = 0; i < META_MARKS; i++) {
+        buf_put_u32(&b, s->marks[i]);
+    }
+    buf_put_u32(&b, s->retired);
     buf_put_u32(&b, s->fence);
     buf_put_u64(&b, s->fence_index);
     for (uint32_t i = 0; i < s->peers; i++) {
         buf_put_u64(&b, s->peer[i].boots);
+        buf_put_u32(&b, s->peer[i].mark);
         buf_put_u64(&b, s->peer[i].term);
         buf_put_u64(&b, s->peer[i].durable_index);
         buf_put_u64(&b, s->peer[i].durable_term);
@@ -77,10 +83,15 @@ static int encode(const struct meta_state *s, uint64_t version, uint8_t *slot, s
 static void decode_rest(struct cursor *c, struct meta_state *s)
 {
     s->boots = cursor_u64(c);
+    for (uint32_t i = 0; i < META_MARKS; i++) {
+        s->marks[i] = cursor_u32(c);
+    }
+    s->retired = cursor_u32(c) != 0;
     s->fence = (enum meta_fence)cursor_u32(c);
     s->fence_index = cursor_u64(c);
     for (uint32_t i = 0; i < s->peers; i++) {
         s->peer[i].boots = cursor_u64(c);
+        s->peer[i].mark = cursor_u32(c);
         s->peer[i].term = cursor_u64(c);
         s->peer[i].durable_index = cursor_u64(c);
         s->peer[i].durable_term = cursor_u64(c);

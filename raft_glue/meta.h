@@ -19,12 +19,15 @@
  *    u32      configuration length (at most META_CONFIGURATION_MAX), bytes, as the consensus core encodes it
  *    u32      peers (at most META_PEERS_MAX), each u64 node id, u64 incarnation
  *    u64      boots: how often this incarnation was started, this time included
+ *    META_MARKS u32: a random number for each of the last boots, that of boot B at B modulo META_MARKS
+ *    u32      retired: 1 if this disk was found to be an old copy of its node's: it is not started any more
  *    u32      fence (enum meta_fence), u64 fence index: the database is not served
- *    for each peer, in the same order: u64 boots, term, durable index, durable term: the most that it said of
- *             itself (consensus_met())
+ *    for each peer, in the same order: u64 boots, u32 mark of that boot, u64 term, u64 index, u64 term of
+ * that entry: the most that was seen of it. The entry is a committed one that it had durable, so its log
+ *             holds it for ever, or has compacted it
  *             zeros up to META_SLOT_BYTES - 4
  *    u32      CRC32C of all before it
- * "QRTMETA1" is the same without what stands behind the peers: it is read (no fence, and everything else 0),
+ * "QRTMETA1" is the same without what stands behind the peers: it is read (all of that is 0),
  * and the next save writes the newer one. A slot with a good checksum that starts otherwise is of an unknown
  * format, and is refused: so does a program that knows only QRTMETA1, and does not lose a fence that it
  * cannot see.
@@ -35,7 +38,8 @@
 
 #include "base/env.h"
 
-enum { META_SLOT_BYTES = 8192, META_CONFIGURATION_MAX = 4096, META_PEERS_MAX = 64, CLUSTER_ID_BYTES = 16 };
+enum { META_SLOT_BYTES = 8192, META_CONFIGURATION_MAX = 4096, META_PEERS_MAX = 64, META_MARKS = 32 };
+enum { CLUSTER_ID_BYTES = 16 };
 
 /* Why the database of this node is not served any more, at the index where it was found wrong. The numbers
  * are on disk. */
@@ -46,10 +50,12 @@ enum meta_fence {
     META_FENCE_SCAN = 3,     /* a scan found content that its own digest does not name */
 };
 
-/* What a node said of itself, at most: of all its boots. */
+/* The most that was seen of a node's life. */
 struct meta_peer {
     uint64_t id, incarnation;
-    uint64_t boots, term, durable_index, durable_term;
+    uint64_t boots;
+    uint32_t mark; /* of that boot */
+    uint64_t term, durable_index, durable_term;
 };
 
 struct meta_state {
@@ -62,6 +68,8 @@ struct meta_state {
     uint32_t peers;
     struct meta_peer peer[META_PEERS_MAX];
     uint64_t boots;
+    uint32_t marks[META_MARKS];
+    bool retired;
     enum meta_fence fence;
     uint64_t fence_index;
 };

@@ -46,12 +46,17 @@ static struct meta_state state_of(uint64_t n)
         .fence = (enum meta_fence)(n % (META_FENCE_SCAN + 1)),
         .fence_index = n * 8,
     };
+    s.retired = n % 2 != 0;
+    for (uint32_t i = 0; i < META_MARKS; i++) {
+        s.marks[i] = (uint32_t)(n * 11 + i);
+    }
     memset(s.cluster_id, 7, sizeof s.cluster_id);
     memset(s.configuration, (int)(n % 256), s.configuration_len);
     for (uint32_t i = 0; i < s.peers; i++) {
         s.peer[i] = (struct meta_peer){.id = i + 1,
                                        .incarnation = n + i,
                                        .boots = n + 2 * i,
+                                       .mark = (uint32_t)(n + 6 * i),
                                        .term = n + 3 * i,
                                        .durable_index = n + 4 * i,
                                        .durable_term = n + 5 * i};
@@ -76,6 +81,8 @@ static void expect_state(const struct meta *m, uint64_t n)
     assert_int_equal(found->peers, s.peers);
     assert_memory_equal(found->peer, s.peer, s.peers * sizeof *s.peer);
     assert_int_equal(found->boots, s.boots);
+    assert_memory_equal(found->marks, s.marks, sizeof s.marks);
+    assert_int_equal(found->retired, s.retired);
     assert_int_equal(found->fence, s.fence);
     assert_int_equal(found->fence_index, s.fence_index);
 }
