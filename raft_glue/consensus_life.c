@@ -41,7 +41,7 @@ void consensus_save_met(struct consensus *c)
     struct meta_state state = *meta_state(c->meta);
     struct error e;
 
-    if (c->met_unsaved && !c->dead && consensus_save(c, &state, &e) != 0) {
+    if (c->met_unsaved && !c->dead && !PLANTED("met_is_not_saved") && consensus_save(c, &state, &e) != 0) {
         consensus_die(c, &e);
     }
 }
@@ -111,7 +111,7 @@ void consensus_remember_index(struct consensus *c, uint64_t id, uint64_t index)
 
 void consensus_remember_floor(struct consensus *c, uint64_t floor)
 {
-    for (uint32_t i = 0; i < meta_state(c->meta)->peers; i++) {
+    for (uint32_t i = 0; i < meta_state(c->meta)->peers && !PLANTED("followers_do_not_remember"); i++) {
         consensus_remember_index(c, c->met[i].id, floor);
     }
 }
@@ -128,7 +128,7 @@ static bool lived(const struct consensus *c, const struct meta_peer *seen)
         return false;
     }
     if (seen->boots > 0 && state->boots - seen->boots < META_MARKS &&
-        state->marks[seen->boots % META_MARKS] != seen->mark) {
+        state->marks[seen->boots % META_MARKS] != seen->mark && !PLANTED("boot_marks_not_compared")) {
         return false;
     }
     return term == 0 || term == seen->durable_term; /* 0: compacted */
