@@ -116,22 +116,27 @@ void consensus_remember_floor(struct consensus *c, uint64_t floor)
     }
 }
 
-/* Whether SEEN, what another member remembers of this incarnation, can be of a life that this disk has led.
- */
+/* Whether SEEN, what another member remembers of this incarnation, can be of a life that this disk has led. A
+ * log that is known to be damaged says nothing: what it lost comes from the others before this node votes
+ * again. */
 static bool lived(const struct consensus *c, const struct meta_peer *seen)
 {
     const struct meta_state *state = meta_state(c->meta);
-    uint64_t term = log_term(c->log, seen->durable_index);
+    uint64_t term;
 
-    if (seen->boots > state->boots || seen->term > consensus_term(c) ||
-        seen->durable_index > log_durable(c->log)) {
+    if (seen->boots > state->boots || seen->term > consensus_term(c)) {
         return false;
     }
     if (seen->boots > 0 && state->boots - seen->boots < META_MARKS &&
         state->marks[seen->boots % META_MARKS] != seen->mark && !PLANTED("boot_marks_not_compared")) {
         return false;
     }
-    return term == 0 || term == seen->durable_term; /* 0: compacted */
+    if (log_damaged(c->log)) {
+        return true;
+    }
+    term = log_term(c->log, seen->durable_index);
+    return seen->durable_index <= log_durable(c->log) &&
+           (term == 0 || term == seen->durable_term); /* 0: compacted */
 }
 
 static void retire(struct consensus *c, const struct error *why)

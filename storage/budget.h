@@ -16,7 +16,7 @@
  * how deep the outer one stands is measured once, by a statement that is known. Instructions that do not fill
  * BUDGET_STEPS are added when the statement has ended, so many small statements count like one large one.
  *
- * It bounds instructions, not seconds: one instruction is some 10 ns, but a function call with a value of
+ * It bounds instructions, not seconds: one instruction is some 20 ns, but a function call with a value of
  * many megabytes is one instruction too. */
 #ifndef QUORATE_STORAGE_BUDGET_H
 #define QUORATE_STORAGE_BUDGET_H
