@@ -507,54 +507,6 @@ static void every_guard_has_a_name(void **state)
     assert_string_equal(driver_guard_name(18), "contact");
 }
 
-static void who_may_not_campaign_votes_and_stays_follower(void **state)
-{
-    struct server s;
-    struct raft_message now = {.type = RAFT_TIMEOUT_NOW, .server_id = 2, .server_address = "2"};
-    struct script heartbeat;
-    (void)state;
-    open_follower(&s);
-    driver_let_campaign(s.driver, false);
-
-    for (int i = 0; i < 5; i++) {
-        server_timeout(&s);
-    }
-    assert_int_equal(driver_state(s.driver), RAFT_FOLLOWER);
-    assert_int_equal(server_sent(&s, RAFT_REQUEST_VOTE, 2), 0);
-
-    script_append(&heartbeat, 2, 2, 1, 1, 1);
-    server_hear(&s, &heartbeat.message);
-    now.timeout_now.term = 2;
-    now.timeout_now.last_log_index = 1;
-    now.timeout_now.last_log_term = 1;
-    server_hear(&s, &now);
-    assert_int_equal(driver_state(s.driver), RAFT_FOLLOWER);
-
-    driver_let_campaign(s.driver, true);
-    server_hear(&s, &now);
-    assert_int_equal(driver_state(s.driver), RAFT_CANDIDATE);
-    server_close(&s);
-}
-
-static void a_leader_that_steps_down_follows_in_a_new_term(void **state)
-{
-    struct server s;
-    uint64_t term;
-    struct error e;
-    (void)state;
-    open_leader(&s);
-    term = driver_term(s.driver);
-
-    assert_int_equal(driver_step_down(s.driver, s.now_ms, &e), 0);
-
-    assert_int_equal(driver_state(s.driver), RAFT_FOLLOWER);
-    assert_int_equal(driver_term(s.driver), term + 1);
-    assert_int_equal(s.term, term + 1); /* durable */
-    assert_int_equal(s.vote, 0);
-    assert_int_equal(driver_step_down(s.driver, s.now_ms, &e), Q_NOT_LEADER);
-    server_close(&s);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -579,8 +531,6 @@ int main(void)
         cmocka_unit_test(a_disk_whose_parts_do_not_fit_together_does_not_start),
         cmocka_unit_test(a_configuration_that_cannot_be_read_does_not_start),
         cmocka_unit_test(every_guard_has_a_name),
-        cmocka_unit_test(who_may_not_campaign_votes_and_stays_follower),
-        cmocka_unit_test(a_leader_that_steps_down_follows_in_a_new_term),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
