@@ -22,8 +22,8 @@
  *    META_MARKS u32: a random number for each of the last boots, that of boot B at B modulo META_MARKS
  *    u32      retired: 1 if this disk was found to be an old copy of its node's: it is not started any more
  *    u32      fence (enum meta_fence), u64 fence index: the database is not served
- *    for each peer, in the same order: u64 boots, u32 mark of that boot, u64 term, u64 index, u64 term of
- * that entry: the most that was seen of it. The entry is a committed one that it had durable, so its log
+ *    for each peer, in the same order: u64 boots, u32 mark of that boot, u64 term, u64 index, u64 its term:
+ *             the most that was seen of it. The entry is a committed one that it had durable, so its log
  *             holds it for ever, or has compacted it
  *             zeros up to META_SLOT_BYTES - 4
  *    u32      CRC32C of all before it
