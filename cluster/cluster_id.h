@@ -7,8 +7,8 @@
 
 #include "cluster/peers.h"
 
-/* SEMANTICS: such as "foreign-keys=on". COUNT at most PEERS_MAX. Errors: Q_NOMEM; Q_TOO_BIG the names
- * together are longer than 1 MiB. */
+/* SEMANTICS: such as "foreign-keys=on,sql-instructions=5000000". COUNT at most PEERS_MAX. Errors: Q_NOMEM;
+ * Q_TOO_BIG the names together are longer than 1 MiB. */
 int cluster_id_make(const char *name, const struct peers_member *members, unsigned count,
                     const char *semantics, uint8_t ret_id[PEERS_CLUSTER_ID_BYTES], struct error *e);
 

@@ -59,12 +59,37 @@ static void put_message(struct buf *out, enum handshake_type type, const struct 
     }
 }
 
+static uint8_t *put_life(uint8_t *p, const struct peers_life *life)
+{
+    put_le64(p, life->boots);
+    put_le32(p + 8, life->mark);
+    put_le64(p + 12, life->term);
+    put_le64(p + 20, life->index);
+    put_le64(p + 28, life->index_term);
+    return p + HANDSHAKE_LIFE_BYTES;
+}
+
+static struct peers_life get_life(struct cursor *in, uint64_t incarnation)
+{
+    struct peers_life life = {.incarnation = incarnation};
+
+    life.boots = cursor_u64(in);
+    life.mark = cursor_u32(in);
+    life.term = cursor_u64(in);
+    life.index = cursor_u64(in);
+    life.index_term = cursor_u64(in);
+    return life;
+}
+
 /* Our own hello, into its place in the transcript. */
 static void make_hello(struct handshake *h, uint64_t wanted)
 {
     uint8_t *p = h->hello[h->role];
     const struct handshake_self *self = h->self;
     size_t address_len = strlen(self->api_address);
+    struct peers_life own = {0}, seen = {0};
+
+    self->describe(self->ctx, wanted, &own, &seen);
 
     assert(handshake_address_ok(self->api_address, address_len));
     put_le32(p, HANDSHAKE_MAGIC);
@@ -75,7 +100,9 @@ static void make_hello(struct handshake *h, uint64_t wanted)
     put_le64(p, self->id);
     put_le64(p + 8, wanted);
     put_le64(p + 16, self->incarnation);
-    p += 24;
+    p = put_life(p + 24, &own);
+    put_le64(p, seen.incarnation);
+    p = put_life(p + 8, &seen);
     memcpy(p, h->nonce, HANDSHAKE_NONCE_BYTES);
     p += HANDSHAKE_NONCE_BYTES;
     put_le32(p, (uint32_t)address_len);
@@ -155,7 +182,7 @@ static int check_identity(const struct handshake *h, const uint8_t *cluster_id, 
         hex_id(cluster_id, theirs);
         return error_set(e, Q_MISMATCH,
                          "node %" PRIu64 " belongs to cluster %s, but node %" PRIu64
-                         " to cluster %s: their name, members or foreign-keys differ",
+                         " to cluster %s: their name, members, foreign-keys or sql-instructions differ",
                          self->id, ours, id, theirs);
     }
     if (id == self->id) {
@@ -210,6 +237,9 @@ static int take_hello(struct handshake *h, enum handshake_type type, struct curs
 
     const uint8_t *cluster_id = cursor_bytes(&in, PEERS_CLUSTER_ID_BYTES);
     uint64_t id = cursor_u64(&in), wanted = cursor_u64(&in), incarnation = cursor_u64(&in);
+    struct peers_life life = get_life(&in, incarnation);
+    uint64_t seen_incarnation = cursor_u64(&in);
+    struct peers_life seen = get_life(&in, seen_incarnation);
     cursor_bytes(&in, HANDSHAKE_NONCE_BYTES);
     struct cursor address = cursor_blob(&in);
     size_t address_len = cursor_left(&address);
@@ -219,6 +249,8 @@ static int take_hello(struct handshake *h, enum handshake_type type, struct curs
     }
     h->id = id;
     h->incarnation = incarnation;
+    h->life = life;
+    h->seen = seen;
     memcpy(h->api_address, address.p, address_len);
     h->api_address[address_len] = '\0';
     memcpy(h->hello[other], bytes, len);
@@ -248,6 +280,9 @@ static int authenticate(struct handshake *h, enum handshake_role role, const uin
     if (h->self->admit(h->self->ctx, h->id, h->incarnation, e) != 0) {
         error_wrap(e, "node %" PRIu64 " does not admit node %" PRIu64 " of incarnation %" PRIu64, h->self->id,
                    h->id, h->incarnation);
+        return refuse(h, true, out, e);
+    }
+    if (h->self->check(h->self->ctx, h->id, &h->seen, e) != 0) {
         return refuse(h, true, out, e);
     }
     return 0;
@@ -301,6 +336,12 @@ static int on_answer(struct handshake *h, struct cursor in, struct buf *out, str
     return 0;
 }
 
+static void finish(struct handshake *h)
+{
+    h->state = HANDSHAKE_DONE;
+    h->self->met(h->self->ctx, h->id, &h->life);
+}
+
 static int on_proof(struct handshake *h, struct cursor in, struct buf *out, struct error *e)
 {
     static const struct buf nothing;
@@ -314,7 +355,7 @@ static int on_proof(struct handshake *h, struct cursor in, struct buf *out, stru
         return rc;
     }
     put_message(out, HANDSHAKE_WELCOME, &nothing);
-    h->state = HANDSHAKE_DONE;
+    finish(h);
     return 0;
 }
 
@@ -356,7 +397,7 @@ int handshake_receive(struct handshake *h, const struct frame *f, struct buf *ou
         if (f->len != 0) {
             return malformed(h, HANDSHAKE_WELCOME, out, e);
         }
-        h->state = HANDSHAKE_DONE;
+        finish(h);
         break;
     case HANDSHAKE_REFUSED: return on_refused(h, in, out, e);
     case HANDSHAKE_TYPES: assert(false); return (int)Q_INVALID;

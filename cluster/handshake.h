@@ -14,6 +14,8 @@
  *
  *   hello    u32 magic 0x50525551 ("QURP"), u16 protocol version,
  *            16 bytes cluster id, u64 sender's node id, u64 wanted node id, u64 sender's incarnation,
+ *            the sender's life: u64 boots, u32 mark, u64 term, u64 index, u64 term of that entry,
+ *            what it remembers of the receiver's: u64 incarnation (0: nothing), and the same five,
  *            32 bytes nonce, {u32 length, bytes} URL of the sender's HTTP port
  *   HELLO    hello of the dialler
  *   ANSWER   {u32 length, hello of the acceptor}, 32 bytes MAC
@@ -26,6 +28,10 @@
  *
  * where role is "quorate acceptor" or "quorate dialler". The fresh nonces of both sides make a recorded MAC
  * useless later, the role makes a reflected one useless at once, and all that a hello says is covered.
+ *
+ * A node that hears that it was further than it is stops before it says or hears more (check): its disk is an
+ * old copy. What it says of its own life is remembered only when the handshake is done (met), that is, after
+ * it could find that out. Version 1 had no lives.
  *
  * Magic and version keep their place in all versions; who finds another version reads no further, says which
  * one it speaks and refuses.
@@ -45,11 +51,12 @@
 
 enum {
     HANDSHAKE_MAGIC = 0x50525551,
-    HANDSHAKE_VERSION = 1,
+    HANDSHAKE_VERSION = 2,
     HANDSHAKE_NONCE_BYTES = 32,
     HANDSHAKE_MAC_BYTES = 32,
-    HANDSHAKE_HELLO_MAX =
-        4 + 2 + PEERS_CLUSTER_ID_BYTES + 3 * 8 + HANDSHAKE_NONCE_BYTES + 4 + PEERS_ADDRESS_MAX,
+    HANDSHAKE_LIFE_BYTES = 8 + 4 + 3 * 8,
+    HANDSHAKE_HELLO_MAX = 4 + 2 + PEERS_CLUSTER_ID_BYTES + 4 * 8 + 2 * HANDSHAKE_LIFE_BYTES +
+                          HANDSHAKE_NONCE_BYTES + 4 + PEERS_ADDRESS_MAX,
     HANDSHAKE_READ_MAX = 1024, /* bytes that one side may send before it is done */
 };
 
@@ -75,6 +82,9 @@ struct handshake_self {
     bool (*member)(void *ctx, uint64_t id); /* is ID one of the other members? */
     /* As in struct peers_config. */
     int (*admit)(void *ctx, uint64_t id, uint64_t incarnation, struct error *e);
+    void (*describe)(void *ctx, uint64_t id, struct peers_life *ret_own, struct peers_life *ret_seen);
+    int (*check)(void *ctx, uint64_t id, const struct peers_life *seen, struct error *e);
+    void (*met)(void *ctx, uint64_t id, const struct peers_life *life);
     void *ctx;
 };
 
@@ -96,6 +106,7 @@ struct handshake {
     size_t hello_len[2];
     /* What the other side says of itself; an id of 0: nothing yet. True only in HANDSHAKE_DONE. */
     uint64_t id, incarnation;
+    struct peers_life life, seen; /* its own, and what it remembers of ours */
     char api_address[PEERS_ADDRESS_MAX + 1];
 };
 

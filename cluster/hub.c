@@ -27,6 +27,29 @@ static int admit(void *ctx, uint64_t id, uint64_t incarnation, struct error *e)
     return h->config.admit(h->config.ctx, id, incarnation, e);
 }
 
+static void describe(void *ctx, uint64_t id, struct peers_life *ret_own, struct peers_life *ret_seen)
+{
+    struct hub *h = ctx;
+    if (!h->closing) {
+        h->config.describe(h->config.ctx, id, ret_own, ret_seen);
+    }
+}
+
+static int check_life(void *ctx, uint64_t id, const struct peers_life *seen, struct error *e)
+{
+    struct hub *h = ctx;
+    return h->closing ? error_set(e, Q_CLOSED, "the node is stopping")
+                      : h->config.check(h->config.ctx, id, seen, e);
+}
+
+static void met(void *ctx, uint64_t id, const struct peers_life *life)
+{
+    struct hub *h = ctx;
+    if (!h->closing) {
+        h->config.met(h->config.ctx, id, life);
+    }
+}
+
 static int check_members(const struct peers_config *c, struct error *e)
 {
     bool found = false;
@@ -98,6 +121,9 @@ int hub_init(struct hub *h, const struct peers_config *c, void (*idle)(struct hu
         .secret_len = c->secret_len,
         .member = is_member,
         .admit = admit,
+        .describe = describe,
+        .check = check_life,
+        .met = met,
         .ctx = h,
     };
     memcpy(h->self.cluster_id, c->cluster_id, sizeof h->self.cluster_id);

@@ -39,6 +39,14 @@ struct peers_member {
     char address[PEERS_ADDRESS_MAX + 1];
 };
 
+/* The most that is known of one life of a node: see consensus_describe(), of which this is the form on the
+ * wire. */
+struct peers_life {
+    uint64_t incarnation, boots;
+    uint32_t mark;
+    uint64_t term, index, index_term;
+};
+
 struct peers_config {
     struct env *env;
     uint64_t id, incarnation;
@@ -53,6 +61,14 @@ struct peers_config {
      * refuses it with its text on both sides (another directory has this id already). Asked in every
      * handshake, so usually twice for each peer. */
     int (*admit)(void *ctx, uint64_t id, uint64_t incarnation, struct error *e);
+    /* For a handshake with ID: this node's life as it is now, and what it remembers of ID's (zeros: nothing).
+     */
+    void (*describe)(void *ctx, uint64_t id, struct peers_life *ret_own, struct peers_life *ret_seen);
+    /* Authenticated peer ID remembers SEEN of this node: an error refuses the connection (this node's disk is
+     * an old copy). Before anything else of ID is heard. */
+    int (*check)(void *ctx, uint64_t id, const struct peers_life *seen, struct error *e);
+    /* A handshake with ID is done, in which it said LIFE of itself. */
+    void (*met)(void *ctx, uint64_t id, const struct peers_life *life);
     void (*received)(void *ctx, uint64_t from, uint8_t type, const uint8_t *body, size_t n); /* borrowed */
     void (*up)(void *ctx, uint64_t id);   /* frames to it can be sent now */
     void (*down)(void *ctx, uint64_t id); /* no more */

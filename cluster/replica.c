@@ -8,7 +8,11 @@
 #include "base/plant.h"
 #include "cluster/replica_impl.h"
 
-enum { STOP_MS = 2000 }; /* for handing over and for what is under way */
+enum {
+    STOP_MS = 2000, /* for handing over and for what is under way */
+    SAVE_MET_MS =
+        5000, /* between two saves of what is known of the members, which stop the loop for a moment */
+};
 
 void replica_say(struct replica *r, const char *format, ...)
 {
@@ -121,17 +125,11 @@ void replica_on_advanced(void *ctx)
         return;
     }
     r->advanced_ms = env_wall_ms(r->config.env);
+    consensus_remember_floor(r->consensus, applier_floor(r->applier));
     requests_advanced(r->requests);
     reach_waits(r, false);
     poll_batcher(r);
     compactor_poll(r->compactor, applier_position(r->applier)->index, applier_floor(r->applier));
-}
-
-void replica_on_diverged(void *ctx, uint64_t index)
-{
-    struct replica *r = replica_of(ctx);
-    r->fenced = true;
-    replica_say(r, "diverged index=%" PRIu64 " action=fenced", index);
 }
 
 void replica_consensus_sends(void *ctx, uint64_t to, const uint8_t *bytes, size_t n)
@@ -140,6 +138,19 @@ void replica_consensus_sends(void *ctx, uint64_t to, const uint8_t *bytes, size_
     if (r->peers != NULL) {
         peers_send(r->peers, to, PEERS_URGENT, FRAME_CONSENSUS, bytes, n);
     }
+}
+
+void replica_divergence_sends(void *ctx, uint64_t to, const uint8_t *bytes, size_t n)
+{
+    struct replica *r = replica_of(ctx);
+    if (r->peers != NULL) {
+        peers_send(r->peers, to, PEERS_BULK, FRAME_DIGEST, bytes, n);
+    }
+}
+
+bool replica_own_digest(void *ctx, uint64_t index, uint8_t ret_digest[DIGEST_BYTES])
+{
+    return applier_digest(replica_of(ctx)->applier, index, ret_digest);
 }
 
 bool replica_forward_sends(void *ctx, uint64_t to, uint8_t type, const void *body, size_t n)
@@ -191,14 +202,57 @@ int replica_hand_over(void *ctx, uint64_t to, struct error *e)
     return consensus_transfer(replica_of(ctx)->consensus, to, e);
 }
 
-bool replica_is_fenced(void *ctx)
-{
-    return replica_of(ctx)->fenced;
-}
-
 int replica_on_admit(void *ctx, uint64_t id, uint64_t incarnation, struct error *e)
 {
     return consensus_admit(replica_of(ctx)->consensus, id, incarnation, e);
+}
+
+static struct peers_life life_of(const struct meta_peer *peer)
+{
+    return (struct peers_life){.incarnation = peer->incarnation,
+                               .boots = peer->boots,
+                               .mark = peer->mark,
+                               .term = peer->term,
+                               .index = peer->durable_index,
+                               .index_term = peer->durable_term};
+}
+
+static struct meta_peer peer_of(uint64_t id, const struct peers_life *life)
+{
+    return (struct meta_peer){.id = id,
+                              .incarnation = life->incarnation,
+                              .boots = life->boots,
+                              .mark = life->mark,
+                              .term = life->term,
+                              .durable_index = life->index,
+                              .durable_term = life->index_term};
+}
+
+void replica_describe(void *ctx, uint64_t id, struct peers_life *ret_own, struct peers_life *ret_seen)
+{
+    struct meta_peer own, seen;
+
+    consensus_describe(replica_of(ctx)->consensus, id, &own, &seen);
+    *ret_own = life_of(&own);
+    *ret_seen = life_of(&seen);
+}
+
+int replica_on_check(void *ctx, uint64_t id, const struct peers_life *seen, struct error *e)
+{
+    struct meta_peer us = peer_of(replica_of(ctx)->config.id, seen);
+    return consensus_recognise(replica_of(ctx)->consensus, id, &us, e);
+}
+
+void replica_on_met(void *ctx, uint64_t id, const struct peers_life *life)
+{
+    struct meta_peer them = peer_of(id, life);
+    consensus_remember(replica_of(ctx)->consensus, &them);
+}
+
+static void save_met(struct replica *r)
+{
+    r->met_saved_ms = env_now_ms(r->config.env);
+    consensus_save_met(r->consensus);
 }
 
 void replica_on_received(void *ctx, uint64_t from, uint8_t type, const uint8_t *body, size_t n)
@@ -218,6 +272,8 @@ void replica_on_received(void *ctx, uint64_t from, uint8_t type, const uint8_t *
         rv = replica_space_received(r, from, body, n, &e);
     } else if (type == FRAME_REPAIR_QUESTION || type == FRAME_REPAIR_ANSWER) {
         rv = repair_received(r->repair, from, type, body, n, &e);
+    } else if (type == FRAME_DIGEST) {
+        rv = divergence_received(r->divergence, from, body, n, &e);
     } else {
         rv = error_set(&e, Q_MISMATCH, "frame type %u is not known", type);
     }
@@ -238,6 +294,7 @@ void replica_on_down(void *ctx, uint64_t id)
 {
     struct replica *r = replica_of(ctx);
     replica_say(r, "peer_down id=%" PRIu64, id);
+    save_met(r); /* it may come back with another disk */
     forward_down(r->forward, id);
 }
 
@@ -288,7 +345,8 @@ static void continue_stop(struct replica *r)
     }
     if ((requests_idle(r->requests) && !leads) || late) {
         applier_stop(r->applier);
-        if (applier_idle(r->applier) && requests_idle(r->requests) && space_is_idle(r->space)) {
+        if (applier_idle(r->applier) && requests_idle(r->requests) && space_is_idle(r->space) &&
+            !r->checking) {
             r->peers_closing = true;
             env_timer_stop(r->config.env, r->tick);
             if (r->peers != NULL) {
@@ -331,6 +389,11 @@ void replica_on_tick(void *owner)
     requests_tick(r->requests);
     calls_tick(r->calls);
     repair_poll(r->repair);
+    divergence_tick(r->divergence);
+    if (env_now_ms(r->config.env) - r->met_saved_ms >= SAVE_MET_MS) {
+        save_met(r);
+    }
+    replica_fence_tick(r);
     reach_waits(r, false);
     if (r->stopped != NULL) {
         continue_stop(r);

@@ -11,7 +11,7 @@
 #include "cluster/calls.h"
 #include "cluster/peers.h"
 #include "cluster/request.h"
-#include "storage/batch.h"
+#include "storage/store.h"
 
 struct replica;
 
@@ -23,14 +23,16 @@ struct replica_config {
     uint64_t id;
     const struct peers_member *members; /* the first configuration; the same on all of them */
     unsigned count;
-    const char *cluster_name; /* with the member list and foreign_keys it makes the cluster id */
-    const char *listen;       /* peers' address to listen on; NULL: the one in the member list */
+    const char
+        *cluster_name;  /* with the member list, foreign_keys and instructions_max it makes the cluster id */
+    const char *listen; /* peers' address to listen on; NULL: the one in the member list */
     const char *api_address;
     const uint8_t *secret;
     size_t secret_len;
     bool in_memory; /* storage=memory: the database is rebuilt from the log at each start */
     const char *vfs;
-    bool foreign_keys; /* the same on all members */
+    bool foreign_keys;         /* the same on all members */
+    uint64_t instructions_max; /* of one command; the same on all members; 0: the store's default */
     unsigned readers;
     unsigned election_ms, heartbeat_ms;
     unsigned batches_inflight;            /* entries that may be on their way at once, 1 to 4 */
@@ -87,7 +89,9 @@ struct replica_status {
     uint64_t last_leader_contact_ms; /* ago; on the leader 0; UINT64_MAX: never */
     bool ready;                      /* an entry committed in the current term is applied here */
     uint64_t term_changes, leader_changes;
-    bool fenced;                                   /* its content differs from the leader's: serves nothing */
+    bool fenced;                                   /* its database is known to be wrong: serves nothing */
+    uint64_t fence_index;                          /* where that was found */
+    const char *fence_reason;                      /* "" if it is not */
     bool disk_full;                                /* writes are refused here while it leads */
     uint64_t disk_free, disk_needed, disk_ballast; /* bytes; UINT64_MAX free: no limit is known */
     /* While recovering: how many entries of the log are lost, between which indexes (0: none), and the first
@@ -120,6 +124,21 @@ void replica_wait(struct replica *r, struct replica_wait *wait);
 void replica_transfer(struct replica *r, uint64_t to, struct peer_call *call);
 /* Asks member ID whether it is there; see calls_contact(). */
 void replica_contact(struct replica *r, uint64_t id, struct peer_call *call);
+
+/* Reads the whole content of this node's database and compares it with its digest (store_check()). What
+ * differs fences this node. */
+struct replica_check {
+    /* FAILED NULL: FOUND is there. Comes once, not inside replica_check(). */
+    void (*done)(struct replica_check *, const struct error *failed);
+    struct store_check found;
+    /* Private. */
+    struct env_work work;
+    struct replica *owner;
+    struct error error;
+};
+/* CHECK is kept until DONE. Errors, without DONE: Q_BUSY another one is under way; Q_CLOSED this node stops.
+ */
+int replica_check(struct replica *r, struct replica_check *check, struct error *e);
 
 /* All counters and histograms below the doors: raft, log, batcher, apply, reads, peers. */
 void replica_metrics(struct replica *r, struct metrics *metrics);

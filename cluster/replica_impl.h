@@ -7,6 +7,7 @@
 
 #include "base/object.h"
 #include "cluster/compactor.h"
+#include "cluster/divergence.h"
 #include "cluster/repair.h"
 #include "cluster/replica.h"
 #include "cluster/requests.h"
@@ -22,6 +23,7 @@ enum frame_type {
     FRAME_ANSWER = 3,
     FRAME_REPAIR_QUESTION = 4,
     FRAME_REPAIR_ANSWER = 5,
+    FRAME_DIGEST = 6,
     FRAME_SPACE = 7,
 };
 
@@ -44,6 +46,7 @@ struct replica {
     struct calls *calls;
     struct repair *repair;
     struct compactor *compactor;
+    struct divergence *divergence;
     struct peers *peers;
     struct space *space;
     uint64_t space_told_ms;            /* when the members were last told of this node's disk */
@@ -65,6 +68,10 @@ struct replica {
         int rc;
         struct error error;
     } skip;
+    uint64_t successor;       /* fenced: whom to hand over to; 0: any */
+    uint64_t met_saved_ms;    /* when what is known of the members was last saved */
+    bool checking;            /* a replica_check is under way */
+    uint64_t handing_over_ms; /* fenced and leading: since when it tries to; 0: not */
     void (*stopped)(void *ctx);
     void *stopped_ctx;
     uint64_t stop_deadline_ms;
@@ -91,11 +98,13 @@ void replica_say_opened(struct replica *r, const struct log_report *report);
 int replica_run(struct replica *r, struct error *e);
 void replica_on_applied(void *ctx, uint64_t index, uint64_t term, struct cursor results);
 void replica_on_advanced(void *ctx);
-void replica_on_diverged(void *ctx, uint64_t index);
 void replica_on_compacted(void *ctx, uint64_t index, const struct error *failed);
 void replica_on_question(void *ctx, const struct forward_question *question, const uint8_t *command,
                          size_t n);
 void replica_on_received(void *ctx, uint64_t from, uint8_t type, const uint8_t *body, size_t n);
+void replica_describe(void *ctx, uint64_t id, struct peers_life *ret_own, struct peers_life *ret_seen);
+int replica_on_check(void *ctx, uint64_t id, const struct peers_life *seen, struct error *e);
+void replica_on_met(void *ctx, uint64_t id, const struct peers_life *life);
 int replica_on_admit(void *ctx, uint64_t id, uint64_t incarnation, struct error *e);
 void replica_on_up(void *ctx, uint64_t id);
 void replica_on_down(void *ctx, uint64_t id);
@@ -104,13 +113,27 @@ void replica_on_tick(void *owner);
 void replica_on_kick(void *owner);
 void replica_on_pushed(void *ctx);
 void replica_consensus_sends(void *ctx, uint64_t to, const uint8_t *bytes, size_t n);
+void replica_divergence_sends(void *ctx, uint64_t to, const uint8_t *bytes, size_t n);
+bool replica_own_digest(void *ctx, uint64_t index, uint8_t ret_digest[DIGEST_BYTES]);
 bool replica_forward_sends(void *ctx, uint64_t to, uint8_t type, const void *body, size_t n);
 uint64_t replica_applied_now(void *ctx);
 uint64_t replica_leader_contact_us(void *ctx);
 uint64_t replica_lag_us(void *ctx);
 uint64_t replica_leader(void *ctx);
 int replica_hand_over(void *ctx, uint64_t to, struct error *e);
-bool replica_is_fenced(void *ctx);
+
+/* replica_fence.c */
+void replica_on_differs(void *ctx, uint64_t index);
+void replica_on_odd(void *ctx, const struct divergence_verdict *verdict);
+void replica_on_settled(void *ctx, const struct divergence_verdict *verdict);
+void replica_on_apply_failed(void *ctx, const struct error *why);
+/* A scan at INDEX found what the digest does not name. */
+void replica_scanned_wrong(struct replica *r, uint64_t index);
+void replica_fence_tick(struct replica *r);
+/* Once the parts are made, before the core starts. */
+void replica_fence_at_start(struct replica *r);
+const char *replica_fence_reason(const struct replica *r); /* "" without a fence */
+bool replica_may_answer(void *ctx, struct error *why);
 
 /* replica_space.c: the callbacks of space, what the batcher asks before it takes a command (0 or Q_NO_SPACE),
  * and what other members say of their disks. */

@@ -14,6 +14,20 @@ enum {
     ANSWER_EXTRA = 1024,          /* of a forwarded answer besides its result */
 };
 
+/* The default limit of instructions is left out of what is hashed. */
+static int make_cluster_id(struct replica *r, struct error *e)
+{
+    uint64_t limit = r->config.instructions_max;
+    char semantics[80];
+    bool keys = r->config.foreign_keys && !PLANTED("semantics_do_not_make_the_cluster");
+    int n = snprintf(semantics, sizeof semantics, "foreign-keys=%s", keys ? "on" : "off");
+
+    if (limit != 0 && limit != STORE_INSTRUCTIONS_DEFAULT) {
+        snprintf(semantics + n, sizeof semantics - (size_t)n, ",sql-instructions=%" PRIu64, limit);
+    }
+    return cluster_id_make(r->name, r->members, r->config.count, semantics, r->cluster_id, e);
+}
+
 static int copy_config(struct replica *r, const struct replica_config *config, struct error *e)
 {
     const char *own = NULL;
@@ -53,11 +67,7 @@ static int copy_config(struct replica *r, const struct replica_config *config, s
     r->config.cluster_name = r->name;
     r->config.listen = r->listen;
     r->config.api_address = r->api;
-    return cluster_id_make(r->name, r->members, config->count,
-                           config->foreign_keys && !PLANTED("semantics_do_not_make_the_cluster")
-                               ? "foreign-keys=on"
-                               : "foreign-keys=off",
-                           r->cluster_id, e);
+    return make_cluster_id(r, e);
 }
 
 static uint64_t elapsed_ns(void *ctx)
@@ -74,6 +84,7 @@ static int open_store(struct replica *r, struct error *e)
         .readers = r->config.readers,
         .result_max = r->config.result_max,
         .foreign_keys = r->config.foreign_keys,
+        .instructions_max = r->config.instructions_max,
         .elapsed_ns = elapsed_ns,
         .ctx = r->config.env,
     };
@@ -148,8 +159,20 @@ static int make_parts(struct replica *r, struct error *e)
         .store = r->store,
         .applied = replica_on_applied,
         .advanced = replica_on_advanced,
-        .diverged = replica_on_diverged,
-        .fatal = replica_on_fatal,
+        .differs = replica_on_differs,
+        .fatal = replica_on_apply_failed,
+        .ctx = r,
+    };
+    struct divergence_config divergence = {
+        .env = env,
+        .id = r->config.id,
+        .members = r->members,
+        .count = r->config.count,
+        .digest = replica_own_digest,
+        .applied = replica_applied_now,
+        .send = replica_divergence_sends,
+        .odd = replica_on_odd,
+        .settled = replica_on_settled,
         .ctx = r,
     };
     struct forward_config forward = {
@@ -173,7 +196,7 @@ static int make_parts(struct replica *r, struct error *e)
         .applied = replica_applied_now,
         .leader_contact_us = replica_leader_contact_us,
         .lag_us = replica_lag_us,
-        .fenced = replica_is_fenced,
+        .may_answer = replica_may_answer,
         .pushed = replica_on_pushed,
         .ctx = r,
     };
@@ -191,6 +214,9 @@ static int make_parts(struct replica *r, struct error *e)
 
     if (rv == 0) {
         rv = applier_new(&applier, &r->applier, e);
+    }
+    if (rv == 0) {
+        rv = divergence_new(&divergence, &r->divergence, e);
     }
     if (rv == 0) {
         rv = forward_new(&forward, &r->forward, e);
@@ -333,6 +359,9 @@ int replica_start(struct replica *r, struct error *e)
         .secret = r->secret,
         .secret_len = r->config.secret_len,
         .admit = replica_on_admit,
+        .describe = replica_describe,
+        .check = replica_on_check,
+        .met = replica_on_met,
         .received = replica_on_received,
         .up = replica_on_up,
         .down = replica_on_down,
@@ -347,6 +376,7 @@ int replica_start(struct replica *r, struct error *e)
         r->config.id, r->name, r->config.count, at->index, consensus_last(r->consensus),
         consensus_term(r->consensus));
     r->told_term = consensus_term(r->consensus);
+    replica_fence_at_start(r);
     rv = peers_open(&peers, &r->peers, e);
     if (rv == 0) {
         rv = replica_run(r, e);
@@ -371,6 +401,7 @@ void replica_free(struct replica *r)
     calls_free(r->calls);
     served_free(r->served);
     forward_free(r->forward);
+    divergence_free(r->divergence);
     applier_free(r->applier);
     batcher_free(r->batcher);
     consensus_free(r->consensus);

@@ -68,7 +68,8 @@ void replica_status(struct replica *r, struct replica_status *ret_status)
     memcpy(s->digest, at->digest, DIGEST_BYTES);
     s->snapshot_index = consensus_compacted_index(r->consensus);
     s->last_leader_contact_ms = contact_us == UINT64_MAX ? UINT64_MAX : contact_us / 1000;
-    s->ready = s->leader != 0 && at->term == s->term && !r->fenced && r->stopped == NULL;
+    s->ready = s->leader != 0 && at->term == s->term && !r->fenced && !divergence_suspects(r->divergence) &&
+               r->stopped == NULL;
     s->term_changes = r->term_changes;
     s->leader_changes = r->leader_changes;
     s->fenced = r->fenced;
@@ -76,6 +77,8 @@ void replica_status(struct replica *r, struct replica_status *ret_status)
     s->disk_free = space_free_bytes(r->space);
     s->disk_needed = space_needed_bytes(r->space);
     s->disk_ballast = space_ballast_bytes(r->space);
+    s->fence_index = consensus_meta(r->consensus)->fence_index;
+    s->fence_reason = replica_fence_reason(r);
     s->count = r->config.count;
     for (unsigned i = 0; i < r->config.count; i++) {
         member_status(r, &r->members[i], &s->members[i]);
@@ -88,6 +91,7 @@ void replica_metrics(struct replica *r, struct metrics *metrics)
     consensus_metrics(r->consensus, metrics);
     batcher_metrics(r->batcher, metrics);
     applier_metrics(r->applier, metrics);
+    divergence_metrics(r->divergence, metrics);
     requests_metrics(r->requests, metrics);
     served_metrics(r->served, metrics);
     peers_metrics(r->peers, metrics);

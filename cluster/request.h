@@ -41,7 +41,7 @@ struct replica_answer {
  *                     READING (on a reader) ------------------------+
  *
  * WRITING, FORWARDED, ASKING and CATCHING_UP end at the deadline; CLASSIFY and READING end when the reader
- * does. */
+ * does, which the deadline stops. */
 enum request_phase {
     REQUEST_CLASSIFY,
     REQUEST_WRITING,
@@ -64,8 +64,8 @@ struct replica_request {
     bool freshness_strict; /* also if committed entries wait here, and the last one that was applied came that
                               much later than the leader took it */
     uint64_t
-        timeout_ms; /* until DONE at the latest (a statement that is running on a reader is waited for) */
-    uint64_t sql_timeout_ms; /* of each reading statement; 0: none */
+        timeout_ms; /* until DONE, at the latest; a statement on a reader is stopped then ("query timeout") */
+    uint64_t sql_timeout_ms; /* of each reading statement, if that is less; 0: not */
     bool only_here;          /* Q_NOT_LEADER instead of forwarding to the leader (the caller redirects) */
     /* Optional. For answers computed on a reader: called there with the result, so that turning rows into
      * reply bytes is not the loop's work. */

@@ -104,12 +104,21 @@ static void on_soon(void *owner)
 
 /* Reading. */
 
+/* A statement has the time that its request has left, or less if the client says so. */
+static uint64_t time_left_ms(const struct replica_request *q)
+{
+    uint64_t now = env_now_ms(q->owner->config.env);
+    uint64_t left = q->deadline_ms > now ? q->deadline_ms - now : 1;
+
+    return q->sql_timeout_ms > 0 && q->sql_timeout_ms < left ? q->sql_timeout_ms : left;
+}
+
 static void read_on_lane(struct env_work *work)
 {
     struct replica_request *q = CONTAINER_OF(work, struct replica_request, work);
     struct error e;
     int rv =
-        store_read(q->owner->config.store, &q->decoded, q->sql_timeout_ms, &q->result, &q->answer.index, &e);
+        store_read(q->owner->config.store, &q->decoded, time_left_ms(q), &q->result, &q->answer.index, &e);
 
     if (rv != 0) {
         q->answer.error = e;
@@ -121,19 +130,32 @@ static void read_on_lane(struct env_work *work)
     }
 }
 
+static bool may_answer(const struct requests *rs, struct error *why)
+{
+    return rs->config.may_answer(rs->config.ctx, why) || PLANTED("fenced_nodes_answer");
+}
+
 static void read_done(struct env_work *work)
 {
-    finish(CONTAINER_OF(work, struct replica_request, work));
+    struct replica_request *q = CONTAINER_OF(work, struct replica_request, work);
+    struct error why;
+
+    if (may_answer(q->owner, &why)) {
+        finish(q);
+    } else {
+        finish_error(q, &why); /* found out while it was read */
+    }
 }
 
 static void start_reading(struct replica_request *q)
 {
     struct requests *rs = q->owner;
+    struct error why;
+
     list_remove(&q->link);
     list_push(&rs->under_way, &q->link);
-    if (rs->config.fenced(rs->config.ctx) && !PLANTED("fenced_nodes_answer")) {
-        finish_code(q, Q_CORRUPT,
-                    "this node's content differs from the leader's: it answers nothing until it is rebuilt");
+    if (!may_answer(rs, &why)) {
+        finish_error(q, &why);
         return;
     }
     q->phase = REQUEST_READING;

@@ -23,8 +23,9 @@ struct requests_config {
     uint64_t (*leader_contact_us)(void *ctx); /* since the leader was last heard of; UINT64_MAX: never */
     uint64_t (*lag_us)(void *ctx); /* from the leader's taking to the applying here of the last entry that was
                                       applied; 0 if all that is known to be committed is applied */
-    bool (*fenced)(void *ctx);     /* this node's content is wrong: it must not answer */
-    void (*pushed)(void *ctx);     /* a command waits in the batcher, which wants a poll */
+    /* False: this node's content is wrong, or may be: it must not be read. */
+    bool (*may_answer)(void *ctx, struct error *why);
+    void (*pushed)(void *ctx); /* a command waits in the batcher, which wants a poll */
     void *ctx;
 };
 

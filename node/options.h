@@ -35,6 +35,8 @@ enum option_kind { OPTION_TEXT, OPTION_NUMBER, OPTION_SIZE, OPTION_TIME, OPTION_
     X(storage, "storage", OPTION_TEXT, "sqlite", 1, 16, "sqlite or memory")                                  \
     X(foreign_keys, "foreign-keys", OPTION_FLAG, "false", 0, 1,                                              \
       "enforce foreign keys; the same on each node")                                                         \
+    X(sql_instructions, "sql-instructions", OPTION_NUMBER, "1000000000", 100000, INT64_C(1) << 50,           \
+      "SQLite instructions that one write may take; the same on each node")                                  \
     X(readers, "readers", OPTION_NUMBER, "2", 1, 16, "threads that answer reads")                            \
     X(election, "election-timeout", OPTION_TIME, "300ms", 50, 60000,                                         \
       "silence after which a new leader is sought")                                                          \

@@ -212,6 +212,7 @@ static int make(const struct options *o, struct settings *s, struct error *e)
     s->replica.listen = options_text(o, OPTION_listen)[0] ? options_text(o, OPTION_listen) : NULL;
     s->replica.in_memory = strcmp(options_text(o, OPTION_storage), "memory") == 0;
     s->replica.foreign_keys = options_number(o, OPTION_foreign_keys) != 0;
+    s->replica.instructions_max = (uint64_t)options_number(o, OPTION_sql_instructions);
     s->replica.readers = (unsigned)options_number(o, OPTION_readers);
     s->replica.election_ms = (unsigned)options_number(o, OPTION_election);
     s->replica.heartbeat_ms = (unsigned)options_number(o, OPTION_heartbeat);

@@ -25,8 +25,8 @@ struct applier_config {
     void (*applied)(void *ctx, uint64_t index, uint64_t term, struct cursor results);
     /* After each run of entries: the position has moved. */
     void (*advanced)(void *ctx);
-    /* The digest that the leader had at INDEX is not this node's: the content differs. Called once. */
-    void (*diverged)(void *ctx, uint64_t index);
+    /* The digest that a leader had at INDEX is not this node's: one of them has the wrong content. */
+    void (*differs)(void *ctx, uint64_t index);
     void (*fatal)(void *ctx, const struct error *why); /* the disk or the database failed */
     void *ctx;
 };
@@ -48,6 +48,8 @@ void applier_retry(struct applier *a);
 
 /* As of the last run that came back. */
 const struct store_position *applier_position(const struct applier *a);
+/* This node's digest after INDEX; false if INDEX is not applied yet, or too long ago, or before the start. */
+bool applier_digest(const struct applier *a, uint64_t index, uint8_t ret_digest[DIGEST_BYTES]);
 /* The lowest index that the newest applied batch header says is durable on every member. */
 uint64_t applier_floor(const struct applier *a);
 

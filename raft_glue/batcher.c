@@ -130,12 +130,12 @@ static bool stray(const struct batcher *b, const struct batcher_flight *f)
            f->term != consensus_term(b->config.consensus);
 }
 
-static void give_up_flights(struct batcher *b, bool all)
+static void give_up_flights(struct batcher *b, bool all, const char *reason)
 {
     struct error why;
 
     error_set(&why, PLANTED("lost_leadership_means_not_done") ? Q_NOT_LEADER : Q_UNKNOWN,
-              "leadership lost while committing log: the outcome is unknown, the write may still be applied");
+              "%s: the outcome is unknown, the write may still be applied", reason);
     LIST_EACH_SAFE (&b->flights, item) {
         struct batcher_flight *f = CONTAINER_OF(item, struct batcher_flight, link);
         if (all || stray(b, f)) {
@@ -149,7 +149,7 @@ static void on_grace(void *owner)
     struct batcher *b = CAST(struct batcher, owner, BATCHER_MAGIC);
     if (b->stray_ms != 0) {
         b->stray_ms = 0;
-        give_up_flights(b, false);
+        give_up_flights(b, false, "leadership lost while committing log");
     }
 }
 
@@ -402,7 +402,13 @@ void batcher_applied(struct batcher *b, uint64_t index, uint64_t term, struct cu
 void batcher_stop(struct batcher *b)
 {
     fail_queue(b, Q_CLOSED, "this node is stopping");
-    give_up_flights(b, true);
+    give_up_flights(b, true, "leadership lost while committing log");
+}
+
+void batcher_abandon(struct batcher *b)
+{
+    fail_queue(b, Q_NOT_LEADER, "this node does not lead any more");
+    give_up_flights(b, true, "the database of this node is damaged");
 }
 
 void batcher_metrics(struct batcher *b, struct metrics *metrics)

@@ -70,6 +70,9 @@ void batcher_poll(struct batcher *b, const struct batcher_position *position);
 /* Entry INDEX of TERM was applied; RESULTS holds one blob a command, in order (empty for other kinds of
  * entries). */
 void batcher_applied(struct batcher *b, uint64_t index, uint64_t term, struct cursor results);
+/* What this node answers is not to be trusted any more: queued commands fail with Q_NOT_LEADER, those on
+ * their way with Q_UNKNOWN. */
+void batcher_abandon(struct batcher *b);
 /* Fails everything: queued commands with Q_CLOSED, those on their way with Q_UNKNOWN. */
 void batcher_stop(struct batcher *b);
 

@@ -137,6 +137,20 @@ void consensus_on_log_failed(void *ctx, const struct error *why)
 
 /* Messages. */
 
+/* Terms in messages that are sent only after they are durable there: not what a candidate asks for, nor the
+ * echo of it. */
+static void remember_sender(struct consensus *c, uint64_t from, const struct raft_message *message)
+{
+    if (message->type == RAFT_APPEND_ENTRIES) {
+        consensus_remember_term(c, from, message->append_entries.term);
+    } else if (message->type == RAFT_APPEND_ENTRIES_RESULT) {
+        consensus_remember_term(c, from, message->append_entries_result.term);
+    } else if (message->type == RAFT_REQUEST_VOTE_RESULT && message->request_vote_result.vote_granted &&
+               !message->request_vote_result.pre_vote) {
+        consensus_remember_term(c, from, message->request_vote_result.term);
+    }
+}
+
 static int receive_core(struct consensus *c, uint64_t from, const uint8_t *bytes, size_t n, struct error *e)
 {
     struct raft_message message;
@@ -149,7 +163,12 @@ static int receive_core(struct consensus *c, uint64_t from, const uint8_t *bytes
     if (rv != 0) {
         return rv;
     }
+    remember_sender(c, from, &message);
     rv = driver_receive(c->driver, env_now_ms(c->config.env), &message, &failed);
+    if (rv == 0 && driver_state(c->driver) == RAFT_LEADER) {
+        uint64_t match = driver_match(c->driver, from), commit = driver_commit(c->driver);
+        consensus_remember_index(c, from, match < commit ? match : commit);
+    }
     message_close(&message, true);
     consensus_must(c, rv, &failed, "message");
     return 0;
@@ -295,7 +314,7 @@ int consensus_compact(struct consensus *c, uint64_t index, struct error *e)
     }
     /* Meta names the new beginning durably before the log lets go of what lies before it. */
     if (rv == 0) {
-        rv = PLANTED("compaction_is_not_noted") ? 0 : meta_save(c->meta, &state, &failed);
+        rv = PLANTED("compaction_is_not_noted") ? 0 : consensus_save(c, &state, &failed);
     }
     if (rv == 0) {
         log_trim(c->log, index + 1);
@@ -322,12 +341,42 @@ int consensus_admit(struct consensus *c, uint64_t id, uint64_t incarnation, stru
     if (state.peers == META_PEERS_MAX) {
         return error_set(e, Q_TOO_BIG, "more than %d nodes were met", META_PEERS_MAX);
     }
-    state.peer[state.peers++] = (struct meta_peer){id, incarnation};
-    if (meta_save(c->meta, &state, &failed) != 0) {
+    state.peer[state.peers++] = (struct meta_peer){.id = id, .incarnation = incarnation};
+    if (consensus_save(c, &state, &failed) != 0) {
         consensus_die(c, &failed);
         return error_set(e, failed.code, "%s", failed.text);
     }
     return 0;
+}
+
+void consensus_fence(struct consensus *c, enum meta_fence why, uint64_t index)
+{
+    struct meta_state state = *meta_state(c->meta);
+    struct error e;
+
+    if ((state.fence != META_NO_FENCE) == (why != META_NO_FENCE)) {
+        return;
+    }
+    state.fence = why;
+    state.fence_index = index;
+    if (consensus_save(c, &state, &e) != 0) {
+        error_wrap(&e, "the fence at index %" PRIu64, index);
+        consensus_die(c, &e);
+    }
+    if (c->driver != NULL) {
+        driver_let_campaign(c->driver, why == META_NO_FENCE);
+    }
+}
+
+void consensus_step_down(struct consensus *c)
+{
+    struct error failed;
+    int rv = c->dead || c->driver == NULL ? Q_NOT_LEADER
+                                          : driver_step_down(c->driver, env_now_ms(c->config.env), &failed);
+
+    if (rv != Q_NOT_LEADER) {
+        consensus_must(c, rv, &failed, "step down");
+    }
 }
 
 /* State. */
@@ -340,7 +389,7 @@ enum consensus_role consensus_role(const struct consensus *c)
 bool consensus_leads(const struct consensus *c)
 {
     return c->driver != NULL && !c->dead && driver_state(c->driver) == RAFT_LEADER &&
-           !driver_transferring(c->driver);
+           !driver_transferring(c->driver) && meta_state(c->meta)->fence == META_NO_FENCE;
 }
 
 uint64_t consensus_term(const struct consensus *c)

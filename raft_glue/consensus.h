@@ -91,7 +91,7 @@ int consensus_transfer(struct consensus *c, uint64_t to, struct error *e);
 
 enum consensus_role { CONSENSUS_FOLLOWER, CONSENSUS_CANDIDATE, CONSENSUS_LEADER };
 enum consensus_role consensus_role(const struct consensus *c);
-bool consensus_leads(const struct consensus *c); /* and is not handing over */
+bool consensus_leads(const struct consensus *c); /* and is neither handing over nor fenced */
 uint64_t consensus_term(const struct consensus *c);
 uint64_t consensus_leader(const struct consensus *c); /* 0: unknown */
 uint64_t consensus_commit(const struct consensus *c);
@@ -125,6 +125,34 @@ void consensus_retry(struct consensus *c);
 
 /* Makes durable that member ID exists as INCARNATION. Q_CONFLICT: it was another incarnation before. */
 int consensus_admit(struct consensus *c, uint64_t id, uint64_t incarnation, struct error *e);
+
+/* What members remember of each other, so that a node notices when its disk was put back to an older state:
+ * what it forgot so may have been a vote, or an acknowledgement. Each start is a boot with a number that is
+ * durable before anybody hears it, and a random mark; who meets this node remembers both, the highest term
+ * that it said, and the highest committed entry that it had durable.
+ *
+ * RET_OWN: what this node says of itself now; RET_SEEN: what it remembers of ID (incarnation 0: nothing). */
+void consensus_describe(struct consensus *c, uint64_t id, struct meta_peer *ret_own,
+                        struct meta_peer *ret_seen);
+/* Member FROM remembers SEEN of this node. Q_CONFLICT: this disk has not got that far, or led another life
+ * meanwhile: it is an old copy. Then this is durable (the directory is not opened any more), and FATAL came.
+ */
+int consensus_recognise(struct consensus *c, uint64_t from, const struct meta_peer *seen, struct error *e);
+/* Member LIFE->id, which was admitted, and had the chance to recognise itself in what is remembered of it,
+ * says LIFE of itself. */
+void consensus_remember(struct consensus *c, const struct meta_peer *life);
+/* All members have the entries up to FLOOR, an applied index, durable. */
+void consensus_remember_floor(struct consensus *c, uint64_t floor);
+/* What is remembered is saved with whatever else is saved, and here if it has changed: call every few
+ * seconds, and when a connection ended. Blocks for two small writes. */
+void consensus_save_met(struct consensus *c);
+
+/* Makes durable that this node's database was found wrong at INDEX, and why: from now on, over restarts, it
+ * does not campaign and does not count as leading; it goes on voting and keeping the log, which are as good
+ * as ever. An older fence stays. META_NO_FENCE lifts it. */
+void consensus_fence(struct consensus *c, enum meta_fence why, uint64_t index);
+/* A leader ceases to lead, in a new term. */
+void consensus_step_down(struct consensus *c);
 
 /* A linearizable read's question: which index must be applied before it may be answered? */
 struct consensus_read {

@@ -42,6 +42,8 @@ struct consensus {
     struct consensus_config config;
     char dir[CONSENSUS_DIR_MAX];
     struct meta *meta;
+    struct meta_peer met[META_PEERS_MAX]; /* the peers of meta as they are known now */
+    bool met_unsaved;
     struct log *log;
     uint64_t known_index, known_term; /* what the database held at consensus_open() */
     struct log_mend *mend;            /* while recovering */
@@ -69,6 +71,12 @@ static inline struct consensus *consensus_of(void *ctx)
 /* What the core is given to act through; the context is the consensus. */
 extern const struct driver_io consensus_io;
 
+/* meta_save() with what is known of the peers. */
+int consensus_save(struct consensus *c, struct meta_state *state, struct error *e);
+void consensus_load_met(struct consensus *c);
+/* Member ID said TERM, durable there; it has INDEX, a committed entry, durable. */
+void consensus_remember_term(struct consensus *c, uint64_t id, uint64_t term);
+void consensus_remember_index(struct consensus *c, uint64_t id, uint64_t index);
 /* Tells the owner, once, that the process must stop. */
 void consensus_die(struct consensus *c, const struct error *why);
 /* After a call of the driver that must not fail: settles, or dies with E. */

@@ -14,7 +14,7 @@ static bool io_save_vote(void *ctx, uint64_t term, uint64_t vote)
 
     state.term = term;
     state.vote = vote;
-    if (!c->dead && meta_save(c->meta, &state, &e) != 0 && !PLANTED("vote_that_cannot_be_saved_is_given")) {
+    if (!c->dead && consensus_save(c, &state, &e) != 0 && !PLANTED("vote_that_cannot_be_saved_is_given")) {
         error_wrap(&e, "term %" PRIu64, term);
         consensus_die(c, &e);
     }

@@ -9,7 +9,10 @@
 #include "base/plant.h"
 #include "raft_glue/consensus_impl.h"
 
-enum { INFLIGHT_MAX = 8192 }; /* entries sent to one follower and not acknowledged */
+enum {
+    INFLIGHT_MAX = 8192, /* entries sent to one follower and not acknowledged */
+    PAST_MAX = 64,
+};
 
 static const struct metric counter_table[CONSENSUS_COUNTERS] = {
     [C_ELECTIONS] = {METRIC_COUNTER, "quorate_raft_elections_won_total", NULL,
@@ -77,32 +80,81 @@ static int encode_members(const struct consensus_config *config, struct raft_buf
                    : error_set(e, Q_INVALID, "the member list is refused: an id or address is there twice");
 }
 
-static int open_meta(struct consensus *c, struct error *e)
+/* What is made only after meta was durable. */
+static void look_for_past(void *ctx, const char *name)
 {
-    struct env *env = c->config.env;
-    struct meta_state state = {.node_id = c->config.id, .term = 1};
-    int rv = meta_open(env, c->dir, &c->meta, e);
+    static const char *const made[] = {"log", "db.sqlite"};
+    char *found = ctx;
 
-    if (rv == Q_NOT_FOUND) {
-        memcpy(state.cluster_id, c->config.cluster_id, CLUSTER_ID_BYTES);
-        env_random(env, &state.incarnation, sizeof state.incarnation);
-        return meta_create(env, c->dir, &state, &c->meta, e);
+    for (unsigned i = 0; i < sizeof made / sizeof made[0]; i++) {
+        if (strncmp(name, made[i], strlen(made[i])) == 0) {
+            snprintf(found, PAST_MAX, "%s", name);
+        }
+    }
+}
+
+/* A directory without meta is a new one, or one that has lost it. */
+static int create_meta(struct consensus *c, struct error *e)
+{
+    struct meta_state state = {.node_id = c->config.id, .term = 1, .boots = 1};
+    char past[PAST_MAX] = "";
+    int rv = env_list_dir(c->config.env, c->dir, look_for_past, past, e);
+
+    if (rv == 0 && past[0] != '\0' && !PLANTED("lost_meta_is_a_new_node")) {
+        return error_set(
+            e, Q_CORRUPT,
+            "%s/meta is missing, but %s/%s is there: who this node is, its term and its vote are lost, "
+            "and it must not vote any more: replace it by a new member",
+            c->dir, c->dir, past);
     }
     if (rv != 0) {
         return rv;
+    }
+    memcpy(state.cluster_id, c->config.cluster_id, CLUSTER_ID_BYTES);
+    env_random(c->config.env, &state.incarnation, sizeof state.incarnation);
+    env_random(c->config.env, &state.marks[state.boots % META_MARKS], sizeof state.marks[0]);
+    return meta_create(c->config.env, c->dir, &state, &c->meta, e);
+}
+
+/* Durable before anybody hears of it, so no two lives of this node have both number and mark. */
+static int count_boot(struct consensus *c, struct error *e)
+{
+    struct meta_state state = *meta_state(c->meta);
+
+    state.boots++;
+    env_random(c->config.env, &state.marks[state.boots % META_MARKS], sizeof state.marks[0]);
+    return meta_save(c->meta, &state, e);
+}
+
+static int open_meta(struct consensus *c, struct error *e)
+{
+    int rv = meta_open(c->config.env, c->dir, &c->meta, e);
+
+    if (rv == Q_NOT_FOUND) {
+        return create_meta(c, e);
+    }
+    if (rv != 0) {
+        return rv;
+    }
+    if (meta_state(c->meta)->retired) {
+        return error_set(
+            e, Q_CONFLICT,
+            "%s was found to be an old copy of its node's disk: it must not vote any more. Put the "
+            "newest disk back, or replace the node by a new member",
+            c->dir);
     }
     if (memcmp(meta_state(c->meta)->cluster_id, c->config.cluster_id, CLUSTER_ID_BYTES) != 0 &&
         !PLANTED("directory_of_another_cluster_is_taken")) {
         return error_set(e, Q_MISMATCH,
                          "%s belongs to another cluster (another name, another list of members "
-                         "or another setting of foreign-keys)",
+                         "or another setting of foreign-keys or sql-instructions)",
                          c->dir);
     }
     if (meta_state(c->meta)->node_id != c->config.id) {
         return error_set(e, Q_MISMATCH, "%s belongs to node %" PRIu64 ", not to node %" PRIu64, c->dir,
                          meta_state(c->meta)->node_id, c->config.id);
     }
-    return 0;
+    return count_boot(c, e);
 }
 
 /* Entry 1 may be lost. */
@@ -178,6 +230,7 @@ int consensus_open(const struct consensus_config *config, struct consensus **ret
         rv = config->applied(config->ctx, &c->known_index, &c->known_term, e);
     }
     if (rv == 0) {
+        consensus_load_met(c);
         rv = consensus_open_log(c, &report, e);
     }
     if (rv == 0) {
@@ -250,6 +303,7 @@ int consensus_boot(struct consensus *c, struct error *e)
     if (rv != 0) {
         return error_wrap(e, "consensus core, start");
     }
+    driver_let_campaign(c->driver, state->fence == META_NO_FENCE);
     c->starting = false;
     c->dirty = true;
     consensus_settle_soon(c);

@@ -123,7 +123,7 @@ int consensus_skip(struct consensus *c, uint64_t index, uint64_t term, struct er
     }
     state.snapshot_index = index;
     state.snapshot_term = term;
-    rv = meta_save(c->meta, &state, e);
+    rv = consensus_save(c, &state, e);
     if (rv == 0) {
         log_mend_free(c->mend);
         c->mend = NULL;

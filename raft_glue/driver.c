@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/object.h"
+#include "base/plant.h"
 #include "raft_glue/configuration.h"
 #include "raft_glue/inbox.h"
 #include "raft_glue/meta.h"
@@ -16,6 +17,7 @@ enum { DRIVER_MAGIC = 0x64726976 };
 struct driver {
     OBJECT_MAGIC;
     bool inside;               /* a driver_ function is running */
+    bool no_campaign;          /* driver_let_campaign() */
     uint64_t timeout_after_ms; /* driver_deadline() is not earlier */
     struct core core;
 };
@@ -102,6 +104,9 @@ void driver_free(struct driver *d)
 
 int driver_receive(struct driver *d, uint64_t now_ms, struct raft_message *message, struct error *e)
 {
+    if (message->type == RAFT_TIMEOUT_NOW && d->no_campaign) {
+        return 0;
+    }
     enter(d, now_ms);
     return leave(d, inbox_receive(&d->core, message), "receive", e);
 }
@@ -188,6 +193,22 @@ static void clamp_deadline(struct driver *d)
     }
 }
 
+/* A follower that is no voter does not campaign (timeout.c: timeoutFollower). */
+static int timeout_without_campaign(struct driver *d, struct raft_event *event)
+{
+    struct raft_server *self =
+        (struct raft_server *)configuration_find(&d->core.raft.configuration, d->core.raft.id);
+    int role = self != NULL ? self->role : 0, rv;
+
+    if (self == NULL || d->core.raft.state != RAFT_FOLLOWER) {
+        return core_run(&d->core, event);
+    }
+    self->role = RAFT_SPARE;
+    rv = core_step(&d->core, event);
+    self->role = role;
+    return rv == 0 ? core_settle(&d->core) : rv;
+}
+
 int driver_timeout(struct driver *d, uint64_t now_ms, struct error *e)
 {
     struct raft_event event = {.type = RAFT_TIMEOUT};
@@ -196,7 +217,7 @@ int driver_timeout(struct driver *d, uint64_t now_ms, struct error *e)
 
     enter(d, now_ms);
     expired = d->core.raft.state == RAFT_FOLLOWER && raft_timeout(&d->core.raft) <= now_ms;
-    rv = core_run(&d->core, &event);
+    rv = d->no_campaign ? timeout_without_campaign(d, &event) : core_run(&d->core, &event);
     if (rv == 0 && expired) {
         guard_vote_expired(&d->core.guards, &d->core.raft);
         core_tell_role(&d->core);
@@ -310,6 +331,24 @@ int driver_transfer(struct driver *d, uint64_t now_ms, uint64_t id, struct error
 
     enter(d, now_ms);
     return leave(d, core_run(&d->core, &event), "transfer", e);
+}
+
+void driver_let_campaign(struct driver *d, bool may)
+{
+    d->no_campaign = !may && !PLANTED("fenced_node_campaigns");
+}
+
+/* Every server takes a higher term from whoever says it (Raft, figure 3.1), and none is skipped by it. */
+int driver_step_down(struct driver *d, uint64_t now_ms, struct error *e)
+{
+    struct raft_message word = contact_result(&d->core.raft, d->core.raft.id, d->core.raft.address);
+
+    if (d->core.raft.state != RAFT_LEADER) {
+        return error_set(e, Q_NOT_LEADER, "step down: this node does not lead");
+    }
+    word.append_entries_result.term++;
+    enter(d, now_ms);
+    return leave(d, inbox_receive(&d->core, &word), "step down", e);
 }
 
 /* The core checks nothing of this. */

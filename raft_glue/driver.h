@@ -111,6 +111,12 @@ int driver_change(struct driver *d, uint64_t now_ms, const struct raft_configura
                   struct error *e);
 /* Hands leadership to ID (0: whoever is most up to date). Soft: Q_NOT_LEADER, Q_NOT_FOUND, Q_INVALID. */
 int driver_transfer(struct driver *d, uint64_t now_ms, uint64_t id, struct error *e);
+/* Whether this node may seek votes for itself; it may, until it is told otherwise. One that may not still
+ * votes, follows and acknowledges. It ignores a leader's word to take over. */
+void driver_let_campaign(struct driver *d, bool may);
+/* A leader becomes a follower in a new term, as if it had heard of one: the others will elect. Soft:
+ * Q_NOT_LEADER. */
+int driver_step_down(struct driver *d, uint64_t now_ms, struct error *e);
 /* Starts measuring how fast a non-voter catches up. Soft: Q_NOT_LEADER, Q_BUSY, Q_NOT_FOUND, Q_INVALID (a
  * voter). */
 int driver_catch_up(struct driver *d, uint64_t now_ms, uint64_t id, struct error *e);

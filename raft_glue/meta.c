@@ -11,10 +11,11 @@
 
 enum { META_SLOTS = 2, META_SUM_AT = META_SLOT_BYTES - 4, META_PATH_MAX = 4096 };
 
-static const char magic[8] = "QRTMETA1";
+static const char magic[8] = "QRTMETA2", magic_before[8] = "QRTMETA1";
 
 static_assert(META_SLOT_BYTES % ENV_BLOCK == 0, "slots are written past the page cache");
-static_assert(96 + META_CONFIGURATION_MAX + META_PEERS_MAX * 16 + 4 <= META_SLOT_BYTES, "a slot holds all");
+static_assert(120 + META_CONFIGURATION_MAX + META_MARKS * 4 + META_PEERS_MAX * 52 + 4 <= META_SLOT_BYTES,
+              "a slot holds all");
 
 struct meta {
     struct env *env;
@@ -54,6 +55,20 @@ static int encode(const struct meta_state *s, uint64_t version, uint8_t *slot, s
         buf_put_u64(&b, s->peer[i].id);
         buf_put_u64(&b, s->peer[i].incarnation);
     }
+    buf_put_u64(&b, s->boots);
+    for (uint32_t i = 0; i < META_MARKS; i++) {
+        buf_put_u32(&b, s->marks[i]);
+    }
+    buf_put_u32(&b, s->retired);
+    buf_put_u32(&b, s->fence);
+    buf_put_u64(&b, s->fence_index);
+    for (uint32_t i = 0; i < s->peers; i++) {
+        buf_put_u64(&b, s->peer[i].boots);
+        buf_put_u32(&b, s->peer[i].mark);
+        buf_put_u64(&b, s->peer[i].term);
+        buf_put_u64(&b, s->peer[i].durable_index);
+        buf_put_u64(&b, s->peer[i].durable_term);
+    }
     rv = buf_check(&b, "the node's metadata", e);
     if (rv == 0) {
         memset(slot, 0, META_SLOT_BYTES);
@@ -64,6 +79,25 @@ static int encode(const struct meta_state *s, uint64_t version, uint8_t *slot, s
     return rv;
 }
 
+/* What QRTMETA1 did not have. */
+static void decode_rest(struct cursor *c, struct meta_state *s)
+{
+    s->boots = cursor_u64(c);
+    for (uint32_t i = 0; i < META_MARKS; i++) {
+        s->marks[i] = cursor_u32(c);
+    }
+    s->retired = cursor_u32(c) != 0;
+    s->fence = (enum meta_fence)cursor_u32(c);
+    s->fence_index = cursor_u64(c);
+    for (uint32_t i = 0; i < s->peers; i++) {
+        s->peer[i].boots = cursor_u64(c);
+        s->peer[i].mark = cursor_u32(c);
+        s->peer[i].term = cursor_u64(c);
+        s->peer[i].durable_index = cursor_u64(c);
+        s->peer[i].durable_term = cursor_u64(c);
+    }
+}
+
 static enum slot_kind decode(const uint8_t *slot, struct meta_state *ret_state, uint64_t *ret_version)
 {
     struct meta_state s = {0};
@@ -71,7 +105,9 @@ static enum slot_kind decode(const uint8_t *slot, struct meta_state *ret_state, 
     if (get_le32(slot + META_SUM_AT) != crc32c(0, slot, META_SUM_AT) && !PLANTED("meta_sum_is_not_checked")) {
         return SLOT_DAMAGED;
     }
-    if (memcmp(cursor_bytes(&c, sizeof magic), magic, sizeof magic) != 0) {
+    const uint8_t *begin = cursor_bytes(&c, sizeof magic);
+    bool before = memcmp(begin, magic_before, sizeof magic) == 0;
+    if (!before && memcmp(begin, magic, sizeof magic) != 0) {
         return SLOT_UNKNOWN;
     }
     uint64_t version = cursor_u64(&c);
@@ -95,6 +131,12 @@ static enum slot_kind decode(const uint8_t *slot, struct meta_state *ret_state, 
     for (uint32_t i = 0; i < s.peers; i++) {
         s.peer[i].id = cursor_u64(&c);
         s.peer[i].incarnation = cursor_u64(&c);
+    }
+    if (!before) {
+        decode_rest(&c, &s);
+    }
+    if (c.bad || s.fence > META_FENCE_SCAN) {
+        return SLOT_DAMAGED;
     }
     *ret_state = s;
     *ret_version = version;

@@ -1,17 +1,36 @@
 /* meta: the small facts that a node must never forget: who it is, its term and vote, up to where its database
- * replaces the log, and whom it has met. Durable before any message that depends on it leaves.
- * It does not know the consensus core.
+ * replaces the log, whether that database is fenced, and whom it has met. Durable before any message that
+ * depends on it leaves. It does not know the consensus core.
  *
  * File DIR/meta, two slots of META_SLOT_BYTES at offsets 0 and META_SLOT_BYTES. A save overwrites both, one
  * after the other, each durably, and reads them back: so one slot that goes bad later never takes the last
  * vote with it. The valid slot with the higher version counts; the other one is healed first, so that one is
- * good at any time. Slot, little-endian: 8 bytes  "QRTMETA1" u64      version: grows by one with each save 16
- * bytes  cluster id u64      node id u64      incarnation: random, made with the directory: one that was lost
- * and made anew is another one u64 u64  term, vote; vote 0: none in this term u64 u64  snapshot index,
- * snapshot term u64      configuration index; 0 before the first compaction u32      configuration length (at
- * most META_CONFIGURATION_MAX), bytes, as the consensus core encodes it u32      peers (at most
- * META_PEERS_MAX), each u64 node id, u64 incarnation zeros up to META_SLOT_BYTES - 4 u32      CRC32C of all
- * before it A slot with a good checksum that starts otherwise is of an unknown format, and is refused.
+ * good at any time.
+ *
+ * Slot, little-endian:
+ *    8 bytes  "QRTMETA2"
+ *    u64      version: grows by one with each save
+ *   16 bytes  cluster id
+ *    u64      node id
+ *    u64      incarnation: random, made with the directory: one that was lost and made anew is another one
+ *    u64 u64  term, vote; vote 0: none in this term
+ *    u64 u64  snapshot index, snapshot term
+ *    u64      configuration index; 0 before the first compaction
+ *    u32      configuration length (at most META_CONFIGURATION_MAX), bytes, as the consensus core encodes it
+ *    u32      peers (at most META_PEERS_MAX), each u64 node id, u64 incarnation
+ *    u64      boots: how often this incarnation was started, this time included
+ *    META_MARKS u32: a random number for each of the last boots, that of boot B at B modulo META_MARKS
+ *    u32      retired: 1 if this disk was found to be an old copy of its node's: it is not started any more
+ *    u32      fence (enum meta_fence), u64 fence index: the database is not served
+ *    for each peer, in the same order: u64 boots, u32 mark of that boot, u64 term, u64 index, u64 its term:
+ *             the most that was seen of it. The entry is a committed one that it had durable, so its log
+ *             holds it for ever, or has compacted it
+ *             zeros up to META_SLOT_BYTES - 4
+ *    u32      CRC32C of all before it
+ * "QRTMETA1" is the same without what stands behind the peers: it is read (all of that is 0),
+ * and the next save writes the newer one. A slot with a good checksum that starts otherwise is of an unknown
+ * format, and is refused: so does a program that knows only QRTMETA1, and does not lose a fence that it
+ * cannot see.
  *
  * Threads: loop only; meta_save() blocks for two small durable writes (terms change rarely). */
 #ifndef QUORATE_RAFT_GLUE_META_H
@@ -19,10 +38,24 @@
 
 #include "base/env.h"
 
-enum { META_SLOT_BYTES = 8192, META_CONFIGURATION_MAX = 4096, META_PEERS_MAX = 64, CLUSTER_ID_BYTES = 16 };
+enum { META_SLOT_BYTES = 8192, META_CONFIGURATION_MAX = 4096, META_PEERS_MAX = 64, META_MARKS = 32 };
+enum { CLUSTER_ID_BYTES = 16 };
 
+/* Why the database of this node is not served any more, at the index where it was found wrong. The numbers
+ * are on disk. */
+enum meta_fence {
+    META_NO_FENCE = 0,
+    META_FENCE_MAJORITY = 1, /* a majority of the members has another digest there */
+    META_FENCE_LEADER = 2,   /* the leader has another digest, and nobody could say who is right */
+    META_FENCE_SCAN = 3,     /* a scan found content that its own digest does not name */
+};
+
+/* The most that was seen of a node's life. */
 struct meta_peer {
     uint64_t id, incarnation;
+    uint64_t boots;
+    uint32_t mark; /* of that boot */
+    uint64_t term, durable_index, durable_term;
 };
 
 struct meta_state {
@@ -34,6 +67,11 @@ struct meta_state {
     uint8_t configuration[META_CONFIGURATION_MAX];
     uint32_t peers;
     struct meta_peer peer[META_PEERS_MAX];
+    uint64_t boots;
+    uint32_t marks[META_MARKS];
+    bool retired;
+    enum meta_fence fence;
+    uint64_t fence_index;
 };
 
 struct meta;

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/object.h"
+#include "base/plant.h"
 #include "storage/digest_rows.h"
 #include "storage/digest_tables.h"
 #include "storage/sql_error.h"
@@ -44,7 +45,12 @@ static void on_change(void *context, sqlite3 *db, int operation, const char *sch
     struct error e;
     int rc = digest_rows_settle(&d->rows, &e);
 
-    (void)db;
+    if ((PLANTED("digest_skips_triggers") && sqlite3_preupdate_depth(db) > 0) ||
+        (PLANTED("digest_skips_cascades") && sqlite3_preupdate_depth(db) > 0 && operation == SQLITE_DELETE) ||
+        (PLANTED("digest_keeps_replaced_rows") && sqlite3_preupdate_depth(db) == 0 &&
+         operation == SQLITE_DELETE)) {
+        return;
+    }
     if (t == NULL || strcmp(t->name, name) != 0) {
         t = digest_tables_find(&d->tables, name);
     }
@@ -401,33 +407,65 @@ int digest_follow(struct digest *d, struct error *e)
     return sequence != NULL ? scan(d, sequence, e) : rc;
 }
 
-int digest_verify(const struct digest *d, sqlite3 *db, struct error *e)
+/* What SAVED says that T should be. */
+static bool as_saved(const struct saved *saved, const struct digest_table *t)
 {
-    struct digest *fresh;
-    const char *differs = NULL;
-    size_t i = 0;
-    int rc = make(db, &(struct saved){.tables = NULL}, &fresh, e);
+    struct digest_table wanted = {.seed = t->seed, .schema = t->schema};
 
+    return find_saved(saved, &wanted, NULL) == Q_OK && wanted.sum == t->sum;
+}
+
+static void put_name(struct buf *names, const char *name)
+{
+    buf_printf(names, "%s%s", names->len > 0 ? ", " : "", name);
+}
+
+static void compare(const struct digest *fresh, const struct saved *saved, struct buf *ret_names)
+{
+    for (size_t i = 0; i < fresh->tables.count; i++) {
+        if (!as_saved(saved, fresh->tables.table[i])) {
+            put_name(ret_names, fresh->tables.table[i]->name);
+        }
+    }
+    if (fresh->tables.schema != get_sum(saved->schema) || fresh->tables.count != saved->count) {
+        put_name(ret_names, "sqlite_schema");
+    }
+}
+
+int digest_check(sqlite3 *db, const void *saved_bytes, size_t n, uint8_t ret_found[DIGEST_BYTES],
+                 struct buf *names, struct error *e)
+{
+    struct saved saved = {.tables = NULL};
+    struct digest *fresh;
+    int rc = saved_bytes != NULL ? decode_saved(saved_bytes, n, &saved, e) : Q_OK;
+
+    rc = rc == Q_OK ? make(db, &(struct saved){.tables = NULL}, &fresh, e) : rc;
     if (rc != Q_OK) {
         return rc;
     }
-    while (differs == NULL && (i < d->tables.count || i < fresh->tables.count)) {
-        const struct digest_table *mine = i < d->tables.count ? d->tables.table[i] : NULL;
-        const struct digest_table *theirs = i < fresh->tables.count ? fresh->tables.table[i] : NULL;
-        int order = mine == NULL ? 1 : theirs == NULL ? -1 : strcmp(mine->name, theirs->name);
-
-        if (order != 0) {
-            differs = order < 0 ? mine->name : theirs->name;
-        } else if (mine->sum != theirs->sum || mine->schema != theirs->schema) {
-            differs = mine->name;
-        }
-        i++;
+    if (saved_bytes != NULL) {
+        compare(fresh, &saved, names);
     }
-    if (differs != NULL) {
-        rc = error_set(e, Q_CORRUPT, "table %s does not have the content that its digest names", differs);
-    } else if (d->tables.schema != fresh->tables.schema) {
-        rc = error_set(e, Q_CORRUPT, "the schema is not the one that the digest names");
-    }
+    digest_value(fresh, ret_found);
     digest_free(fresh);
+    return buf_check(names, "the names of tables", e);
+}
+
+int digest_verify(const struct digest *d, sqlite3 *db, struct error *e)
+{
+    uint8_t found[DIGEST_BYTES];
+    struct buf saved, names;
+
+    buf_init(&saved, SIZE_MAX);
+    buf_init(&names, SIZE_MAX);
+    digest_save(d, &saved);
+    int rc = buf_check(&saved, "the digest", e);
+    rc = rc == Q_OK ? digest_check(db, saved.data, saved.len, found, &names, e) : rc;
+    if (rc == Q_OK && names.len > 0) {
+        rc = error_set(e, Q_CORRUPT, "not the content that the digest names: %.*s", (int)names.len,
+                       (const char *)names.data);
+    }
+    buf_close(&saved);
+    buf_close(&names);
     return rc;
 }

@@ -70,8 +70,13 @@ void digest_rollback(struct digest *d);
  * largest rowid); any other is this node's failure: Q_NOMEM, Q_IO, Q_CORRUPT, ... */
 int digest_follow(struct digest *d, struct error *e);
 
-/* Recomputes everything by a full scan of DB (which may be another connection to the same content) and
- * compares: Q_CORRUPT names the first table that differs. Reads in one transaction. */
+/* Recomputes everything by a full scan of DB and compares it with SAVED, the N bytes that digest_save() gave;
+ * NULL: with nothing. NAMES gets the names of what differs, with ", " between them: tables, and
+ * sqlite_schema. Inside one read transaction of the caller's, or nobody may write. Errors: as digest_new().
+ */
+int digest_check(sqlite3 *db, const void *saved, size_t n, uint8_t ret_found[DIGEST_BYTES], struct buf *names,
+                 struct error *e);
+/* The same with the sums of D, of whose content DB is: Q_CORRUPT names what differs. */
 int digest_verify(const struct digest *d, sqlite3 *db, struct error *e);
 
 #endif

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/plant.h"
+
 enum change_kind { CHANGE_SUM, CHANGE_ADDED, CHANGE_REMOVED };
 
 struct digest_change {
@@ -203,7 +205,7 @@ void digest_tables_rollback(struct digest_tables *s)
 
         switch (c->kind) {
         case CHANGE_SUM:
-            c->table->sum = c->sum;
+            c->table->sum = PLANTED("digest_savepoint_not_rolled_back") ? c->table->sum : c->sum;
             c->table->stale = c->stale;
             c->table->touched = 0;
             break;

@@ -2,10 +2,12 @@
 
 #include <assert.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/object.h"
 #include "base/plant.h"
+#include "storage/digest.h"
 #include "storage/executor.h"
 #include "storage/sql_error.h"
 #include "storage/state.h"
@@ -154,6 +156,65 @@ int readers_run(struct readers *r, const struct command *command, uint64_t timeo
         *ret_index = index;
     }
     buf_close(&answer);
+    return rc;
+}
+
+static int read_sums(struct reader *reader, struct buf *sums, struct error *e)
+{
+    sqlite3_stmt *statement;
+
+    if (statement_new(reader->db, STATE_DIGEST_SQL, &statement, e)) {
+        return (int)e->code;
+    }
+    int rc = sqlite3_step(statement);
+    if (rc == SQLITE_ROW) {
+        buf_put_bytes(sums, sqlite3_column_blob(statement, 0), (size_t)sqlite3_column_bytes(statement, 0));
+        rc = buf_check(sums, "the saved digest", e);
+    } else {
+        rc = rc == SQLITE_DONE ? error_set(e, Q_CORRUPT, "quorate_state has no digest")
+                               : sql_error(reader->db, rc, "reading the digest", e);
+    }
+    sqlite3_finalize(statement);
+    return rc;
+}
+
+static int check(struct reader *reader, struct store_check *ret_check, struct error *e)
+{
+    struct store_check found = {.ok = false};
+    struct buf sums, names;
+    int rc = sqlite3_step(reader->index); /* begins the snapshot */
+
+    buf_init(&sums, SIZE_MAX);
+    buf_init(&names, SIZE_MAX);
+    if (rc != SQLITE_ROW) {
+        rc = sql_error(reader->db, rc, "reading the applied index", e);
+    } else {
+        found.index = (uint64_t)sqlite3_column_int64(reader->index, 0);
+        rc = read_sums(reader, &sums, e);
+        rc = rc == 0 ? digest_check(reader->db, sums.len > 0 ? sums.data : NULL, sums.len, found.digest,
+                                    &names, e)
+                     : rc;
+    }
+    statement_end(reader->index);
+    if (rc == 0) {
+        found.ok = names.len == 0;
+        snprintf(found.differing, sizeof found.differing, "%.*s", (int)names.len,
+                 names.len > 0 ? (const char *)names.data : "");
+        *ret_check = found;
+    }
+    buf_close(&sums);
+    buf_close(&names);
+    return rc;
+}
+
+int readers_check(struct readers *r, struct store_check *ret_check, struct error *e)
+{
+    struct reader *reader = take(r);
+
+    authorizer_trust(&reader->authorizer, true);
+    int rc = check(reader, ret_check, e);
+    authorizer_trust(&reader->authorizer, false);
+    give_back(r, reader);
     return rc;
 }
 

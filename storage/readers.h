@@ -9,6 +9,7 @@
 
 #include "storage/command.h"
 #include "storage/connection.h"
+#include "storage/store.h"
 
 struct readers;
 
@@ -28,6 +29,8 @@ void readers_free(struct readers *r);
 /* As store_read() and store_is_read_only(). Any thread. */
 int readers_run(struct readers *r, const struct command *command, uint64_t timeout_ms, struct buf *result,
                 uint64_t *ret_index, struct error *e);
+/* As store_check(). Any thread. */
+int readers_check(struct readers *r, struct store_check *ret_check, struct error *e);
 bool readers_only_read(struct readers *r, const struct command *command);
 
 #endif

@@ -62,6 +62,17 @@ static int fail(struct run *run, struct error *e, const char *text)
     return run->why != NULL ? FAILED : error_set(e, Q_NOMEM, "out of memory");
 }
 
+static int over_budget(struct run *run, struct error *e)
+{
+    char text[160];
+
+    snprintf(text, sizeof text,
+             "this takes more than %llu instructions of SQLite, the limit of one request (option "
+             "sql-instructions)",
+             (unsigned long long)run->s->budget->max);
+    return fail(run, e, text);
+}
+
 /* After SQLite returned RC for a client's statement: FAILED, or this node's error. */
 static int failed(struct run *run, int rc, struct error *e)
 {
@@ -71,6 +82,9 @@ static int failed(struct run *run, int rc, struct error *e)
 
     if (sql_error_is_nodes((enum error_code)code)) {
         return code;
+    }
+    if (code == Q_TIMEOUT && s->budget != NULL) {
+        return over_budget(run, e);
     }
     if (code == Q_TIMEOUT) {
         reason = "query timeout";
@@ -145,11 +159,16 @@ static bool put_row(struct buf *b, sqlite3_stmt *statement)
     return true;
 }
 
+static int step_once(const struct sql *s, sqlite3_stmt *statement)
+{
+    return s->budget != NULL ? budget_step(s->budget, statement) : sqlite3_step(statement);
+}
+
 /* Steps STATEMENT to its end. ROWS: writes the item; it is cut short when the result cannot hold it. */
 static int step(struct run *run, sqlite3_stmt *statement, bool rows, uint64_t started_ns, struct error *e)
 {
     struct buf *b = run->result;
-    int rc = sqlite3_step(statement);
+    int rc = step_once(run->s, statement);
     size_t at = 0;
 
     if (rows && (rc == SQLITE_ROW || rc == SQLITE_DONE)) {
@@ -159,7 +178,7 @@ static int step(struct run *run, sqlite3_stmt *statement, bool rows, uint64_t st
         if (rows && !put_row(b, statement)) {
             return error_set(e, Q_NOMEM, "out of memory for a row");
         }
-        rc = sqlite3_step(statement);
+        rc = step_once(run->s, statement);
     }
     if (rc != SQLITE_ROW && rc != SQLITE_DONE) {
         return failed(run, rc, e);
@@ -192,6 +211,9 @@ static int run_statement(struct run *run, sqlite3_stmt *statement, struct sql_bi
 
     if (!reads && run->t == NULL) {
         return fail(run, e, SQL_WRITE_REFUSED);
+    }
+    if (s->budget != NULL && budget_exceeded(s->budget)) {
+        return over_budget(run, e);
     }
     if (!reads && is_vacuum(statement)) {
         return fail(run, e, "VACUUM is not allowed: it would rewrite the file on one node alone");
@@ -244,6 +266,9 @@ static int run_next(struct run *run, struct cursor *sql, struct sql_bind *given,
         if (statement != NULL) {
             rc = run_statement(run, statement, given, started_ns, e);
             wrote = !only_reads(statement);
+            if (s->budget != NULL) {
+                budget_ended(s->budget, statement);
+            }
             *ret_ran = true;
         }
     }
@@ -408,6 +433,9 @@ int sql_run(struct sql *s, const struct command *command, uint64_t timeout_ms, s
     size_t at = result->len;
     bool keep = false;
 
+    if (s->budget != NULL) {
+        budget_begin(s->budget);
+    }
     if (t != NULL && transaction_save(t, e)) {
         return (int)e->code;
     }

@@ -18,6 +18,7 @@
 #ifndef QUORATE_STORAGE_SQL_H
 #define QUORATE_STORAGE_SQL_H
 
+#include "storage/budget.h"
 #include "storage/command.h"
 #include "storage/determinism.h"
 #include "storage/transaction.h"
@@ -29,9 +30,10 @@
 struct sql {
     sqlite3 *db;
     struct authorizer *authorizer;   /* of a reader; NULL on the writer */
-    struct transaction *transaction; /* these three on the writer only; NULL on a reader */
+    struct transaction *transaction; /* these four on the writer only; NULL on a reader */
     struct determinism *determinism;
     struct digest *digest;
+    struct budget *budget;
     uint64_t (*elapsed_ns)(void *ctx); /* as in struct store_config */
     void *ctx;
 
@@ -43,10 +45,12 @@ void sql_allow_timeouts(struct sql *s);
 
 /* Runs COMMAND and appends its whole result. On the writer within a transaction; what a failure must take
  * back is taken back, also when RESULT turned out too small (the caller asks RESULT). TIMEOUT_MS: of each
- * string, 0 for none. The transaction may be lost at return (transaction_lost()): RESULT is then what the
- * command answers if nothing of it is done, and it must not be run again with the others of its entry.
- * Errors: this node's; or a client's statement left what cannot be saved, then nothing but to abandon the
- * transaction is left (digest_settle()). */
+ * string, 0 for none. On the writer the statement that passes the budget fails, and all that come after it;
+ * SQLite takes a statement that wrote back only together with the whole transaction, which is then lost. The
+ * transaction may be lost at return (transaction_lost()): RESULT is then what the command answers if nothing
+ * of it is done, and it must not be run again with the others of its entry. Errors: this node's; or a
+ * client's statement left what cannot be saved, then nothing but to abandon the transaction is left
+ * (digest_settle()). */
 int sql_run(struct sql *s, const struct command *command, uint64_t timeout_ms, struct buf *result,
             struct error *e);
 

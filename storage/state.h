@@ -29,7 +29,8 @@ struct state {
  * a newer format, tables that are not a store's, another SQLite; Q_CORRUPT; SQLite's. */
 int state_open(sqlite3 *db, bool adopt, struct state *ret_state, struct buf *ret_digest, struct error *e);
 
-#define STATE_INDEX_SQL "SELECT value FROM quorate_state WHERE key = 'index'"
+#define STATE_INDEX_SQL  "SELECT value FROM quorate_state WHERE key = 'index'"
+#define STATE_DIGEST_SQL "SELECT value FROM quorate_state WHERE key = 'digest'"
 /* For state_save(): one statement, because every entry pays for it. */
 #define STATE_SAVE_SQL                                                                                       \
     "REPLACE INTO quorate_state VALUES ('index', ?1), ('term', ?2), ('time_ms', ?3), ('digest', ?4)"

@@ -36,6 +36,7 @@ struct store {
     sqlite3 *db;
     struct digest *digest;
     struct transaction transaction;
+    struct budget budget;
     struct executor executor;
     sqlite3_stmt *save;
     struct state state;
@@ -90,6 +91,11 @@ static int check_config(const struct store_config *config, struct error *e)
     if (config->result_max < STORE_RESULT_MIN || config->result_max > UINT32_MAX) {
         return error_set(e, Q_INVALID, "the limit of a result is %d to %u bytes, not %llu", STORE_RESULT_MIN,
                          UINT32_MAX, (unsigned long long)config->result_max);
+    }
+    if (config->instructions_max != 0 && config->instructions_max < STORE_INSTRUCTIONS_MIN) {
+        return error_set(e, Q_INVALID, "the limit of instructions is at least %llu, not %llu",
+                         (unsigned long long)STORE_INSTRUCTIONS_MIN,
+                         (unsigned long long)config->instructions_max);
     }
     return 0;
 }
@@ -161,8 +167,11 @@ static int open_writer(struct store *s, const struct store_config *config, struc
     sqlite3_wal_hook(s->db, on_commit, s);
     if (state_open(s->db, config->adopt_sqlite, &s->state, &s->sums, e) ||
         digest_new(s->db, s->sums.len > 0 ? s->sums.data : NULL, s->sums.len, &s->digest, e) ||
-        transaction_init(&s->transaction, s->db, s->digest, e) || kv_init(&s->executor.kv, s->db, true, e) ||
-        statement_new(s->db, STATE_SAVE_SQL, &s->save, e)) {
+        transaction_init(&s->transaction, s->db, s->digest, e) ||
+        budget_attach(&s->budget, s->db,
+                      config->instructions_max != 0 ? config->instructions_max : STORE_INSTRUCTIONS_DEFAULT,
+                      e) ||
+        kv_init(&s->executor.kv, s->db, true, e) || statement_new(s->db, STATE_SAVE_SQL, &s->save, e)) {
         return (int)e->code;
     }
     s->executor.sql = (struct sql){
@@ -170,6 +179,7 @@ static int open_writer(struct store *s, const struct store_config *config, struc
         .transaction = &s->transaction,
         .determinism = s->determinism,
         .digest = s->digest,
+        .budget = &s->budget,
         .elapsed_ns = config->elapsed_ns,
         .ctx = config->ctx,
     };
@@ -439,6 +449,20 @@ int store_read(struct store *s, const struct command *command, uint64_t timeout_
         gate_share(&s->memory);
     }
     int rc = readers_run(s->readers, command, timeout_ms, result, ret_index, e);
+    if (in_memory(s)) {
+        gate_leave(&s->memory);
+    }
+    return rc;
+}
+
+int store_check(struct store *s, struct store_check *ret_check, struct error *e)
+{
+    struct error mine;
+
+    if (in_memory(s)) {
+        gate_share(&s->memory);
+    }
+    int rc = readers_check(s->readers, ret_check, e != NULL ? e : &mine);
     if (in_memory(s)) {
         gate_leave(&s->memory);
     }

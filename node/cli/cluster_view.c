@@ -74,6 +74,9 @@ static int take_answer(struct cluster_view *view, const char *url, const struct 
     node->fenced = json_is_true(json_object_get(q, "fenced"));
     node->disk_full = json_is_true(json_object_get(json_object_get(q, "disk"), "full"));
     node->lost = number(json_object_get(q, "recovery"), "lost");
+    node->fence_index = number(json_object_get(q, "fence"), "index");
+    copy_text(node->fence_reason, sizeof node->fence_reason,
+              json_object_get(json_object_get(q, "fence"), "reason"));
     node->term = number(q, "term");
     node->commit = number(q, "commit");
     node->applied = number(q, "applied");

@@ -16,6 +16,8 @@ struct node_view {
     uint64_t lost; /* entries of its log that wait for their repair */
     uint64_t term, commit, applied;
     char digest[65];
+    uint64_t fence_index; /* fenced: where its database was found wrong, and how */
+    char fence_reason[128];
     char error[160]; /* why it did not answer */
 };
 

@@ -28,7 +28,7 @@ struct command {
 
 extern const struct command sql_command;
 extern const struct command kv_get_command, kv_put_command, kv_delete_command, kv_list_command;
-extern const struct command status_command;
+extern const struct command status_command, verify_command;
 extern const struct command import_command;
 extern const struct command bench_command;
 extern const struct command log_verify_command;

@@ -7,10 +7,11 @@
 #include "node/cli/command.h"
 
 static const struct command *const commands[] = {
-    &sql_command,           &kv_get_command,      &kv_put_command,       &kv_delete_command,
-    &kv_list_command,       &status_command,      &import_command,       &bench_command,
-    &local_start_command,   &local_stop_command,  &local_status_command, &local_kill_command,
-    &local_restart_command, &local_pause_command, &local_resume_command, &log_verify_command,
+    &sql_command,        &kv_get_command,        &kv_put_command,      &kv_delete_command,
+    &kv_list_command,    &status_command,        &verify_command,      &import_command,
+    &bench_command,      &local_start_command,   &local_stop_command,  &local_status_command,
+    &local_kill_command, &local_restart_command, &local_pause_command, &local_resume_command,
+    &log_verify_command,
 };
 enum { COMMAND_COUNT = sizeof commands / sizeof commands[0] };
 

@@ -64,6 +64,14 @@ static int print_table(const struct cluster_view *view, struct error *e)
     }
     rv = table_print(&t, stdout, e);
     table_close(&t);
+    for (unsigned i = 0; rv == 0 && i < view->count; i++) {
+        const struct node_view *n = &view->nodes[i];
+        if (n->fenced) {
+            printf("node %" PRIu64 " is fenced at index %" PRIu64
+                   ": %s. It answers nothing, and its database has to be rebuilt.\n",
+                   n->id, n->fence_index, n->fence_reason);
+        }
+    }
     return rv;
 }
 

@@ -13,6 +13,7 @@
 #include "node/http/sql_api.h"
 #include "node/http/status_api.h"
 #include "node/http/stepdown_api.h"
+#include "node/http/verify_api.h"
 
 enum {
     GET = 1U << HTTP_METHOD_GET,
@@ -34,6 +35,7 @@ static const struct http_route routes[] = {
     {.path = "/db/query", .prefix = true, .methods = GET | POST, .handler = sql_api_query},
     {.path = "/db/request", .prefix = true, .methods = POST, .handler = sql_api_request},
     {.path = "/v1/kv/", .prefix = true, .methods = GET | PUT | DELETE, .handler = kv_api_handle},
+    {.path = "/v1/verify", .methods = POST, .handler = verify_api_handle},
     {.path = "/status", .prefix = true, .methods = GET, .handler = status_api_status},
     {.path = "/nodes", .prefix = true, .methods = GET, .handler = members_api_nodes},
     {.path = "/readyz", .prefix = true, .methods = GET, .handler = ready_api_readyz},

@@ -101,11 +101,18 @@ void ready_api_readyz(void *ctx, struct http_request *r)
         return;
     }
     leader = api_member(&status, status.leader);
-    if (leader == NULL) {
+    if (status.fenced) {
+        char text[400];
+
+        snprintf(text, sizeof text,
+                 READY_NODE "\n[-]database fenced at index %" PRIu64 ": %s; it has to be rebuilt",
+                 status.fence_index, status.fence_reason);
+        http_respond_text(r, 503, text);
+    } else if (leader == NULL) {
         http_respond_text(r, 503, READY_NODE "\n[+]leader does not exist");
     } else if (!leader->reachable) {
         http_respond_text(r, 503, READY_NODE "\n[+]leader not contactable: not connected");
-    } else if (!status.ready || status.fenced) {
+    } else if (!status.ready) {
         http_respond_text(r, 503, READY_NODE "\n[+]leader ok\n[+]store not ready");
     } else if (params_flag(r, "sync")) {
         sync(api, r);

@@ -130,6 +130,14 @@ static void put_quorate(struct json *j, const struct api *api, const struct repl
     put_number(j, "leader", status->leader);
     put_bool(j, "ready", status->ready);
     put_bool(j, "fenced", status->fenced);
+    if (status->fenced) {
+        js_key(j, "fence");
+        js_begin_object(j);
+        put_number(j, "index", status->fence_index);
+        put_string(j, "reason", status->fence_reason);
+        put_bool(j, "rebuild_needed", true);
+        js_end_object(j);
+    }
     js_key(j, "log");
     js_begin_object(j);
     put_number(j, "first", status->log_first);

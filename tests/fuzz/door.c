@@ -134,6 +134,13 @@ void replica_contact(struct replica *r, uint64_t id, struct peer_call *call)
     add_pending()->call = call;
 }
 
+int replica_check(struct replica *r, struct replica_check *check, struct error *e)
+{
+    (void)r;
+    (void)check;
+    return error_set(e, Q_BUSY, "the database is being checked already");
+}
+
 void replica_status(struct replica *r, struct replica_status *ret_status)
 {
     (void)r;

@@ -13,7 +13,10 @@ struct side {
     struct handshake h;
     uint8_t secret[SECRET_BYTES];
     char *api_address;
-    uint64_t admits; /* incarnations below it */
+    uint64_t admits;              /* incarnations below it */
+    struct peers_life own, seen;  /* what it says and remembers */
+    struct peers_life heard, met; /* what it was told */
+    bool stale;                   /* it finds itself stale */
     unsigned admitted;
 };
 
@@ -35,6 +38,43 @@ static int admit(void *ctx, uint64_t id, uint64_t incarnation, struct error *e)
     return 0;
 }
 
+static void describe(void *ctx, uint64_t id, struct peers_life *ret_own, struct peers_life *ret_seen)
+{
+    const struct side *s = ctx;
+    (void)id;
+    *ret_own = s->own;
+    *ret_seen = s->seen;
+}
+
+static int check_life(void *ctx, uint64_t id, const struct peers_life *seen, struct error *e)
+{
+    struct side *s = ctx;
+
+    FUZZ_CHECK(s->admitted > 0 && is_member(s, id), "nobody else's word counts");
+    s->heard = *seen;
+    return s->stale ? error_set(e, Q_CONFLICT, "this node was further") : 0;
+}
+
+static void met(void *ctx, uint64_t id, const struct peers_life *life)
+{
+    struct side *s = ctx;
+
+    FUZZ_CHECK(s->h.state == HANDSHAKE_DONE && id == s->h.id, "who is remembered is done");
+    s->met = *life;
+}
+
+static struct peers_life input_life(struct cursor *input)
+{
+    struct peers_life life = {.incarnation = cursor_u64(input)};
+
+    life.boots = cursor_u64(input);
+    life.mark = cursor_u32(input);
+    life.term = cursor_u64(input);
+    life.index = cursor_u64(input);
+    life.index_term = cursor_u64(input);
+    return life;
+}
+
 static void side_init(struct side *s, struct cursor *input, enum handshake_role role)
 {
     uint8_t nonce[HANDSHAKE_NONCE_BYTES];
@@ -45,6 +85,9 @@ static void side_init(struct side *s, struct cursor *input, enum handshake_role 
                                 .secret_len = SECRET_BYTES,
                                 .member = is_member,
                                 .admit = admit,
+                                .describe = describe,
+                                .check = check_life,
+                                .met = met,
                                 .ctx = s},
                        .admits = 200};
     s->api_address = input_string(input, PEERS_ADDRESS_MAX);
@@ -54,6 +97,9 @@ static void side_init(struct side *s, struct cursor *input, enum handshake_role 
     s->self.api_address = s->api_address;
     memset(s->self.cluster_id, input_range(input, 0, 15) == 15, sizeof s->self.cluster_id);
     memset(s->secret, input_range(input, 0, 15) == 15, sizeof s->secret);
+    s->own = input_life(input);
+    s->seen = input_life(input);
+    s->stale = input_range(input, 0, 15) == 15;
     memset(nonce, (int)role, sizeof nonce);
     handshake_init(&s->h, &s->self, role, input_range(input, 0, 3) + 1, nonce);
 }

@@ -62,6 +62,18 @@ static void take_state(struct cursor *input, struct meta_state *s)
         s->peer[i].id = cursor_u8(input);
         s->peer[i].incarnation = cursor_u8(input);
     }
+    s->boots = cursor_u8(input);
+    s->marks[s->boots % META_MARKS] = cursor_u32(input);
+    s->retired = input_range(input, 0, 1) != 0;
+    s->fence = (enum meta_fence)input_range(input, 0, META_FENCE_SCAN);
+    s->fence_index = cursor_u8(input);
+    for (uint32_t i = 0; i < s->peers; i++) {
+        s->peer[i].boots = cursor_u8(input);
+        s->peer[i].mark = cursor_u8(input);
+        s->peer[i].term = cursor_u8(input);
+        s->peer[i].durable_index = cursor_u8(input);
+        s->peer[i].durable_term = cursor_u8(input);
+    }
 }
 
 static void run(const uint8_t *p, size_t n)

@@ -34,6 +34,29 @@ struct guest {
 
 /* ---- the node ---- */
 
+static void describe(void *ctx, uint64_t id, struct peers_life *ret_own, struct peers_life *ret_seen)
+{
+    (void)ctx;
+    *ret_own = (struct peers_life){.boots = id};
+    *ret_seen = (struct peers_life){.boots = 0};
+}
+
+static int check_life(void *ctx, uint64_t id, const struct peers_life *seen, struct error *e)
+{
+    (void)ctx;
+    (void)id;
+    (void)seen;
+    (void)e;
+    return 0;
+}
+
+static void met(void *ctx, uint64_t id, const struct peers_life *life)
+{
+    (void)ctx;
+    (void)id;
+    (void)life;
+}
+
 static int on_admit(void *ctx, uint64_t id, uint64_t incarnation, struct error *e)
 {
     (void)ctx;
@@ -77,6 +100,9 @@ static void scene_init(struct scene *s)
                                   .secret = secret,
                                   .secret_len = sizeof secret - 1,
                                   .admit = on_admit,
+                                  .describe = describe,
+                                  .check = check_life,
+                                  .met = met,
                                   .received = on_received,
                                   .up = on_up_or_down,
                                   .down = on_up_or_down,
@@ -200,7 +226,10 @@ static void guest_init(struct guest *g, struct scene *s, bool shakes, uint64_t i
                                  .secret = secret,
                                  .secret_len = sizeof secret - 1,
                                  .member = guest_is_member,
-                                 .admit = guest_admit}};
+                                 .admit = guest_admit,
+                                 .describe = describe,
+                                 .check = check_life,
+                                 .met = met}};
     memcpy(g->self.cluster_id, cluster_id, sizeof g->self.cluster_id);
     frame_decoder_init(&g->decoder, PEERS_FRAME_MAX);
     handshake_init(&g->handshake, &g->self, HANDSHAKE_DIALLER, 1, nonce);

@@ -19,7 +19,7 @@ foreach(test forward forward_question)
 endforeach()
 quorate_test(cluster_cluster_id_test LABEL unit SOURCES cluster/cluster_id_test.c LINKS quorate_cluster)
 # These stand on a whole cluster in the simulator.
-foreach(test deadlines disk_error neighbours replica requests space stop)
+foreach(test deadlines disk_error divergence neighbours replica requests space stale stop)
     quorate_test(cluster_${test}_test LABEL unit
         SOURCES cluster/${test}_test.c cluster/asker.c LINKS quorate_group)
 endforeach()

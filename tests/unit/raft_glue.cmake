@@ -9,7 +9,7 @@ quorate_test(raft_glue_meta_test LABEL unit
 # The driver's tests stand on a server in memory.
 set(raft_glue_server raft_glue/memlog.c raft_glue/server.c)
 set(raft_glue_links quorate_raft_glue PkgConfig::RAFT)
-foreach(test message driver driver_feed driver_install)
+foreach(test message driver driver_campaign driver_feed driver_install)
     quorate_test(raft_glue_${test}_test LABEL unit
         SOURCES raft_glue/${test}_test.c ${raft_glue_server} LINKS ${raft_glue_links})
 endforeach()

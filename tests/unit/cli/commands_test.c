@@ -61,11 +61,11 @@ static void what_is_unknown_is_one_line_and_status_two(void **state)
 
 static void help_is_at_hand_for_everything(void **state)
 {
-    static const char *const commands[][2] = {{"sql", NULL},        {"kv", "get"},       {"kv", "put"},
-                                              {"kv", "delete"},     {"kv", "list"},      {"status", NULL},
-                                              {"import", NULL},     {"bench", NULL},     {"local", "start"},
-                                              {"local", "stop"},    {"local", "status"}, {"local", "kill"},
-                                              {"local", "restart"}, {"local", "pause"},  {"local", "resume"}};
+    static const char *const commands[][2] = {
+        {"sql", NULL},     {"kv", "get"},        {"kv", "put"},      {"kv", "delete"},
+        {"kv", "list"},    {"status", NULL},     {"verify", NULL},   {"import", NULL},
+        {"bench", NULL},   {"local", "start"},   {"local", "stop"},  {"local", "status"},
+        {"local", "kill"}, {"local", "restart"}, {"local", "pause"}, {"local", "resume"}};
     (void)state;
 
     TOOL(&run, NULL, "--help");
@@ -98,6 +98,30 @@ static void failures_are_one_line_and_status_one(void **state)
     assert_int_equal(run.status, 1);
     assert_int_equal(lines(run.err), 1);
     assert_non_null(strstr(run.err, "no node answered within 0.1 s"));
+}
+
+static void verify_fails_if_a_node_does_not_have_what_its_digest_names(void **state)
+{
+    static const char status[] = "{\"quorate\":{\"id\":1,\"state\":\"leader\",\"term\":1,\"leader\":1}}";
+    static const struct fake_step steps[] = {
+        {FAKE_ANSWER, 200, NULL, status},
+        {FAKE_ANSWER, 200, NULL,
+         "{\"node\":1,\"index\":17,\"digest\":\"abcdef0123456789\",\"ok\":true,\"differing\":\"\"}"},
+        {FAKE_ANSWER, 200, NULL, status},
+        {FAKE_ANSWER, 200, NULL,
+         "{\"node\":1,\"index\":17,\"digest\":\"abcdef0123456789\",\"ok\":false,\"differing\":\"t\"}"}};
+    struct fake_node *node = fake_node_new(steps, 4);
+    (void)state;
+
+    TOOL(&run, NULL, "verify", "--endpoint", fake_node_url(node));
+    assert_int_equal(run.status, 0);
+    assert_non_null(strstr(run.out, "abcdef012345  ok"));
+    assert_non_null(strstr(fake_node_request(node, 1), "POST /v1/verify HTTP/1.1\r\n"));
+
+    TOOL(&run, NULL, "verify", "--endpoint", fake_node_url(node));
+    assert_int_equal(run.status, 1);
+    assert_non_null(strstr(run.out, "wrong: t"));
+    fake_node_free(node);
 }
 
 static void a_put_sends_the_value_and_prints_the_version(void **state)
@@ -316,6 +340,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(what_is_unknown_is_one_line_and_status_two),
         cmocka_unit_test(help_is_at_hand_for_everything),
         cmocka_unit_test(failures_are_one_line_and_status_one),
+        cmocka_unit_test(verify_fails_if_a_node_does_not_have_what_its_digest_names),
         cmocka_unit_test(a_put_sends_the_value_and_prints_the_version),
         cmocka_unit_test(a_conditional_put_of_unknown_outcome_is_not_repeated),
         cmocka_unit_test(a_condition_that_does_not_hold_is_a_failure),

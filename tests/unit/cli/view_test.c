@@ -103,6 +103,27 @@ static void a_node_that_is_down_has_a_place_all_the_same(void **state)
     fake_node_free(node);
 }
 
+static void a_fenced_node_says_where_and_why(void **state)
+{
+    static char one[] =
+        "{\"quorate\":{\"id\":1,\"state\":\"follower\",\"fenced\":true,\"fence\":{\"index\":17,"
+        "\"reason\":\"a majority has another content\"}}}";
+    struct fake_step step = {FAKE_ANSWER, 200, NULL, one};
+    struct fake_node *node = fake_node_new(&step, 1);
+    struct client *client = client_of(fake_node_url(node));
+    struct cluster_view view;
+    struct error e;
+    (void)state;
+
+    assert_int_equal(cluster_view_fetch(client, PROBE_MS, &view, &e), 0);
+
+    assert_true(view.nodes[0].fenced);
+    assert_int_equal(view.nodes[0].fence_index, 17);
+    assert_string_equal(view.nodes[0].fence_reason, "a majority has another content");
+    client_free(client);
+    fake_node_free(node);
+}
+
 static void an_endpoint_that_nobody_knows_is_shown_without_id(void **state)
 {
     char one[STATUS_MAX], nowhere[64], unknown[64], urls[256];
@@ -168,6 +189,7 @@ int main(void)
         cmocka_unit_test(nodes_that_others_name_are_asked_too),
         cmocka_unit_test(the_highest_term_says_who_leads),
         cmocka_unit_test(a_node_that_is_down_has_a_place_all_the_same),
+        cmocka_unit_test(a_fenced_node_says_where_and_why),
         cmocka_unit_test(an_endpoint_that_nobody_knows_is_shown_without_id),
         cmocka_unit_test(nobody_who_answers_is_an_error),
         cmocka_unit_test(an_answer_of_something_else_is_not_a_node),

@@ -27,7 +27,7 @@ static void another_version_is_refused_whatever_follows_it(void **state)
     assert_int_equal(side_deliver(&two, &in, &out), Q_MISMATCH);
 
     assert_string_equal(two.why.text,
-                        "node 2 speaks version 1 of the peer protocol, but the other side version 9");
+                        "node 2 speaks version 2 of the peer protocol, but the other side version 9");
     assert_int_equal(out.data[2], HANDSHAKE_REFUSED);
     buf_close(&in);
     buf_close(&out);

@@ -59,6 +59,63 @@ static void both_sides_learn_who_the_other_is(void **state)
     assert_string_equal(two.h.api_address, "http://one:4001");
 }
 
+static void expect_life(const struct peers_life *life, uint64_t incarnation, uint64_t n)
+{
+    assert_int_equal(life->incarnation, incarnation);
+    assert_int_equal(life->boots, n);
+    assert_int_equal(life->mark, n + 1);
+    assert_int_equal(life->term, n + 2);
+    assert_int_equal(life->index, n + 3);
+    assert_int_equal(life->index_term, n + 4);
+}
+
+static struct peers_life life_of(uint64_t incarnation, uint64_t n)
+{
+    return (struct peers_life){incarnation, n, (uint32_t)n + 1, n + 2, n + 3, n + 4};
+}
+
+static void both_sides_tell_their_lives_and_what_they_remember(void **state)
+{
+    (void)state;
+    struct side one, two;
+    side_init(&one, 1);
+    side_init(&two, 2);
+    one.own = life_of(101, 10);
+    one.seen = life_of(102, 20);
+    two.own = life_of(102, 30);
+    two.seen = life_of(101, 40);
+
+    converse(&one, &two, 2);
+
+    expect_life(&one.met, 102, 30);
+    expect_life(&two.met, 101, 10);
+    expect_life(&one.heard, 101, 40);
+    expect_life(&two.heard, 102, 20);
+}
+
+/* What a stale disk says of itself must not take the place of what is remembered of the newer one. */
+static void who_finds_itself_stale_refuses_and_is_not_remembered(void **state)
+{
+    (void)state;
+    struct side one, two;
+    side_init(&one, 1);
+    side_init(&two, 2);
+    one.own = two.own = life_of(1, 10);
+
+    one.stale = true; /* as dialler: it learns it from the answer */
+    converse(&one, &two, 2);
+    expect_refused(&one, &two, Q_CONFLICT, "the other side, 2, has seen more of us");
+    assert_int_equal(two.met.boots, 0);
+    assert_int_equal(one.met.boots, 0);
+
+    one.stale = false;
+    two.stale = true; /* as acceptor: with the proof */
+    converse(&one, &two, 2);
+    expect_refused(&two, &one, Q_CONFLICT, "the other side, 1, has seen more of us");
+    assert_int_equal(one.met.boots, 0);
+    assert_int_equal(two.met.boots, 0);
+}
+
 static void the_longest_api_address_passes(void **state)
 {
     (void)state;
@@ -107,7 +164,7 @@ static void another_cluster_is_refused_with_both_ids(void **state)
     expect_refused(&two, &one, Q_MISMATCH,
                    "node 2 belongs to cluster c1c1c1c1c1c1c1c1c1c1c1c1c1c1c1c2, "
                    "but node 1 to cluster c1c1c1c1c1c1c1c1c1c1c1c1c1c1c1c1: "
-                   "their name, members or foreign-keys differ");
+                   "their name, members, foreign-keys or sql-instructions differ");
 }
 
 static void a_stranger_is_refused(void **state)
@@ -202,6 +259,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(both_sides_learn_who_the_other_is),
+        cmocka_unit_test(both_sides_tell_their_lives_and_what_they_remember),
+        cmocka_unit_test(who_finds_itself_stale_refuses_and_is_not_remembered),
         cmocka_unit_test(the_longest_api_address_passes),
         cmocka_unit_test(another_secret_is_refused_and_nobody_is_admitted),
         cmocka_unit_test(another_cluster_is_refused_with_both_ids),

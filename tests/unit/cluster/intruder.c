@@ -7,6 +7,29 @@ static bool member(void *ctx, uint64_t id)
     return true;
 }
 
+static void describe(void *ctx, uint64_t id, struct peers_life *ret_own, struct peers_life *ret_seen)
+{
+    (void)ctx;
+    *ret_own = (struct peers_life){.boots = id};
+    *ret_seen = (struct peers_life){.boots = 0};
+}
+
+static int check(void *ctx, uint64_t id, const struct peers_life *seen, struct error *e)
+{
+    (void)ctx;
+    (void)id;
+    (void)seen;
+    (void)e;
+    return 0;
+}
+
+static void met(void *ctx, uint64_t id, const struct peers_life *life)
+{
+    (void)ctx;
+    (void)id;
+    (void)life;
+}
+
 static int admit(void *ctx, uint64_t id, uint64_t incarnation, struct error *e)
 {
     (void)ctx;
@@ -27,7 +50,10 @@ void intruder_init(struct intruder *i, struct sim *sim, struct env *env, uint64_
                                       .secret = (const uint8_t *)secret,
                                       .secret_len = sizeof secret - 1,
                                       .member = member,
-                                      .admit = admit};
+                                      .admit = admit,
+                                      .describe = describe,
+                                      .check = check,
+                                      .met = met};
     frame_decoder_init(&i->decoder, PEERS_FRAME_MAX);
 }
 

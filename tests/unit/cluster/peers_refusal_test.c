@@ -66,7 +66,7 @@ static void another_cluster_is_refused_on_both_sides(void **state)
     assert_non_null(strstr(s[3].refused, "node 1 at n1:9000: refused by the other side: node 1 belongs to "
                                          "cluster c1000000000000000000000000000000, but node 3 to cluster "
                                          "ee000000000000000000000000000000: "
-                                         "their name, members or foreign-keys differ\n"));
+                                         "their name, members, foreign-keys or sql-instructions differ\n"));
     assert_int_equal(s[1].up[3] + s[3].up[1] + s[1].admitted[3] + s[3].admitted[1], 0);
     stations_free(sim, s);
 }

@@ -191,7 +191,13 @@ static void another_setting_of_what_decides_results_is_another_cluster(void **st
     sim_run_until(s->sim, 100000);
     replica_free(r);
     config.foreign_keys = true;
-    expect_refused(&config, Q_MISMATCH, "another setting of foreign-keys");
+    expect_refused(&config, Q_MISMATCH, "another setting of foreign-keys or sql-instructions");
+    config.foreign_keys = false;
+    config.instructions_max = 5000000;
+    expect_refused(&config, Q_MISMATCH, "another setting of foreign-keys or sql-instructions");
+    config.instructions_max = STORE_INSTRUCTIONS_DEFAULT; /* as if nothing was said */
+    assert_int_equal(replica_open(&config, &r, &e), 0);
+    replica_free(r);
     sim_run_until(s->sim, 200000);
 }
 

@@ -410,13 +410,13 @@ static void a_fenced_node_answers_nothing_from_its_database(void **state)
     struct scene *s = *state;
     struct group_node *leader = start(s), *follower = group_follower(&s->group, 0);
 
-    replica_on_diverged(follower->replica, 2);
+    replica_scanned_wrong(follower->replica, 2);
     assert_true(status_of(follower).fenced);
     assert_false(status_of(follower).ready);
     for (enum read_level level = READ_NONE; level <= READ_LINEARIZABLE; level++) {
         s->b.request.level = level;
         ask_get(&s->b, follower, "key");
-        expect_failed(&s->b, &s->group, Q_CORRUPT, "differs from the leader's");
+        expect_failed(&s->b, &s->group, Q_CORRUPT, "is fenced since index 2 (a scan found");
     }
     read_at_level(s, follower, READ_STRONG); /* the leader's answer is as good as ever */
     read_at_level(s, leader, READ_NONE);

@@ -24,6 +24,28 @@ static int admit(void *ctx, uint64_t id, uint64_t incarnation, struct error *e)
     return 0;
 }
 
+static void describe(void *ctx, uint64_t id, struct peers_life *ret_own, struct peers_life *ret_seen)
+{
+    struct side *s = ctx;
+    (void)id;
+    *ret_own = s->own;
+    *ret_seen = s->seen;
+}
+
+static int check(void *ctx, uint64_t id, const struct peers_life *seen, struct error *e)
+{
+    struct side *s = ctx;
+    s->heard = *seen;
+    return s->stale ? error_set(e, Q_CONFLICT, "the other side, %d, has seen more of us", (int)id) : 0;
+}
+
+static void met(void *ctx, uint64_t id, const struct peers_life *life)
+{
+    struct side *s = ctx;
+    (void)id;
+    s->met = *life;
+}
+
 void side_init(struct side *s, uint64_t id)
 {
     *s = (struct side){
@@ -33,7 +55,10 @@ void side_init(struct side *s, uint64_t id)
                  .secret = (const uint8_t *)SECRET,
                  .secret_len = sizeof SECRET - 1,
                  .member = is_member,
-                 .admit = admit},
+                 .admit = admit,
+                 .describe = describe,
+                 .check = check,
+                 .met = met},
         .members = {1, 2, 3},
     };
     memset(s->self.cluster_id, 0xc1, sizeof s->self.cluster_id);

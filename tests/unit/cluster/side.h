@@ -11,7 +11,10 @@ struct side {
     struct handshake_self self;
     uint64_t members[4];
     uint64_t admitted_id, admitted_incarnation;
-    bool full; /* admit refuses */
+    bool full;                    /* admit refuses */
+    struct peers_life own, seen;  /* what it describes */
+    struct peers_life heard, met; /* what check and met were given */
+    bool stale;                   /* check refuses */
     struct handshake h;
     struct error why;
 };

@@ -20,6 +20,29 @@ static void close_if(struct station *s, enum station_callback where)
     }
 }
 
+static void describe(void *ctx, uint64_t id, struct peers_life *ret_own, struct peers_life *ret_seen)
+{
+    (void)ctx;
+    *ret_own = (struct peers_life){.boots = id};
+    *ret_seen = (struct peers_life){.boots = 0};
+}
+
+static int check(void *ctx, uint64_t id, const struct peers_life *seen, struct error *e)
+{
+    (void)ctx;
+    (void)id;
+    (void)seen;
+    (void)e;
+    return 0;
+}
+
+static void met(void *ctx, uint64_t id, const struct peers_life *life)
+{
+    (void)ctx;
+    (void)id;
+    (void)life;
+}
+
 static int on_admit(void *ctx, uint64_t id, uint64_t incarnation, struct error *e)
 {
     struct station *s = ctx;
@@ -115,6 +138,9 @@ struct sim *stations_new(struct station stations[STATIONS + 1], uint64_t seed)
             .secret = secret,
             .secret_len = sizeof secret - 1,
             .admit = on_admit,
+            .describe = describe,
+            .check = check,
+            .met = met,
             .received = on_received,
             .up = on_up,
             .down = on_down,

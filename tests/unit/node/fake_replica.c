@@ -256,6 +256,17 @@ void replica_transfer(struct replica *r, uint64_t to, struct peer_call *call)
     start_call(r, call);
 }
 
+int replica_check(struct replica *r, struct replica_check *check, struct error *e)
+{
+    if (r->check_fails.code != Q_OK) {
+        *e = r->check_fails;
+        return (int)e->code;
+    }
+    check->found = r->checked;
+    check->done(check, NULL);
+    return 0;
+}
+
 void replica_contact(struct replica *r, uint64_t id, struct peer_call *call)
 {
     const struct replica_member *m = r->status.members;

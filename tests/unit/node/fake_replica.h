@@ -21,6 +21,8 @@ struct replica {
     struct error transfer_fails;    /* leadership is not handed over, if its code is not Q_OK */
     uint64_t leader_after_transfer; /* who leads once it was; 0: no change */
     struct error wait_failed;
+    struct error check_fails;   /* replica_check() returns it, if its code is not Q_OK */
+    struct store_check checked; /* what a check finds */
     /* What the test looks at. */
     unsigned submitted, formatted;
     struct replica_request seen; /* the last one's public part; its command is not kept */

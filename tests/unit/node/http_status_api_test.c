@@ -128,8 +128,16 @@ static void readyz_says_what_is_missing(void **state)
                  "[+]node ok\n[+]leader ok\n[+]store ok\n[-]disk full: writes are refused\n");
     s->ready = false;
     expect_reply(get(w, "/readyz"), 503, "[+]node ok\n[+]leader ok\n[+]store not ready\n");
-    s->ready = s->fenced = true;
-    expect_reply(get(w, "/readyz"), 503, "[+]node ok\n[+]leader ok\n[+]store not ready\n");
+    s->fenced = true;
+    s->fence_index = 17;
+    s->fence_reason = "a majority has another content";
+    expect_reply(get(w, "/readyz"), 503,
+                 "[+]node ok\n[-]database fenced at index 17: a majority has another content; it has to be "
+                 "rebuilt\n");
+    expect_reply(get(w, "/status?key=quorate.fence"), 200,
+                 "{\"index\":17,\"reason\":\"a majority has another content\",\"rebuild_needed\":true}");
+    s->fenced = false;
+    s->ready = true;
     s->leader = 3;
     expect_reply(get(w, "/readyz"), 503, "[+]node ok\n[+]leader not contactable: not connected\n");
     s->leader = 0;
@@ -259,6 +267,23 @@ static void status_can_be_read_while_no_leader_is_known(void **state)
     expect_reply(get(w, "/status?key=quorate.last_leader_contact_ms"), 200, "7");
 }
 
+static void verify_tells_what_the_scan_found(void **state)
+{
+    struct api_world *w = *state;
+
+    w->replica.checked = (struct store_check){.index = 17, .ok = true, .digest = {0xab}};
+    expect_reply(post(w, "/v1/verify", ""), 200,
+                 "{\"node\":1,\"index\":17,\"digest\":\"ab000000000000000000000000000000\",\"ok\":true,"
+                 "\"differing\":\"\"}");
+    w->replica.checked.ok = false;
+    snprintf(w->replica.checked.differing, sizeof w->replica.checked.differing, "t, u");
+    expect_reply(post(w, "/v1/verify", ""), 200,
+                 "{\"node\":1,\"index\":17,\"digest\":\"ab000000000000000000000000000000\",\"ok\":false,"
+                 "\"differing\":\"t, u\"}");
+    error_set(&w->replica.check_fails, Q_BUSY, "the database is being checked already");
+    expect_reply(post(w, "/v1/verify", ""), 503, "{\"error\":\"the database is being checked already\"}");
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, api_world_open, api_world_close)
@@ -276,6 +301,7 @@ int main(void)
         TEST(stepping_down_may_wait_for_the_next_leader),
         TEST(stepping_down_may_be_redirected),
         TEST(a_stepdown_that_waits_ends_with_the_api),
+        TEST(verify_tells_what_the_scan_found),
         TEST(metrics_and_health),
         TEST(a_client_that_leaves_does_not_disturb),
     };

@@ -158,6 +158,42 @@ static void a_query_does_not_write(void **state)
     assert_int_equal(embedded_number(n, "SELECT count(*) FROM t"), 0);
 }
 
+static void a_read_that_never_ends_ends_with_its_request(void **state)
+{
+    struct embedded *n = *state;
+
+    embedded_stop(n);
+    embedded_set(n, "request-timeout", "500ms");
+    embedded_start(n);
+
+    expect_error(n,
+                 quorate_query(n->node, QUORATE_NONE,
+                               "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c) "
+                               "SELECT count(*) FROM c",
+                               NULL, 0, NULL, &n->e),
+                 QUORATE_SQL, "query timeout");
+}
+
+static void a_write_that_never_ends_is_refused_by_its_budget(void **state)
+{
+    struct embedded *n = *state;
+
+    embedded_stop(n);
+    snprintf(n->scratch.path, sizeof n->scratch.path, "%s/small-budget", n->scratch.dir);
+    embedded_set(n, "dir", n->scratch.path);
+    embedded_set(n, "sql-instructions", "100000");
+    embedded_start(n);
+    embedded_execute(n, "CREATE TABLE t (x)");
+
+    expect_error(n,
+                 quorate_execute(n->node,
+                                 "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c) "
+                                 "INSERT INTO t SELECT x FROM c",
+                                 NULL, 0, NULL, &n->e),
+                 QUORATE_SQL, "more than 100000 instructions");
+    assert_int_equal(embedded_number(n, "SELECT count(*) FROM t"), 0);
+}
+
 static void bad_arguments_are_refused(void **state)
 {
     static struct quorate_value many[40000];
@@ -328,6 +364,8 @@ int main(void)
         TEST(several_statements_are_done_together_or_not_at_all),
         TEST(mistakes_are_told_in_sqlites_words),
         TEST(a_query_does_not_write),
+        TEST(a_read_that_never_ends_ends_with_its_request),
+        TEST(a_write_that_never_ends_is_refused_by_its_budget),
         TEST(bad_arguments_are_refused),
         TEST(a_command_that_is_too_large_is_refused),
         TEST(whoever_does_not_care_passes_null),

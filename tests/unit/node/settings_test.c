@@ -69,6 +69,7 @@ static void the_options_become_a_replicas_configuration(void **state)
 
     set(s, "storage", "memory");
     set(s, "foreign-keys", "on");
+    set(s, "sql-instructions", "5000000");
     set(s, "listen", "0.0.0.0:7001");
     set(s, "queue-bytes", "1M");
     make(s);
@@ -78,6 +79,7 @@ static void the_options_become_a_replicas_configuration(void **state)
     assert_string_equal(r->cluster_name, "quorate");
     assert_string_equal(r->listen, "0.0.0.0:7001");
     assert_true(r->in_memory && r->foreign_keys);
+    assert_int_equal(r->instructions_max, 5000000);
     assert_int_equal(r->election_ms, 300);
     assert_int_equal(r->heartbeat_ms, 75);
     assert_int_equal(r->readers, 2);

@@ -72,7 +72,7 @@ static int set_up(void **state)
     struct applier_config config = {.consensus = &s->consensus,
                                     .applied = on_applied,
                                     .advanced = on_advanced,
-                                    .diverged = on_diverged,
+                                    .differs = on_diverged,
                                     .fatal = on_fatal,
                                     .ctx = s};
     struct error e;

@@ -1,6 +1,8 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include <sqlite3.h>
+
 #include "tests/unit/storage/kit.h"
 
 static const char endless[] =
@@ -281,6 +283,49 @@ static void a_result_that_does_not_fit_the_callers_buffer_is_an_error(void **sta
     kit_close(&k);
 }
 
+static void behind_its_back(struct kit *k, const char *sql)
+{
+    sqlite3 *db;
+
+    assert_int_equal(sqlite3_open(k->path, &db), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK);
+    sqlite3_close(db);
+}
+
+static void a_scan_finds_what_no_statement_changed(void **state)
+{
+    (void)state;
+    struct kit k;
+    struct store_check check;
+    struct store_position at;
+    kit_open_file(&k);
+    assert_int_equal(store_check(k.s, &check, NULL), 0);
+    assert_true(check.ok && check.index == 0);
+    kit_execute(&k, "CREATE TABLE t (id INTEGER PRIMARY KEY, x)");
+    kit_execute(&k, "CREATE TABLE u (x)");
+    kit_execute(&k, "INSERT INTO t VALUES (1, 'right'), (2, 'right')");
+    kit_execute(&k, "CREATE VIRTUAL TABLE f USING fts5 (x)");
+    kit_execute(&k, "INSERT INTO f VALUES ('some words')");
+    kit_position(&k, &at);
+
+    assert_int_equal(store_check(k.s, &check, NULL), 0);
+    assert_true(check.ok);
+    assert_int_equal(check.index, 5);
+    assert_memory_equal(check.digest, at.digest, DIGEST_BYTES);
+    assert_string_equal(check.differing, "");
+
+    behind_its_back(&k, "UPDATE t SET x = 'wrong' WHERE id = 2");
+    assert_int_equal(store_check(k.s, &check, NULL), 0);
+    assert_false(check.ok);
+    assert_string_equal(check.differing, "t");
+    assert_memory_not_equal(check.digest, at.digest, DIGEST_BYTES);
+
+    behind_its_back(&k, "DELETE FROM f_content; CREATE VIEW v AS SELECT 1");
+    assert_int_equal(store_check(k.s, &check, NULL), 0);
+    assert_string_equal(check.differing, "f_content, t, sqlite_schema");
+    kit_close(&k);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -293,6 +338,7 @@ int main(void)
         cmocka_unit_test(stores_in_memory_know_nothing_of_each_other),
         cmocka_unit_test(readers_keep_the_machines_clock),
         cmocka_unit_test(a_result_that_does_not_fit_the_callers_buffer_is_an_error),
+        cmocka_unit_test(a_scan_finds_what_no_statement_changed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
