@@ -6,11 +6,12 @@
  * answers (SAY), and asks the others in turn if its own digest is different: so the leader learns of it, too.
  * Each node counts for itself, itself included:
  *
- *   a majority of the members has one digest    whoever has another is odd: its own word counts as much as
- * the others', so all come to the same result all have spoken, and there is none; or      the node that
- * differs from the header of the leader is odd, to be on DIVERGENCE_PATIENCE_MS have passed          the safe
- * side: its content may be right, but nobody can tell, and the cluster goes on as its leader has it. Who was
- * only asked, the leader among them, goes on
+ *   A majority of the members has one digest: whoever has another is odd. Its own word counts as much as the
+ *   others', so all come to the same result.
+ *
+ *   All have spoken and there is none, or DIVERGENCE_PATIENCE_MS have passed: the node that differs from the
+ *   header of the leader is odd, to be on the safe side. Its content may be right, but nobody can tell, and
+ *   the cluster goes on as its leader has it. Who was only asked, the leader among them, goes on.
  *
  * Digests are remembered for some time and not over a restart; who does not know any more says so. That loses
  * nothing: contents that differ go on to differ, and the next header asks again. Until it is decided the node

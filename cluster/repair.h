@@ -3,8 +3,9 @@
  *
  * Frame bodies, little-endian.
  *     Question:  u64 session, u64 number, u64 from, u64 to, u64 term of TO (0: unknown)
- *     Answer:    u64 session, u64 number, u8 verdict (enum repair_verdict), u64 first index of the giver's
- * log, u64 term of its entry FROM - 1 (0: unknown), u32 n, then n times: u64 term, u8 type, blob payload.
+ *     Answer:    u64 session, u64 number, u8 verdict (enum repair_verdict),
+ *                u64 first index of the giver's log, u64 term of its entry FROM - 1 (0: unknown),
+ *                u32 n, then n times: u64 term, u8 type, blob payload.
  *                Only ENTRIES and COMMITTED have n > 0: the entries from FROM on, at most to TO.
  * The session is drawn by the asking process and numbers grow, so a late or doubled answer finds nobody.
  *

@@ -74,7 +74,7 @@ bool format_group_peek(const uint8_t *p, size_t n, struct format_group *ret_grou
 {
     uint32_t bytes = get_le32(p + 4);
     if (n < ENV_BLOCK || memcmp(p, group_magic, sizeof group_magic) != 0 || bytes == 0 ||
-        bytes % ENV_BLOCK != 0 || bytes > n) {
+        bytes % ENV_BLOCK != 0 || bytes > n || get_le64(p + 24) >= get_le64(p + 8)) {
         return false;
     }
     *ret_group = (struct format_group){

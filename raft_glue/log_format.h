@@ -137,7 +137,8 @@ int format_segment_get(const uint8_t *block, struct format_segment *ret_segment,
 
 /* Fills FORMAT_GROUP_BYTES and returns the chain behind the header. */
 uint64_t format_group_put(const struct format_group *g, uint64_t salt, uint8_t *p);
-/* Whether P, with N bytes to the end of its segment, is a group's header: hash good, size within N. */
+/* Whether P, with N bytes to the end of its segment, is a group's header: hash good, size within N, and it
+ * calls only groups before it durable. */
 bool format_group_get(const uint8_t *p, size_t n, uint64_t salt, struct format_group *ret_group,
                       uint64_t *ret_chain);
 

@@ -6,10 +6,12 @@
  *     log.mended     complete and durable, and about to become `log`
  *     log.damaged    what it replaced
  * Three renames, each durable before the next: log.new to log.mended, log to log.damaged, log.mended to log.
- * So a start finds one of these: `log` is there                    nothing else counts: what another name
- * holds is cleared it is not, `log.mended` is        the swap was under way: the last rename is done neither
- * is, another one is        refused: this does not come about by itself none is                           a
- * new node Directories are emptied, not removed: a rename may replace an empty one.
+ * So a start finds one of these:
+ *     `log` is there                nothing else counts: what another name holds is cleared
+ *     it is not, `log.mended` is    the swap was under way: the last rename is done
+ *     neither is, another one is    refused: this does not come about by itself
+ *     none is                       a new node
+ * Directories are emptied, not removed: a rename may replace an empty one.
  *
  * Threads: loop only; all calls block. */
 #ifndef QUORATE_RAFT_GLUE_LOG_SWAP_H

@@ -7,11 +7,13 @@
  *     u32 commands        1 to BATCH_COMMANDS_MAX
  *     u64 term            of the entry; must equal what the log says
  *     u64 index           of the entry; must equal what the log says
- *     u64 time_ms         the leader's clock, Unix time; never falls from entry to entry (the leader sees to
- * it, and the writer takes the larger of this and the last one) 16 bytes seed       for random() and
- * randomblob() of all its commands u64 durable_index   all members had the log up to here durable: compaction
- * may not pass it u64 digest_index    0, or the index at which the leader's database had the digest that
- * follows 16 bytes digest then each command: blob (command.h) */
+ *     u64 time_ms         the leader's clock, Unix time; never falls from entry to entry: the leader sees to
+ *                         it, and the writer takes the larger of this and the last one
+ *     16 bytes seed       for random() and randomblob() of all its commands
+ *     u64 durable_index   all members had the log up to here durable: compaction may not pass it
+ *     u64 digest_index    0, or the index at which the leader's database had the digest that follows
+ *     16 bytes digest
+ *     then each command: blob (command.h) */
 #ifndef QUORATE_STORAGE_BATCH_H
 #define QUORATE_STORAGE_BATCH_H
 

@@ -3,9 +3,11 @@
  *
  * A writer puts keys that nobody else ever puts, "w<writer>-<number>", each with a value that follows from
  * the key (load_value()), through one node until that one does not serve it, then through the next. A put is
- * tried a few times; in the end it is acknowledged  one attempt was answered 200: the key is there from now
- * on, for everybody, refused       every attempt was answered, by the node or by the lack of a connection,
- * that nothing was done: the key must never appear, unknown       anything else: the key may be there or not.
+ * tried a few times; in the end it is
+ *     acknowledged  one attempt was answered 200: the key is there from now on, for everybody,
+ *     refused       every attempt was answered, by the node or by the lack of a connection, that nothing was
+ *                   done: the key must never appear,
+ *     unknown       anything else: the key may be there or not.
  * A reader asks some node at level linearizable for the key that some writer was acknowledged last: from a
  * node that answers, nothing but the value will do.
  *

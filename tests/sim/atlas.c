@@ -35,7 +35,7 @@ static bool concerns(const struct atlas *a, const struct atlas_spot *spot, uint6
     if (node->replica != NULL) {
         peek(node->replica, &at);
     }
-    return !DAMAGED_NODES_HEAL || at.recovering || node->stale || (from <= spot->to && spot->from <= to);
+    return at.recovering || node->stale || (from <= spot->to && spot->from <= to);
 }
 
 static bool has_good_copy(const struct atlas *a, unsigned node, uint64_t from, uint64_t to)
@@ -66,8 +66,7 @@ static bool may_damage(struct atlas *a, unsigned node, uint64_t from, uint64_t t
         damaged += hit;
         copies += other != node && !hit && has_good_copy(a, other, from, to);
     }
-    return damaged < minority && (copies > 0 || to == UINT64_MAX || !DAMAGED_NODES_HEAL) &&
-           a->count < ATLAS_SPOTS_MAX;
+    return damaged < minority && (copies > 0 || to == UINT64_MAX) && a->count < ATLAS_SPOTS_MAX;
 }
 
 /* A bit of a record, or now and then of the header of the group before it. Not of one that the mark has not

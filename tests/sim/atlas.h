@@ -6,7 +6,6 @@
 #define QUORATE_TESTS_SIM_ATLAS_H
 
 #include "base/rng.h"
-#include "tests/sim/expect.h"
 #include "tests/sim/group.h"
 #include "tests/sim/peek.h"
 

@@ -220,8 +220,7 @@ void life_run(uint64_t seed, const struct life_limits *limits, bool story, struc
     life->group.story = story;
     life->group.tune = tune;
     life->group.on_disk = life->swarm.on_disk;
-    keeper_init(&life->keeper, &life->group, &life->coverage, seed,
-                life->swarm.ruthless || !DAMAGED_NODES_HEAL);
+    keeper_init(&life->keeper, &life->group, &life->coverage, seed, life->swarm.ruthless);
     group_init(&life->group, life->sim, life->swarm.nodes);
     atlas_init(&life->atlas, &life->group, life->swarm.ruthless);
     life->invariants = invariants_new(&life->group, &life->ledger, &life->coverage);

@@ -2,6 +2,7 @@
 #include <inttypes.h>
 
 #include "tests/sim/nemesis_acts.h"
+#include "tests/sim/peek.h"
 
 enum { FLIPS_MAX = 3 };
 
@@ -141,21 +142,37 @@ void act_FLIP_ALL(struct nemesis *n)
     nemesis_finish(n, FAULT_FLIP_ALL);
 }
 
-/* At first a copy is taken, and the next time it is put back. */
+/* Whether everybody else runs and has durably noted a life of NODE that began after the copy was taken: only
+ * such a copy is promised to be found out. */
+static bool others_know_better(const struct nemesis *n, const struct group_node *node)
+{
+    for (unsigned i = 0; i < n->group->count; i++) {
+        const struct group_node *other = &n->group->nodes[i];
+        if (other != node &&
+            (other->replica == NULL || other->broken || other->stale ||
+             peek_remembered_boots(other->replica, node->id) <= n->copied_boots[node->id - 1])) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* At first a copy is taken, and a later time it is put back. */
 void act_STALE(struct nemesis *n)
 {
     struct group_node *node = nemesis_any(n);
     struct sim_disk_copy **copy = &n->copies[node->id - 1];
 
-    if (node->replica == NULL || node->stale) {
+    if (node->replica == NULL || node->broken || node->stale) {
         return;
     }
     if (*copy == NULL) {
         group_say(n->group, "a copy of the disk of node %" PRIu64 " is taken", node->id);
         *copy = sim_disk_copy(node->machine);
+        n->copied_boots[node->id - 1] = peek_boots(node->replica);
         return;
     }
-    if (!atlas_give_up(n->atlas, node)) {
+    if (!others_know_better(n, node) || !atlas_give_up(n->atlas, node)) {
         return;
     }
     nemesis_begin(n, FAULT_STALE);

@@ -51,6 +51,22 @@ void peek(struct replica *r, struct peek *ret_peek)
     };
 }
 
+uint64_t peek_boots(struct replica *r)
+{
+    return consensus_meta(r->consensus)->boots;
+}
+
+uint64_t peek_remembered_boots(struct replica *r, uint64_t id)
+{
+    const struct meta_state *meta = consensus_meta(r->consensus);
+    for (uint32_t i = 0; i < meta->peers; i++) {
+        if (meta->peer[i].id == id) {
+            return meta->peer[i].boots;
+        }
+    }
+    return 0;
+}
+
 uint64_t peek_term(struct replica *r, uint64_t index)
 {
     return log_term(log_of(r), index);

@@ -20,6 +20,10 @@ struct peek {
 };
 
 void peek(struct replica *r, struct peek *ret_peek);
+/* How often its node was started, this time included, and how often member ID was, as this one remembers it
+ * durably (0: not at all). */
+uint64_t peek_boots(struct replica *r);
+uint64_t peek_remembered_boots(struct replica *r, uint64_t id);
 /* The term of a log entry, 0 for one that is not there. */
 uint64_t peek_term(struct replica *r, uint64_t index);
 /* An entry whose payload is in memory; false otherwise. Borrowed until the next event. */

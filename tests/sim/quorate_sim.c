@@ -1,8 +1,8 @@
 /* quorate-sim: whole clusters in virtual time, one after the other, each from one seed.
  *
- *   quorate-sim --seed S [--trace | --shrink]   one seed; --trace tells the story, --shrink makes a failing
- * one smaller quorate-sim --seeds N [--first S]           N seeds, fresh ones unless --first is given
- *   quorate-sim --seconds T [--hours H]         fresh seeds during T seconds, or until H hours are simulated
+ *   quorate-sim --seed S [--trace | --shrink]   one seed; its story, or the smallest part that still fails
+ *   quorate-sim --seeds N [--first S]           N seeds, fresh ones unless --first is given
+ *   quorate-sim --seconds T [--hours H]         fresh seeds for T seconds, or until H hours are simulated
  *   --jobs N            lives at once; as many as there are processors
  *   --twice             every seed runs twice and must do exactly the same
  *   --stop              ends at the first violation

@@ -4,7 +4,6 @@
 #include <stdio.h>
 
 #include "base/rng.h"
-#include "tests/sim/expect.h"
 
 enum { NEARLY_ALL_IN = 4, ON_DISK_IN = 8, RUTHLESS_IN = 16 };
 
@@ -26,7 +25,6 @@ static uint64_t scaled(struct rng *rng, uint64_t low, unsigned doublings)
 static uint32_t some_faults(struct rng *rng)
 {
     uint32_t all = (UINT32_C(1) << FAULT_COUNT) - 1, some = 0;
-    all &= STALE_DISKS_ARE_REFUSED ? all : ~(UINT32_C(1) << FAULT_STALE);
     if (rng_between(rng, 1, NEARLY_ALL_IN) == 1) {
         return all & ~(UINT32_C(1) << rng_between(rng, 0, FAULT_COUNT - 1));
     }
@@ -50,8 +48,8 @@ void swarm_draw(struct swarm *s, uint64_t seed)
     s->segment_bytes = PICK(&rng, 64, 128, 512) * 1024;
     s->cache_bytes = PICK(&rng, 0, 4, 64, 1024) * 1024;
     s->compact_bytes = PICK(&rng, 16, 64, 128) * 1024;
-    s->think_us = scaled(&rng, 100000, 4);
-    s->fault_us = scaled(&rng, 350000, 4);
+    s->think_us = scaled(&rng, 150000, 4);
+    s->fault_us = scaled(&rng, 450000, 4);
     s->faults_us = rng_between(&rng, 60, 180) * 1000000;
     s->faults = some_faults(&rng);
     s->on_disk = rng_between(&rng, 1, ON_DISK_IN) == 1;

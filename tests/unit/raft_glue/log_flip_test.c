@@ -168,12 +168,28 @@ static void a_flip_above_the_mark_cuts_at_most_the_last_writes(void **state)
     }
 }
 
+static void a_group_that_calls_itself_durable_is_none(void **state)
+{
+    static uint8_t block[ENV_BLOCK];
+    struct format_group group = {.bytes = ENV_BLOCK, .number = 4, .durable = 3, .first = 7}, found;
+    uint64_t chain;
+    (void)state;
+
+    format_group_put(&group, 42, block);
+    assert_true(format_group_get(block, sizeof block, 42, &found, &chain));
+
+    group.durable = 4;
+    format_group_put(&group, 42, block);
+    assert_false(format_group_get(block, sizeof block, 42, &found, &chain));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_flip_below_the_mark_is_found_and_named),
         cmocka_unit_test(a_flip_where_nothing_is_does_no_harm),
         cmocka_unit_test(a_flip_above_the_mark_cuts_at_most_the_last_writes),
+        cmocka_unit_test(a_group_that_calls_itself_durable_is_none),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
