@@ -130,7 +130,8 @@ static void judge(struct life *life, bool whole)
 {
     struct final_state final = {.keys[0].version = 0};
     char why[512];
-    bool known = whole && survey(&life->group, clients_setup_index(life->clients) != 0, &final);
+    bool known =
+        whole && survey(&life->group, life->invariants, clients_setup_index(life->clients) != 0, &final);
 
     if (known) {
         invariants_final(life->invariants);

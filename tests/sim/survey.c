@@ -11,6 +11,7 @@ enum { ANSWER_US = 20000000, REQUEST_MS = 3000 };
 
 struct surveyor {
     struct group *group;
+    struct invariants *invariants;
     struct replica_request request;
     struct buf command;
     bool waits;
@@ -29,9 +30,12 @@ static void answered(struct replica_request *request, const struct replica_answe
     }
 }
 
+/* The cluster goes on meanwhile, and is watched as ever. */
 static bool still_waits(void *ctx)
 {
-    return ((struct surveyor *)ctx)->waits;
+    struct surveyor *s = ctx;
+    invariants_check(s->invariants);
+    return s->waits;
 }
 
 static bool read_once(struct surveyor *s, struct group_node *node, enum op_kind kind, unsigned key)
@@ -94,9 +98,9 @@ static bool same_lists(struct surveyor *s, struct group_node *node, bool first, 
     return true;
 }
 
-bool survey(struct group *g, bool lists, struct final_state *ret_final)
+bool survey(struct group *g, struct invariants *invariants, bool lists, struct final_state *ret_final)
 {
-    struct surveyor s = {.group = g};
+    struct surveyor s = {.group = g, .invariants = invariants};
     bool first = true, ok = true;
 
     buf_init(&s.command, 1024);
