@@ -13,10 +13,8 @@ int log_image_load(struct log_image *image, struct segment *s, struct error *e)
         return 0;
     }
     image->segment = NULL;
-    if (image->capacity < s->head.bytes) {
-        free(image->bytes);
-        image->bytes = segment_memory(s->head.bytes);
-        image->capacity = image->bytes != NULL ? s->head.bytes : 0;
+    if (image->bytes == NULL && s->head.bytes > 0) {
+        image->bytes = segment_memory(image->largest);
     }
     if (image->bytes == NULL && s->head.bytes > 0) {
         return error_set(e, Q_NOMEM, "out of memory to read a segment of %" PRIu64 " bytes", s->head.bytes);
@@ -141,6 +139,19 @@ bool log_records_find(struct log_records *records, uint64_t chain)
         }
     }
     return false;
+}
+
+bool log_found_leads_to(const struct log_found *found, uint64_t chain)
+{
+    struct log_records records = log_records_of(found), before = records;
+    struct log_entry entry;
+    uint64_t offset;
+    enum log_record_state state;
+    while ((state = log_records_next(&records, &entry, &offset)) == LOG_RECORD_GOOD ||
+           state == LOG_RECORD_BAD) {
+        before = records;
+    }
+    return state == LOG_RECORD_END ? records.chain == chain : log_records_find(&before, chain);
 }
 
 bool log_found_whole(const struct log_found *found)

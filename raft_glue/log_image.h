@@ -8,9 +8,10 @@
 struct log_image {
     struct env *env;
     const char *dir; /* borrowed */
+    uint64_t
+        largest; /* bytes of the largest segment: so what was found stays in its place, whatever is loaded */
     struct segment *segment;
     uint8_t *bytes;
-    size_t capacity;
 };
 
 /* A group whose header is whole, or, if not PROVED, looks like one: its segment has lost its salt. */
@@ -56,6 +57,8 @@ enum log_record_state log_records_next(struct log_records *records, struct log_e
 bool log_found_chain(const struct log_found *found, uint64_t *ret_chain);
 /* Whether the records that come lead to CHAIN: then what BAD ones say is right. */
 bool log_records_lead_to(struct log_records records, uint64_t chain);
+/* Whether the records of a group, as far as they are there, lead to CHAIN. */
+bool log_found_leads_to(const struct log_found *found, uint64_t chain);
 /* Moves behind what is damaged here, to the next place from which the records lead to CHAIN. False: none. */
 bool log_records_find(struct log_records *records, uint64_t chain);
 /* All records are good. */

@@ -181,9 +181,11 @@ static int chain_behind(struct log_replay *r, const struct log_found *found, uin
     bool known = log_image_group(&r->image, end, &next) && next.head.number == number + 1;
     if (!known && after != NULL && after->head.sequence == s->head.sequence + 1) {
         rc = log_image_load(&r->image, after, e);
-        known = rc == 0 && log_image_group(&r->image, ENV_BLOCK, &next) && next.head.number == number + 1 &&
-                next.head.durable == number;
+        known = rc == 0 && log_image_group(&r->image, ENV_BLOCK, &next) && next.head.number == number + 1;
         rc = rc != 0 ? rc : log_image_load(&r->image, s, e);
+        /* It may be left over from a write that did not count, unless it says or shows that it follows. */
+        known =
+            rc == 0 && known && (next.head.durable == number || log_found_leads_to(found, next.head.chain));
     }
     if (known) {
         *ret_chain = next.head.chain;
@@ -369,6 +371,10 @@ int log_replay(struct log_replay *r, struct error *e)
     bool looked = false;
     int rc;
     r->image = (struct log_image){.env = r->env, .dir = r->dir};
+    LIST_EACH (r->segments, item) {
+        uint64_t bytes = CONTAINER_OF(item, struct segment, link)->head.bytes;
+        r->image.largest = bytes > r->image.largest ? bytes : r->image.largest;
+    }
     r->durable = r->mark->number;
     rc = start(r, e);
     while (rc == 0 && (rc = read_groups(r, e)) == 0) {

@@ -168,6 +168,33 @@ static void a_flip_above_the_mark_cuts_at_most_the_last_writes(void **state)
     }
 }
 
+/* The group at the end of a segment and the one at the start of the next were in flight together: the second
+ * does not say that the first was durable before it, but its chain shows that it follows. */
+static void a_flip_at_the_end_of_a_segment_costs_one_entry(void **state)
+{
+    struct rig r;
+    (void)state;
+    init(&r);
+    write_small_log(&r, 3);
+    for (unsigned group = 0; group < 2; group++) {
+        for (unsigned i = 0; i < PER_GROUP; i++) {
+            rig_append(&r, 1, ENTRY_BYTES);
+        }
+        log_flush(r.log);
+    }
+    rig_wait_durable(&r);
+    write_small_log(&r, 3);
+    rig_settle(&r);
+    rig_crash(&r);
+
+    rig_flip(&r, first_segment, 4 * ENV_BLOCK + FORMAT_GROUP_BYTES + FORMAT_RECORD_BYTES, 0);
+    rig_open_ok(&r);
+
+    assert_int_equal(r.report.lost, 1);
+    assert_int_equal(r.report.lost_first, 3 * PER_GROUP + 1);
+    rig_close(&r);
+}
+
 static void a_group_that_calls_itself_durable_is_none(void **state)
 {
     static uint8_t block[ENV_BLOCK];
@@ -189,6 +216,7 @@ int main(void)
         cmocka_unit_test(a_flip_below_the_mark_is_found_and_named),
         cmocka_unit_test(a_flip_where_nothing_is_does_no_harm),
         cmocka_unit_test(a_flip_above_the_mark_cuts_at_most_the_last_writes),
+        cmocka_unit_test(a_flip_at_the_end_of_a_segment_costs_one_entry),
         cmocka_unit_test(a_group_that_calls_itself_durable_is_none),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
