@@ -8,6 +8,8 @@
 #include "raft_glue/log_internal.h"
 #include "raft_glue/log_replay.h"
 
+enum { PIECE_BYTES = 1024 * 1024 };
+
 struct numbers {
     uint64_t *at;
     size_t len, capacity;
@@ -128,23 +130,42 @@ static int open_segments(struct opening *o, const struct numbers *sequences, str
     return 0;
 }
 
-/* What a killed process wrote may be read back before it is on the disk: nothing that was read counts before
- * a sync. What the mark had reached was durable already. */
-static int sync_read(struct log *l, const struct log_replay *r, struct error *e)
+/* Writes what is there once more, durably. */
+static int write_again(struct log *l, struct segment *s, uint64_t from, uint64_t to, uint8_t *piece,
+                       struct error *e)
 {
-    LIST_EACH (&l->writer.segments, item) {
-        struct segment *s = CONTAINER_OF(item, struct segment, link);
-        if (s->head.sequence > r->at.sequence) {
-            break;
-        }
-        int rc = s->head.sequence < r->mark->sequence || PLANTED("what_was_read_is_not_synced")
-                     ? 0
-                     : env_sync(l->env, s->file, e);
-        if (rc != 0) {
-            return rc;
+    int rc = 0;
+    for (uint64_t at = from; rc == 0 && at < to; at += PIECE_BYTES) {
+        size_t n, bytes = to - at < PIECE_BYTES ? (size_t)(to - at) : PIECE_BYTES;
+        rc = env_read(l->env, s->file, at, piece, bytes, &n, e);
+        if (rc == 0) {
+            rc = env_write(l->env, s->file, at, piece, n, e);
         }
     }
-    return 0;
+    return rc;
+}
+
+/* What a killed process wrote may be read back although it is not on the disk, and a sync would not tell: if
+ * an earlier one has failed, the pages count as clean (Rebello et al., "Can Applications Recover from fsync
+ * Failures?", ATC'20). So nothing that was read counts before it is written again. What the mark had reached
+ * was durable already. */
+static int make_durable(struct log *l, const struct log_replay *r, struct error *e)
+{
+    uint8_t *piece = segment_memory(PIECE_BYTES);
+    int rc = piece != NULL ? 0 : error_set(e, Q_NOMEM, "out of memory to write the log's end again");
+    LIST_EACH (&l->writer.segments, item) {
+        struct segment *s = CONTAINER_OF(item, struct segment, link);
+        uint64_t from = s->head.sequence == r->mark->sequence ? r->mark->end : ENV_BLOCK;
+        uint64_t to = s->head.sequence == r->at.sequence ? r->at.end : s->head.bytes;
+        if (rc != 0 || s->head.sequence > r->at.sequence || PLANTED("what_was_read_is_not_synced")) {
+            break;
+        }
+        if (s->head.sequence >= r->mark->sequence) {
+            rc = write_again(l, s, from, to, piece, e);
+        }
+    }
+    free(piece);
+    return rc;
 }
 
 /* A torn group at the end must not become whole later, when an equal write to the same place tears in turn:
@@ -217,7 +238,7 @@ static int fit_to_snapshot(struct log *l, const struct log_config *config, struc
 static int go_on(struct log *l, const struct log_replay *r, struct error *e)
 {
     int rc;
-    if ((rc = sync_read(l, r, e)) != 0 || (rc = cut_torn(l, r, e)) != 0 ||
+    if ((rc = make_durable(l, r, e)) != 0 || (rc = cut_torn(l, r, e)) != 0 ||
         (rc = keep_ready(l, r->end, e)) != 0) {
         return rc;
     }

@@ -235,6 +235,36 @@ static void what_a_killed_process_wrote_lasts_once_it_was_read_back(void **state
     }
 }
 
+/* A failed sync makes clean pages of what is not on the disk: the next one would say that all is well. */
+static void a_failed_sync_does_not_hide_that_what_is_read_back_is_not_on_the_disk(void **state)
+{
+    struct sim_disk_faults failing = {.sync_eio = 400000}, healthy = {.sync_eio = 0};
+    (void)state;
+    for (uint64_t seed = 0; seed < 60; seed++) {
+        struct rig r;
+        rig_init(&r, seed);
+        rig_open_ok(&r);
+        rig_append_durable(&r, 1, 1, 100);
+        rig_append(&r, 1, 100);
+        log_flush(r.log);
+        sim_node_kill(r.node);
+        log_close(r.log);
+
+        r.config.env = r.env = sim_node_boot(r.node);
+        sim_node_disk_faults(r.node, &failing);
+        while (rig_open(&r) != 0) {
+        }
+        sim_node_disk_faults(r.node, &healthy);
+        uint64_t last = log_last(r.log);
+        rig_crash(&r);
+        rig_open_ok(&r);
+
+        assert_false(r.report.damaged);
+        assert_int_equal(log_last(r.log), last);
+        rig_close(&r);
+    }
+}
+
 static void the_mark_never_is_ahead_of_a_write_in_flight(void **state)
 {
     struct rig r;
@@ -480,6 +510,7 @@ int main(void)
         cmocka_unit_test(entries_truncated_in_flight_are_never_reported),
         cmocka_unit_test(an_orphan_does_not_come_back_when_the_gap_is_filled_with_the_same_entry),
         cmocka_unit_test(what_a_killed_process_wrote_lasts_once_it_was_read_back),
+        cmocka_unit_test(a_failed_sync_does_not_hide_that_what_is_read_back_is_not_on_the_disk),
         cmocka_unit_test(the_mark_never_is_ahead_of_a_write_in_flight),
         cmocka_unit_test(durable_entries_that_are_truncated_do_not_come_back),
         cmocka_unit_test(a_truncation_without_new_entries_lasts),
