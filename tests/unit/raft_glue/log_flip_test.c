@@ -176,6 +176,7 @@ static void a_flip_at_the_end_of_a_segment_costs_one_entry(void **state)
     (void)state;
     init(&r);
     write_small_log(&r, 3);
+    rig_settle(&r); /* the next segment is ready */
     for (unsigned group = 0; group < 2; group++) {
         for (unsigned i = 0; i < PER_GROUP; i++) {
             rig_append(&r, 1, ENTRY_BYTES);
