@@ -6,11 +6,16 @@
 #include "raft_glue/consensus_impl.h"
 #include "raft_glue/log_internal.h"
 
-/* Of the slots on the disk the one that is behind. */
+/* Of the slots on the disk the one that is behind; 0 if what a slot speaks of has been replaced since. */
 static uint64_t marked(const struct log *log)
 {
-    uint64_t one = log->mark.slots[0].index, other = log->mark.slots[1].index;
-    return one < other ? one : other;
+    uint64_t least = UINT64_MAX;
+    for (unsigned i = 0; i < 2; i++) {
+        const struct format_mark *slot = &log->mark.slots[i];
+        uint64_t index = log_term(log, slot->index) == slot->term ? slot->index : 0;
+        least = index < least ? index : least;
+    }
+    return least;
 }
 
 static struct log *log_of(struct replica *r)
