@@ -48,8 +48,12 @@ static int receive_part(struct core *c, const struct raft_message *message, unsi
 {
     struct raft_message part = *message;
     struct raft_append_entries *ae = &part.append_entries;
-    void *batch = n > 0 ? raft_malloc(1) : NULL;
+    void *batch;
 
+    if (c->failed) {
+        return RAFT_IOERR; /* the core is not asked any more, so nobody would free the batch */
+    }
+    batch = n > 0 ? raft_malloc(1) : NULL;
     if (n > 0 && batch == NULL) {
         return RAFT_NOMEM;
     }

@@ -9,7 +9,11 @@
 #include "storage/state.h"
 #include "storage/statement.h"
 
-enum { CHECKPOINT_MAGIC = 0x51434b50, SETTLE_BYTES = 256 * 1024 };
+enum {
+    CHECKPOINT_MAGIC = 0x51434b50,
+    SETTLE_BYTES =
+        64 * 1024, /* SQLite's own VFS writes at most 128 KiB - 1 at once, and calls more a full disk */
+};
 
 struct checkpoint {
     OBJECT_MAGIC;
