@@ -6,6 +6,7 @@
 #include "cluster/frame.h"
 #include "cluster/handshake.h"
 #include "cluster/peers.h"
+#include "cluster/session.h"
 #include "tests/fuzz/target.h"
 #include "tests/lib/sim.h"
 
@@ -29,6 +30,7 @@ struct guest {
     struct handshake handshake;
     bool shakes, opened;
     size_t said;
+    uint64_t said_us; /* when it last said something */
     struct frame_decoder decoder;
 };
 
@@ -149,6 +151,7 @@ static void say(struct guest *g, const void *p, size_t n)
     }
     memcpy(bytes, p, n);
     g->said += n;
+    g->said_us = env_now_us(g->env);
     env_send(g->env, g->conn, bytes, n);
 }
 
@@ -243,6 +246,12 @@ static bool guest_is_in(const struct guest *g)
     return g->conn != NULL && g->handshake.state == HANDSHAKE_DONE;
 }
 
+/* So long that it may have been taken for dead: it sends no pings. */
+static bool silent(const struct guest *g)
+{
+    return env_now_us(g->env) - g->said_us >= (SESSION_ACCEPTOR_IDLE_MS - 1000) * UINT64_C(1000);
+}
+
 static void guest_close(struct guest *g, struct scene *s)
 {
     if (g->conn != NULL) {
@@ -283,7 +292,10 @@ static void visit(struct scene *s, struct cursor *input)
         struct cursor raw;
         uint8_t control[FRAME_HEADER_BYTES];
         switch (input_range(input, 0, 7)) {
-        case 0: wait(s, input_range(input, 0, 255) * UINT64_C(1000)); break;
+        case 0:
+            wait(s, input_range(input, 0, 255) * UINT64_C(1000));
+            wrong = wrong || silent(&g);
+            break;
         case 1:
             raw = input_bytes(input, 400);
             wrong = wrong || cursor_left(&raw) > 0;
