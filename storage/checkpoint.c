@@ -20,11 +20,9 @@ struct checkpoint {
     struct clock_vfs *vfs; /* for what it remembers of failures */
     sqlite3 *db;
     sqlite3_stmt *index;
-    struct gate *writing;
 };
 
-int checkpoint_new(const struct connection_place *place, struct gate *writing,
-                   struct checkpoint **ret_checkpoint, struct error *e)
+int checkpoint_new(const struct connection_place *place, struct checkpoint **ret_checkpoint, struct error *e)
 {
     struct checkpoint *c = calloc(1, sizeof *c);
     struct connection_place own = *place;
@@ -33,7 +31,6 @@ int checkpoint_new(const struct connection_place *place, struct gate *writing,
         return error_set(e, Q_NOMEM, "out of memory");
     }
     c->magic = CHECKPOINT_MAGIC;
-    c->writing = writing;
     if (clock_vfs_new(place->vfs, &c->vfs, e)) {
         checkpoint_free(c);
         return (int)e->code;
@@ -57,6 +54,11 @@ void checkpoint_free(struct checkpoint *c)
         c->magic = 0;
         free(c);
     }
+}
+
+void checkpoint_keep_wal(struct checkpoint *c)
+{
+    connection_keep_wal(c->db);
 }
 
 static int read_index(struct checkpoint *c, uint64_t *ret_index, struct error *e)
@@ -128,32 +130,9 @@ int checkpoint_settle(struct checkpoint *c, struct error *e)
     return rc == SQLITE_OK ? 0 : sql_error(c->db, rc, "writing what was left in the WAL once more", e);
 }
 
-/* With the writer kept out. */
-static int finish(struct checkpoint *c, uint64_t *ret_index, struct error *e)
-{
-    int pages, copied, patience_ms = CHECKPOINT_PATIENCE_MS;
-
-    if (read_index(c, ret_index, e) || copy(c, SQLITE_CHECKPOINT_PASSIVE, &pages, &copied, e)) {
-        return (int)e->code;
-    }
-    if (pages > CHECKPOINT_LARGE_PAGES) {
-        patience_ms = CHECKPOINT_LARGE_PATIENCE_MS;
-    }
-    sqlite3_busy_timeout(c->db, patience_ms);
-    int rc = copy(c, SQLITE_CHECKPOINT_RESTART, &pages, &copied, e);
-    sqlite3_busy_timeout(c->db, CONNECTION_BUSY_MS);
-    if (rc == 0 && copied < pages && !PLANTED("wal_that_is_left_is_not_synced")) {
-        /* A reader of an old snapshot keeps pages from being copied. The WAL holds them, so that must last.
-         */
-        rc = sync_file(c, SQLITE_FCNTL_JOURNAL_POINTER, e);
-    }
-    return rc;
-}
-
-int checkpoint_run(struct checkpoint *c, uint64_t *ret_index, struct error *e)
+int checkpoint_copy(struct checkpoint *c, struct error *e)
 {
     int pages = 0, copied = 0, left, before = INT32_MAX;
-    uint64_t index = 0;
 
     for (int i = 0; i < CHECKPOINT_STEPS_MAX; i++) {
         int last = pages;
@@ -169,14 +148,43 @@ int checkpoint_run(struct checkpoint *c, uint64_t *ret_index, struct error *e)
     }
     /* A passive step that was overtaken by the writer has synced no page yet: not to do it while the writer
      * waits. */
-    if (sync_file(c, SQLITE_FCNTL_FILE_POINTER, e)) {
+    return sync_file(c, SQLITE_FCNTL_FILE_POINTER, e);
+}
+
+static int file_bytes(struct checkpoint *c, uint64_t *ret_bytes, struct error *e)
+{
+    sqlite3_file *file = NULL;
+    sqlite3_int64 size = 0;
+    int rc = sqlite3_file_control(c->db, "main", SQLITE_FCNTL_FILE_POINTER, &file);
+
+    rc = rc == SQLITE_OK ? file->pMethods->xFileSize(file, &size) : rc;
+    *ret_bytes = (uint64_t)size;
+    return rc == SQLITE_OK ? 0 : sql_error(c->db, rc, "checkpoint: size", e);
+}
+
+int checkpoint_finish(struct checkpoint *c, struct checkpoint_end *ret_end, struct error *e)
+{
+    int pages, copied, patience_ms = CHECKPOINT_PATIENCE_MS;
+    struct checkpoint_end end;
+
+    if (read_index(c, &end.index, e) || copy(c, SQLITE_CHECKPOINT_PASSIVE, &pages, &copied, e)) {
         return (int)e->code;
     }
-    gate_alone(c->writing);
-    int rc = finish(c, &index, e);
-    gate_leave(c->writing);
+    if (pages > CHECKPOINT_LARGE_PAGES) {
+        patience_ms = CHECKPOINT_LARGE_PATIENCE_MS;
+    }
+    sqlite3_busy_timeout(c->db, patience_ms);
+    int rc = copy(c, SQLITE_CHECKPOINT_RESTART, &pages, &copied, e);
+    sqlite3_busy_timeout(c->db, CONNECTION_BUSY_MS);
+    end.whole = copied >= 0 && copied == pages;
+    if (rc == 0 && !end.whole && !PLANTED("wal_that_is_left_is_not_synced")) {
+        /* A reader of an old snapshot keeps pages from being copied. The WAL holds them, so that must last.
+         */
+        rc = sync_file(c, SQLITE_FCNTL_JOURNAL_POINTER, e);
+    }
+    rc = rc == 0 ? file_bytes(c, &end.bytes, e) : rc;
     if (rc == 0) {
-        *ret_index = index;
+        *ret_end = end;
     }
     return rc;
 }

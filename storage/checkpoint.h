@@ -3,16 +3,16 @@
  *
  * With synchronous=NORMAL nothing is durable until a checkpoint: it syncs the WAL, copies its pages into the
  * file and syncs that. Passive steps copy without stopping anyone, and as the writer goes on meanwhile, each
- * leaves a remainder. When the remainder is small, the writer is kept out by a gate for the rest: the last
+ * leaves a remainder. When the remainder is small, the caller keeps the writer out for the rest: the last
  * pages, their sync, and the start of a new WAL, which else would grow for ever under a writer that never
  * rests. */
 #ifndef QUORATE_STORAGE_CHECKPOINT_H
 #define QUORATE_STORAGE_CHECKPOINT_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "storage/connection.h"
-#include "storage/gate.h"
 
 struct checkpoint;
 
@@ -24,9 +24,8 @@ enum {
     CHECKPOINT_LARGE_PATIENCE_MS = 1000, /* ... and so long once it has CHECKPOINT_LARGE_PAGES */
 };
 
-/* WRITING is kept: who writes shares it while writing. Errors: SQLite's; Q_NOMEM. */
-int checkpoint_new(const struct connection_place *place, struct gate *writing,
-                   struct checkpoint **ret_checkpoint, struct error *e);
+/* Errors: SQLite's; Q_NOMEM. */
+int checkpoint_new(const struct connection_place *place, struct checkpoint **ret_checkpoint, struct error *e);
 /* Blocking, before anything is written: writes the WAL that an earlier process left once more, and syncs it.
  * If a sync failed then, the page cache shows bytes that no later sync would save (Rebello et al., "Can
  * Applications Recover from fsync Failures?", ATC'20); a checkpoint of those would outlive the WAL that it
@@ -35,8 +34,18 @@ int checkpoint_new(const struct connection_place *place, struct gate *writing,
 int checkpoint_settle(struct checkpoint *c, struct error *e);
 /* NULL is fine. */
 void checkpoint_free(struct checkpoint *c);
+/* From now on the end of this connection leaves database file and WAL as they are. */
+void checkpoint_keep_wal(struct checkpoint *c);
 
-/* As store_checkpoint(), one at a time. */
-int checkpoint_run(struct checkpoint *c, uint64_t *ret_index, struct error *e);
+/* Copies and syncs most of the WAL, while the writer goes on. Errors: as store_checkpoint(). */
+int checkpoint_copy(struct checkpoint *c, struct error *e);
+
+struct checkpoint_end {
+    uint64_t index; /* applied, and durable now */
+    bool whole;     /* the file alone holds it: no reader kept a page in the WAL */
+    uint64_t bytes; /* of the file */
+};
+/* The rest. Nobody may write. Errors: as store_checkpoint(). */
+int checkpoint_finish(struct checkpoint *c, struct checkpoint_end *ret_end, struct error *e);
 
 #endif

@@ -8,7 +8,8 @@
  *
  * Threads: store_apply() and store_verify() on the apply lane, one at a time; store_read() and
  * store_is_read_only() on any lane where waiting for a free reader does no harm, many at a time;
- * store_checkpoint() on the worker lane; the getters anywhere. */
+ * store_checkpoint(), store_hold() and store_swap() on the worker lane, one at a time; store_release() and
+ * the getters anywhere. */
 #ifndef QUORATE_STORAGE_STORE_H
 #define QUORATE_STORAGE_STORE_H
 
@@ -45,6 +46,10 @@ struct store_config {
  * Errors: Q_CORRUPT, Q_MISMATCH (a newer format, a database that is not a store's, or another SQLite than the
  * one that is recorded and matters), Q_INVALID (the configuration), Q_IO, Q_NO_SPACE, Q_NOMEM. */
 int store_open(const struct store_config *config, struct store **ret_store, struct error *e);
+/* The same for a database that is not there, or that nothing good is known of: touches no file, and position
+ * is 0. Until store_swap() has put one in its place, whatever reads, applies, checks or copies is Q_CORRUPT
+ * ("has no database yet"), and no command only reads. Not in memory (Q_INVALID). */
+int store_open_absent(const struct store_config *config, struct store **ret_store, struct error *e);
 /* Nothing may be running. Copies the WAL back, so that the next start finds one file. NULL is fine. */
 void store_close(struct store *s);
 
@@ -87,6 +92,29 @@ bool store_is_read_only(struct store *s, const struct command *command);
  * could not grow; it may be tried again. Any other error: the caller stops the process, because a failed
  * fsync must not be tried again. */
 int store_checkpoint(struct store *s, uint64_t *ret_index, struct error *e);
+
+/* What the database file alone is, byte for byte, while it is held. */
+struct store_image {
+    struct store_position position;
+    const char *path; /* borrowed, as long as the store lives */
+    uint64_t bytes;   /* of the file */
+    char sqlite[128]; /* the version that runs it */
+};
+/* A checkpoint after which the file stands still: until store_release() it is, without its WAL, the database
+ * at one position, durable, and may be read as a file. The writer goes on meanwhile, in the WAL, which grows;
+ * store_checkpoint() copies nothing and says the held index. Not held already. Q_BUSY: a reader of an older
+ * snapshot was in the way for too long, try again; Q_INVALID: in memory; others as store_checkpoint(). */
+int store_hold(struct store *s, struct store_image *ret_image, struct error *e);
+/* Lets checkpoints go on. Not held is fine. */
+void store_release(struct store *s);
+
+/* Puts another database in the place of this one, in the same struct store: waits for the reads that are
+ * running and lets no new one begin, closes every connection without copying the WAL back (it would be copied
+ * over the new file), calls SWAP, which may do with the files what it likes, and opens what it finds as
+ * store_open() would. Nobody may apply meanwhile. A hold ends. After success position and answers are those
+ * of the new database, which may be of a lower index. After an error, SWAP's or that of opening, there is no
+ * database: every call is Q_CORRUPT, and the caller stops the process or swaps again. */
+int store_swap(struct store *s, int (*swap)(void *ctx, struct error *e), void *ctx, struct error *e);
 
 /* Bytes of the WAL that a start would have to read, as of the last commit; 0 in memory. Any lane. */
 uint64_t store_wal_bytes(const struct store *s);
