@@ -5,6 +5,7 @@
 
 #include "base/buf.h"
 #include "base/object.h"
+#include "base/plant.h"
 
 enum { DIVERGENCE_MAGIC = 0x51c0de0c, VERSION = 1 };
 enum kind { KIND_ASK = 1, KIND_SAY = 2 };
@@ -20,6 +21,7 @@ static const struct metric counter_table[DIVERGENCE_COUNTERS] = {
 
 /* What one member has at the index in question. */
 struct statement {
+    uint64_t id;
     bool spoke;
     enum known known;
     uint8_t digest[DIGEST_BYTES];
@@ -30,24 +32,32 @@ struct divergence {
     struct divergence_config config;
     bool open, suspect, fenced;
     uint64_t index, since_ms, asked_ms;
-    uint64_t settled_index;                 /* of the last inquiry */
-    struct statement statements[PEERS_MAX]; /* in the order of the members */
+    uint64_t settled_index; /* of the last inquiry */
+    struct statement
+        statements[PEERS_MAX]; /* of those who were members when it was opened, this node first */
+    unsigned count;
     struct metric counters[DIVERGENCE_COUNTERS];
 };
 
-static int place_of(const struct divergence *d, uint64_t id)
+static struct statement *statement_of(struct divergence *d, uint64_t id)
 {
-    for (unsigned i = 0; i < d->config.count; i++) {
-        if (d->config.members[i].id == id) {
-            return (int)i;
+    for (unsigned i = 0; i < d->count; i++) {
+        if (d->statements[i].id == id) {
+            return &d->statements[i];
         }
     }
-    return -1;
+    return NULL;
+}
+
+/* Whether its word counts. */
+static bool votes(const struct divergence *d, const struct statement *s)
+{
+    return d->config.voter(d->config.ctx, s->id);
 }
 
 static void state_own(struct divergence *d, uint64_t index, struct statement *ret_statement)
 {
-    *ret_statement = (struct statement){.spoke = true, .known = NOT_KNOWN};
+    *ret_statement = (struct statement){.id = d->config.id, .spoke = true, .known = NOT_KNOWN};
     if (d->config.digest(d->config.ctx, index, ret_statement->digest)) {
         ret_statement->known = KNOWN;
     } else if (index > d->config.applied(d->config.ctx)) {
@@ -74,53 +84,54 @@ static void send(struct divergence *d, uint64_t to, enum kind kind, uint64_t ind
 
 static void ask(struct divergence *d)
 {
-    int self = place_of(d, d->config.id);
-
     d->asked_ms = env_now_ms(d->config.env);
-    for (unsigned i = 0; i < d->config.count; i++) {
+    for (unsigned i = 1; i < d->count; i++) {
         if (!d->statements[i].spoke) {
-            send(d, d->config.members[i].id, KIND_ASK, d->index, &d->statements[self]);
+            send(d, d->statements[i].id, KIND_ASK, d->index, &d->statements[0]);
         }
     }
 }
 
-/* Those who state the digest of member AT. */
-static void count(const struct divergence *d, unsigned at, struct divergence_verdict *v)
+/* The voters who state the digest of WITH, and those who state another. */
+static void count(const struct divergence *d, const struct statement *with, struct divergence_verdict *v)
 {
-    const struct statement *with = &d->statements[at];
-
     v->agree = v->differ = 0;
-    for (unsigned i = 0; i < d->config.count; i++) {
+    for (unsigned i = 0; i < d->count; i++) {
         const struct statement *s = &d->statements[i];
-        if (!s->spoke || s->known != KNOWN) {
+        if (!s->spoke || s->known != KNOWN || !votes(d, s)) {
             continue;
         }
         if (memcmp(s->digest, with->digest, DIGEST_BYTES) == 0) {
-            v->members[v->agree++] = d->config.members[i].id;
+            v->members[v->agree++] = s->id;
         } else {
-            v->others[v->differ++] = d->config.members[i].id;
+            v->others[v->differ++] = s->id;
         }
     }
 }
 
-static bool find_majority(const struct divergence *d, struct divergence_verdict *v, unsigned *ret_at)
+/* A statement that a majority makes, with V filled; NULL: there is none. */
+static const struct statement *find_majority(const struct divergence *d, struct divergence_verdict *v)
 {
-    for (unsigned i = 0; i < d->config.count; i++) {
+    unsigned voters = 0;
+
+    for (unsigned i = 0; i < d->count; i++) {
+        voters += votes(d, &d->statements[i]) || PLANTED("standbys_count_in_a_majority_of_digests");
+    }
+    for (unsigned i = 0; i < d->count; i++) {
         if (d->statements[i].spoke && d->statements[i].known == KNOWN) {
-            count(d, i, v);
-            if (v->agree > d->config.count / 2) {
-                *ret_at = i;
-                return true;
+            count(d, &d->statements[i], v);
+            if (v->agree > voters / 2) {
+                return &d->statements[i];
             }
         }
     }
-    return false;
+    return NULL;
 }
 
 static bool all_spoke(const struct divergence *d)
 {
-    for (unsigned i = 0; i < d->config.count; i++) {
-        if (!d->statements[i].spoke) {
+    for (unsigned i = 0; i < d->count; i++) {
+        if (!d->statements[i].spoke && votes(d, &d->statements[i])) {
             return false;
         }
     }
@@ -130,19 +141,18 @@ static bool all_spoke(const struct divergence *d)
 static void decide(struct divergence *d)
 {
     struct divergence_verdict v = {.index = d->index};
-    unsigned self = (unsigned)place_of(d, d->config.id), at = self;
+    const struct statement *self = &d->statements[0], *most = find_majority(d, &v);
     bool late = env_now_ms(d->config.env) - d->since_ms >= DIVERGENCE_PATIENCE_MS;
     bool odd;
 
-    v.majority = find_majority(d, &v, &at);
+    v.majority = most != NULL;
     if (!v.majority && !all_spoke(d) && !late) {
         return;
     }
     if (!v.majority) {
         count(d, self, &v);
     }
-    odd = v.majority ? memcmp(d->statements[at].digest, d->statements[self].digest, DIGEST_BYTES) != 0
-                     : d->suspect;
+    odd = v.majority ? memcmp(most->digest, self->digest, DIGEST_BYTES) != 0 : d->suspect;
     d->open = d->suspect = false;
     d->settled_index = d->index;
     if (odd) {
@@ -161,8 +171,14 @@ static bool open_inquiry(struct divergence *d, uint64_t index)
     if (d->fenced || own.known != KNOWN) {
         return false;
     }
-    memset(d->statements, 0, sizeof d->statements);
-    d->statements[place_of(d, d->config.id)] = own;
+    d->statements[0] = own;
+    d->count = 1;
+    for (unsigned i = 0; i < members_count(d->config.members); i++) {
+        uint64_t id = members_at(d->config.members, i)->id;
+        if (id != d->config.id && d->count < PEERS_MAX) {
+            d->statements[d->count++] = (struct statement){.id = id};
+        }
+    }
     d->open = true;
     d->suspect = false;
     d->index = index;
@@ -185,30 +201,34 @@ void divergence_differs(struct divergence *d, uint64_t index)
     decide(d);
 }
 
-static void note(struct divergence *d, int from, const struct statement *said)
+static void note(struct divergence *d, const struct statement *said)
 {
-    if (said->known != NOT_YET) {
-        d->statements[from] = *said;
+    struct statement *place = statement_of(d, said->id);
+
+    if (said->known != NOT_YET && place != NULL) {
+        *place = *said;
         decide(d);
     }
 }
 
-static void on_ask(struct divergence *d, int from, uint64_t index, const struct statement *said)
+static void on_ask(struct divergence *d, uint64_t index, const struct statement *said)
 {
     struct statement own;
 
     state_own(d, index, &own);
-    send(d, d->config.members[from].id, KIND_SAY, index, &own);
+    send(d, said->id, KIND_SAY, index, &own);
     if (d->fenced || own.known != KNOWN || said->known != KNOWN ||
         memcmp(own.digest, said->digest, DIGEST_BYTES) == 0) {
         return;
     }
     if (!d->open && index != d->settled_index && open_inquiry(d, index)) {
-        d->statements[from] = *said;
+        if (statement_of(d, said->id) != NULL) {
+            *statement_of(d, said->id) = *said;
+        }
         ask(d);
     }
     if (d->open && d->index == index) {
-        note(d, from, said);
+        note(d, said);
     }
 }
 
@@ -218,22 +238,21 @@ int divergence_received(struct divergence *d, uint64_t from, const uint8_t *body
     uint8_t version = cursor_u8(&c), kind = cursor_u8(&c), known = cursor_u8(&c);
     uint64_t index = cursor_u64(&c);
     const uint8_t *digest = cursor_bytes(&c, DIGEST_BYTES);
-    struct statement said = {.spoke = true, .known = (enum known)known};
-    int place = place_of(d, from);
+    struct statement said = {.id = from, .spoke = true, .known = (enum known)known};
 
     if (!c.bad && version != VERSION) {
         return error_set(e, Q_MISMATCH, "a statement about a digest of version %u, this node knows %d",
                          (unsigned)version, VERSION);
     }
     if (c.bad || cursor_left(&c) != 0 || (kind != KIND_ASK && kind != KIND_SAY) || known > NOT_YET ||
-        index == 0 || place < 0 || from == d->config.id) {
+        index == 0 || from == d->config.id || members_in(d->config.members, from) == NULL) {
         return error_set(e, Q_CORRUPT, "a statement about a digest of %zu bytes is not understood", n);
     }
     memcpy(said.digest, digest, DIGEST_BYTES);
     if (kind == KIND_ASK) {
-        on_ask(d, place, index, &said);
+        on_ask(d, index, &said);
     } else if (d->open && index == d->index) {
-        note(d, place, &said);
+        note(d, &said);
     }
     return 0;
 }

@@ -6,12 +6,12 @@
  * answers (SAY), and asks the others in turn if its own digest is different: so the leader learns of it, too.
  * Each node counts for itself, itself included:
  *
- *   A majority of the members has one digest: whoever has another is odd. Its own word counts as much as the
- *   others', so all come to the same result.
+ *   A majority of the voters has one digest: whoever has another is odd, a standby too. A voter's own word
+ *   counts as much as the others', so all come to the same result.
  *
- *   All have spoken and there is none, or DIVERGENCE_PATIENCE_MS have passed: the node that differs from the
- *   header of the leader is odd, to be on the safe side. Its content may be right, but nobody can tell, and
- *   the cluster goes on as its leader has it. Who was only asked, the leader among them, goes on.
+ *   All voters have spoken and there is none, or DIVERGENCE_PATIENCE_MS have passed: the node that differs
+ * from the header of the leader is odd, to be on the safe side. Its content may be right, but nobody can
+ * tell, and the cluster goes on as its leader has it. Who was only asked, the leader among them, goes on.
  *
  * Digests are remembered for some time and not over a restart; who does not know any more says so. That loses
  * nothing: contents that differ go on to differ, and the next header asks again. Until it is decided the node
@@ -26,7 +26,7 @@
 #define QUORATE_CLUSTER_DIVERGENCE_H
 
 #include "base/metrics.h"
-#include "cluster/peers.h"
+#include "cluster/members.h"
 #include "storage/batch.h"
 
 struct divergence;
@@ -36,18 +36,19 @@ enum { DIVERGENCE_PATIENCE_MS = 5000, DIVERGENCE_REPEAT_MS = 200, DIVERGENCE_FRA
 /* How an inquiry ended. */
 struct divergence_verdict {
     uint64_t index;
-    bool majority;  /* a majority has one digest; false: there is none, or not enough have spoken */
-    unsigned agree; /* members that have the majority's digest or, without one, this node's */
+    bool majority; /* a majority of the voters has one digest; false: there is none, or not enough have spoken
+                    */
+    unsigned agree;              /* voters that have the majority's digest or, without one, this node's */
     uint64_t members[PEERS_MAX]; /* their ids */
-    unsigned differ;             /* members that are known to have another */
+    unsigned differ;             /* voters that are known to have another */
     uint64_t others[PEERS_MAX];
 };
 
 struct divergence_config {
     struct env *env;
     uint64_t id;
-    const struct peers_member *members; /* kept; this node among them */
-    unsigned count;
+    const struct members *members;         /* kept */
+    bool (*voter)(void *ctx, uint64_t id); /* whether ID counts in a majority */
     /* This node's digest after INDEX; false if it is not known (any more, or not yet). */
     bool (*digest)(void *ctx, uint64_t index, uint8_t ret_digest[DIGEST_BYTES]);
     uint64_t (*applied)(void *ctx);

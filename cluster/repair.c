@@ -126,6 +126,7 @@ void repair_up(struct repair *r)
 void repair_poll(struct repair *r)
 {
     const struct log_want *want = consensus_wanted(r->config.consensus);
+    unsigned count = members_count(r->config.members);
     uint64_t now = env_now_ms(r->config.env);
     metric_set(&r->counters[G_DAMAGED], (int64_t)consensus_lost(r->config.consensus));
     if (want == NULL || now < r->deadline_ms) {
@@ -133,8 +134,8 @@ void repair_poll(struct repair *r)
     }
     r->declined += r->asked != 0; /* it has not answered in time */
     r->question = r->narrow ? narrowed(r, want) : *want;
-    for (r->asked = 0; r->asked == 0 && r->declined < r->config.count; r->declined += r->asked == 0) {
-        uint64_t id = r->config.members[r->next++ % r->config.count].id;
+    for (r->asked = 0; r->asked == 0 && r->declined < count; r->declined += r->asked == 0) {
+        uint64_t id = members_at(r->config.members, r->next++ % count)->id;
         if (id != r->config.id && ask(r, id)) {
             r->asked = id;
         }

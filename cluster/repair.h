@@ -21,7 +21,7 @@
 #ifndef QUORATE_CLUSTER_REPAIR_H
 #define QUORATE_CLUSTER_REPAIR_H
 
-#include "cluster/peers.h"
+#include "cluster/members.h"
 #include "raft_glue/consensus.h"
 
 struct repair;
@@ -44,8 +44,7 @@ struct repair_config {
     struct env *env;
     struct consensus *consensus;
     uint64_t id;
-    const struct peers_member *members; /* kept */
-    unsigned count;
+    const struct members *members;      /* kept */
     uint8_t question_type, answer_type; /* of frames */
     bool (*send)(void *ctx, uint64_t to, uint8_t type, const void *body, size_t n);
     /* All members that are reached were asked twice, and nobody has what is lost. Said again after each

@@ -197,6 +197,24 @@ uint64_t replica_leader(void *ctx)
     return consensus_leader(replica_of(ctx)->consensus);
 }
 
+bool replica_is_voter(void *ctx, uint64_t id)
+{
+    struct replica *r = replica_of(ctx);
+    return consensus_recovering(r->consensus) ? members_in(r->members, id) != NULL
+                                              : consensus_is_voter(r->consensus, id);
+}
+
+unsigned replica_other_voters(struct replica *r)
+{
+    unsigned n = 0;
+
+    for (unsigned i = 0; i < members_count(r->members); i++) {
+        uint64_t id = members_at(r->members, i)->id;
+        n += id != r->config.id && replica_is_voter(r, id);
+    }
+    return n;
+}
+
 int replica_hand_over(void *ctx, uint64_t to, struct error *e)
 {
     return consensus_transfer(replica_of(ctx)->consensus, to, e);
@@ -334,7 +352,7 @@ static void on_peers_closed(void *ctx)
 static void continue_stop(struct replica *r)
 {
     bool late = env_now_ms(r->config.env) >= r->stop_deadline_ms;
-    bool leads = consensus_role(r->consensus) == CONSENSUS_LEADER && r->config.count > 1;
+    bool leads = consensus_role(r->consensus) == CONSENSUS_LEADER && replica_other_voters(r) > 0;
 
     if (r->peers_closing) {
         return;
@@ -370,8 +388,8 @@ void replica_stop(struct replica *r, void (*stopped)(void *ctx))
     served_stop(r->served);
     calls_stop(r->calls);
     space_stop(r->space);
-    if (consensus_leads(r->consensus) && r->config.count > 1 && !PLANTED("leaders_go_without_handing_over") &&
-        consensus_transfer(r->consensus, 0, &e) != 0) {
+    if (consensus_leads(r->consensus) && replica_other_voters(r) > 0 &&
+        !PLANTED("leaders_go_without_handing_over") && consensus_transfer(r->consensus, 0, &e) != 0) {
         replica_say(r, "transfer_failed error=\"%s\"", e.text);
     }
     env_timer_start(r->config.env, r->tick, 0); /* it ticks not yet if the start failed */

@@ -8,6 +8,7 @@
 #include "base/object.h"
 #include "cluster/compactor.h"
 #include "cluster/divergence.h"
+#include "cluster/members.h"
 #include "cluster/repair.h"
 #include "cluster/replica.h"
 #include "cluster/requests.h"
@@ -31,11 +32,12 @@ struct replica {
     OBJECT_MAGIC;
     struct replica_config config;
     char dir[REPLICA_DIR_MAX], name[256], listen[PEERS_ADDRESS_MAX + 1], api[PEERS_ADDRESS_MAX + 1];
-    struct peers_member members[PEERS_MAX];
+    struct peers_member first[PEERS_MAX]; /* the first configuration: config.members */
     uint8_t secret[PEERS_SECRET_MAX];
     uint8_t cluster_id[CLUSTER_ID_BYTES];
 
     struct env_file *lock;
+    struct members *members;
     struct store *store;
     struct consensus *consensus;
     struct batcher *batcher;
@@ -49,8 +51,10 @@ struct replica {
     struct divergence *divergence;
     struct peers *peers;
     struct space *space;
-    uint64_t space_told_ms;            /* when the members were last told of this node's disk */
-    uint64_t full_until_ms[PEERS_MAX]; /* by place in MEMBERS: its disk is full, as it said; 0: not */
+    uint64_t space_told_ms; /* when the members were last told of this node's disk */
+    struct {
+        uint64_t id, until_ms;
+    } full[PEERS_MAX]; /* members whose disk is full, as they said, for so long */
     struct env_timer *tick, *kick;
     struct list waits; /* struct replica_wait */
 
@@ -120,6 +124,11 @@ uint64_t replica_applied_now(void *ctx);
 uint64_t replica_leader_contact_us(void *ctx);
 uint64_t replica_lag_us(void *ctx);
 uint64_t replica_leader(void *ctx);
+/* Whether ID's vote counts in a majority, as far as this node knows: while its log is damaged it does not
+ * know the configuration, and counts every member. */
+bool replica_is_voter(void *ctx, uint64_t id);
+/* Voters besides this node. */
+unsigned replica_other_voters(struct replica *r);
 int replica_hand_over(void *ctx, uint64_t to, struct error *e);
 
 /* replica_fence.c */
@@ -144,6 +153,6 @@ int replica_refuses(void *ctx, struct error *e);
 void replica_space_tick(struct replica *r);
 void replica_space_up(struct replica *r, uint64_t id);
 int replica_space_received(struct replica *r, uint64_t from, const uint8_t *body, size_t n, struct error *e);
-bool replica_member_is_full(struct replica *r, unsigned i); /* I: its place in MEMBERS */
+bool replica_member_is_full(struct replica *r, uint64_t id);
 
 #endif

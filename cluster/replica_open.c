@@ -25,7 +25,7 @@ static int make_cluster_id(struct replica *r, struct error *e)
     if (limit != 0 && limit != STORE_INSTRUCTIONS_DEFAULT) {
         snprintf(semantics + n, sizeof semantics - (size_t)n, ",sql-instructions=%" PRIu64, limit);
     }
-    return cluster_id_make(r->name, r->members, r->config.count, semantics, r->cluster_id, e);
+    return cluster_id_make(r->name, r->first, r->config.count, semantics, r->cluster_id, e);
 }
 
 static int copy_config(struct replica *r, const struct replica_config *config, struct error *e)
@@ -36,17 +36,9 @@ static int copy_config(struct replica *r, const struct replica_config *config, s
     if (config->count == 0 || config->count > PEERS_MAX) {
         return error_set(e, Q_INVALID, "a cluster has 1 to %d members, not %u", PEERS_MAX, config->count);
     }
-    memcpy(r->members, config->members, config->count * sizeof *config->members);
+    memcpy(r->first, config->members, config->count * sizeof *config->members);
     for (unsigned i = 0; i < config->count; i++) {
-        own = r->members[i].id == config->id ? r->members[i].address : own;
-        for (unsigned j = 0; j < i; j++) {
-            if (r->members[i].id == r->members[j].id ||
-                strcmp(r->members[i].address, r->members[j].address) == 0) {
-                return error_set(e, Q_INVALID,
-                                 "members %u and %u have the same id or address (%" PRIu64 ", %s)", j + 1,
-                                 i + 1, r->members[i].id, r->members[i].address);
-            }
-        }
+        own = r->first[i].id == config->id ? r->first[i].address : own;
     }
     if (own == NULL) {
         return error_set(e, Q_INVALID, "node id %" PRIu64 " is not in the list of members", config->id);
@@ -61,7 +53,7 @@ static int copy_config(struct replica *r, const struct replica_config *config, s
     snprintf(r->name, sizeof r->name, "%s", config->cluster_name);
     snprintf(r->listen, sizeof r->listen, "%s", config->listen ? config->listen : own);
     snprintf(r->api, sizeof r->api, "%s", config->api_address ? config->api_address : "");
-    r->config.members = r->members;
+    r->config.members = r->first;
     r->config.secret = r->secret;
     r->config.dir = r->dir;
     r->config.cluster_name = r->name;
@@ -130,7 +122,7 @@ static int open_consensus(struct replica *r, struct error *e)
 
     memcpy(config.cluster_id, r->cluster_id, CLUSTER_ID_BYTES);
     for (unsigned i = 0; i < r->config.count; i++) {
-        servers[i] = (struct consensus_server){r->members[i].id, r->members[i].address};
+        servers[i] = (struct consensus_server){r->first[i].id, r->first[i].address};
     }
     rv = consensus_open(&config, &r->consensus, &report, e);
     if (rv == 0) {
@@ -167,7 +159,7 @@ static int make_parts(struct replica *r, struct error *e)
         .env = env,
         .id = r->config.id,
         .members = r->members,
-        .count = r->config.count,
+        .voter = replica_is_voter,
         .digest = replica_own_digest,
         .applied = replica_applied_now,
         .send = replica_divergence_sends,
@@ -244,7 +236,6 @@ static int make_parts(struct replica *r, struct error *e)
                                        .consensus = r->consensus,
                                        .id = r->config.id,
                                        .members = r->members,
-                                       .count = r->config.count,
                                        .question_type = FRAME_REPAIR_QUESTION,
                                        .answer_type = FRAME_REPAIR_ANSWER,
                                        .send = replica_forward_sends,
@@ -304,6 +295,17 @@ static int make_dir(struct replica *r, struct error *e)
     return sync ? env_sync_dir(r->config.env, n == 0 ? "." : parent, e) : rv;
 }
 
+/* The directory is this cluster's and this node's. On a full disk the list is what it would be read as. */
+static int save_members(struct replica *r, struct error *e)
+{
+    int rv = members_save(r->members, e);
+
+    if (members_damage(r->members)[0] != '\0') {
+        replica_say(r, "members_damaged error=\"%s\"", members_damage(r->members));
+    }
+    return rv == Q_NO_SPACE ? 0 : rv;
+}
+
 int replica_open(const struct replica_config *config, struct replica **ret_replica, struct error *e)
 {
     struct replica *r = calloc(1, sizeof *r);
@@ -327,7 +329,13 @@ int replica_open(const struct replica_config *config, struct replica **ret_repli
         rv = open_space(r, e);
     }
     if (rv == 0) {
+        rv = members_open(config->env, r->dir, r->first, config->count, &r->members, e);
+    }
+    if (rv == 0) {
         rv = open_consensus(r, e);
+    }
+    if (rv == 0) {
+        rv = save_members(r, e);
     }
     if (rv == 0) {
         rv = make_parts(r, e);
@@ -354,7 +362,7 @@ int replica_start(struct replica *r, struct error *e)
         .incarnation = consensus_meta(r->consensus)->incarnation,
         .listen = r->listen,
         .api_address = r->api,
-        .members = r->members,
+        .members = r->first,
         .count = r->config.count,
         .secret = r->secret,
         .secret_len = r->config.secret_len,
@@ -373,7 +381,7 @@ int replica_start(struct replica *r, struct error *e)
     memcpy(peers.cluster_id, r->cluster_id, sizeof peers.cluster_id);
     replica_say(
         r, "start id=%" PRIu64 " cluster=%s members=%u applied=%" PRIu64 " last=%" PRIu64 " term=%" PRIu64,
-        r->config.id, r->name, r->config.count, at->index, consensus_last(r->consensus),
+        r->config.id, r->name, members_count(r->members), at->index, consensus_last(r->consensus),
         consensus_term(r->consensus));
     r->told_term = consensus_term(r->consensus);
     replica_fence_at_start(r);
@@ -406,6 +414,7 @@ void replica_free(struct replica *r)
     batcher_free(r->batcher);
     consensus_free(r->consensus);
     store_close(r->store);
+    members_free(r->members);
     space_free(r->space);
     env_close(r->config.env, r->lock);
     explicit_bzero(r->secret, sizeof r->secret);

@@ -45,8 +45,8 @@ static void tell(struct replica *r, uint64_t to)
 
 static void tell_all(struct replica *r)
 {
-    for (unsigned i = 0; i < r->config.count; i++) {
-        tell(r, r->members[i].id);
+    for (unsigned i = 0; i < members_count(r->members); i++) {
+        tell(r, members_at(r->members, i)->id);
     }
     r->space_told_ms = env_now_ms(r->config.env);
 }
@@ -72,23 +72,40 @@ void replica_space_up(struct replica *r, uint64_t id)
     }
 }
 
+/* In the place that ID has, or that of one that has room by now. */
+static void remember(struct replica *r, uint64_t id, uint64_t until_ms)
+{
+    unsigned place = 0;
+
+    for (unsigned i = 0; i < PEERS_MAX && r->full[place].id != id; i++) {
+        if (r->full[i].id == id || r->full[i].until_ms < r->full[place].until_ms) {
+            place = i;
+        }
+    }
+    r->full[place].id = id;
+    r->full[place].until_ms = until_ms;
+}
+
 int replica_space_received(struct replica *r, uint64_t from, const uint8_t *body, size_t n, struct error *e)
 {
     if (n != SPACE_FRAME_BYTES || body[0] > 1) {
         return error_set(e, Q_CORRUPT, "a frame of %zu bytes about the room on a disk is not understood", n);
     }
-    for (unsigned i = 0; i < r->config.count; i++) {
-        if (r->members[i].id == from) {
-            r->full_until_ms[i] = body[0] ? env_now_ms(r->config.env) + SPACE_BELIEVE_MS : 0;
-        }
-    }
+    remember(r, from, body[0] ? env_now_ms(r->config.env) + SPACE_BELIEVE_MS : 0);
     return 0;
 }
 
-bool replica_member_is_full(struct replica *r, unsigned i)
+bool replica_member_is_full(struct replica *r, uint64_t id)
 {
-    return r->members[i].id == r->config.id ? space_is_full(r->space)
-                                            : env_now_ms(r->config.env) < r->full_until_ms[i];
+    if (id == r->config.id) {
+        return space_is_full(r->space);
+    }
+    for (unsigned i = 0; i < PEERS_MAX; i++) {
+        if (r->full[i].id == id) {
+            return env_now_ms(r->config.env) < r->full[i].until_ms;
+        }
+    }
+    return false;
 }
 
 /* How many voters there are, and how many of them are full. */
@@ -96,10 +113,11 @@ static unsigned count_full(struct replica *r, unsigned *ret_voters)
 {
     unsigned full = 0, voters = 0;
 
-    for (unsigned i = 0; i < r->config.count; i++) {
-        if (consensus_is_voter(r->consensus, r->members[i].id)) {
+    for (unsigned i = 0; i < members_count(r->members); i++) {
+        uint64_t id = members_at(r->members, i)->id;
+        if (consensus_is_voter(r->consensus, id)) {
             voters++;
-            full += replica_member_is_full(r, i);
+            full += replica_member_is_full(r, id);
         }
     }
     *ret_voters = voters;
@@ -130,9 +148,9 @@ static uint64_t successor(struct replica *r)
     unsigned voters, full = count_full(r, &voters);
     uint64_t best = 0, best_match = 0;
 
-    for (unsigned i = 0; i < r->config.count && voters - full >= voters / 2 + 1; i++) {
-        uint64_t id = r->members[i].id, match = consensus_match(r->consensus, id);
-        if (id != r->config.id && consensus_is_voter(r->consensus, id) && !replica_member_is_full(r, i) &&
+    for (unsigned i = 0; i < members_count(r->members) && voters - full >= voters / 2 + 1; i++) {
+        uint64_t id = members_at(r->members, i)->id, match = consensus_match(r->consensus, id);
+        if (id != r->config.id && consensus_is_voter(r->consensus, id) && !replica_member_is_full(r, id) &&
             peers_connected(r->peers, id) && match > best_match) {
             best = id;
             best_match = match;

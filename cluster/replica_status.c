@@ -4,7 +4,7 @@
 
 #include "cluster/replica_impl.h"
 
-static void member_status(struct replica *r, const struct peers_member *member, struct replica_member *to)
+static void member_status(struct replica *r, const struct member *member, struct replica_member *to)
 {
     bool self = member->id == r->config.id;
     uint64_t heard = self || r->peers == NULL ? 0 : peers_last_received_ms(r->peers, member->id);
@@ -15,6 +15,7 @@ static void member_status(struct replica *r, const struct peers_member *member, 
         .leader = member->id == consensus_leader(r->consensus),
         .reachable = self || (r->peers != NULL && peers_connected(r->peers, member->id)),
         .match = consensus_match(r->consensus, member->id),
+        .disk_full = replica_member_is_full(r, member->id),
         .last_heard_ms = heard ? env_now_ms(r->config.env) - heard : 0,
     };
     memcpy(to->address, member->address, sizeof to->address);
@@ -79,10 +80,9 @@ void replica_status(struct replica *r, struct replica_status *ret_status)
     s->disk_ballast = space_ballast_bytes(r->space);
     s->fence_index = consensus_meta(r->consensus)->fence_index;
     s->fence_reason = replica_fence_reason(r);
-    s->count = r->config.count;
-    for (unsigned i = 0; i < r->config.count; i++) {
-        member_status(r, &r->members[i], &s->members[i]);
-        s->members[i].disk_full = replica_member_is_full(r, i);
+    s->count = members_count(r->members);
+    for (unsigned i = 0; i < s->count; i++) {
+        member_status(r, members_at(r->members, i), &s->members[i]);
     }
 }
 

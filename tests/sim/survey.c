@@ -102,14 +102,18 @@ bool survey(struct group *g, struct invariants *invariants, bool lists, struct f
 {
     struct surveyor s = {.group = g, .invariants = invariants};
     bool first = true, ok = true;
+    bool runs[GROUP_MAX]; /* one that is mended only while others are asked has to catch up first */
 
     buf_init(&s.command, 1024);
-    for (unsigned i = 0; i < g->count && ok; i++) {
+    for (unsigned i = 0; i < g->count; i++) {
         struct peek at = {.runs = false};
         if (group_alive(&g->nodes[i])) {
             peek(g->nodes[i].replica, &at);
         }
-        if (at.runs) {
+        runs[i] = at.runs;
+    }
+    for (unsigned i = 0; i < g->count && ok; i++) {
+        if (runs[i] && group_alive(&g->nodes[i])) {
             ok = same_keys(&s, &g->nodes[i], first, ret_final) &&
                  (!lists || same_lists(&s, &g->nodes[i], first, ret_final));
             first = false;

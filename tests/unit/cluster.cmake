@@ -23,7 +23,7 @@ foreach(test deadlines disk_error divergence neighbours replica requests space s
     quorate_test(cluster_${test}_test LABEL unit
         SOURCES cluster/${test}_test.c cluster/asker.c LINKS quorate_group)
 endforeach()
-foreach(test compactor served)
+foreach(test compactor divergence_vote members served)
     quorate_test(cluster_${test}_test LABEL unit SOURCES cluster/${test}_test.c LINKS quorate_cluster quorate_testlib)
 endforeach()
 quorate_test(cluster_calls_test LABEL unit SOURCES cluster/calls_test.c LINKS quorate_cluster quorate_testlib)
