@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -15,26 +14,33 @@
 
 enum { HEARTBEATS_PER_ELECTION_MIN = 2 };
 
-/* An address of OPTION that others are to dial. */
-static int parse_address(enum option option, const char *text, size_t n,
-                         char ret_address[PEERS_ADDRESS_MAX + 1], struct error *e)
+static int copy_address(enum option option, const char *text, size_t n,
+                        char ret_address[PEERS_ADDRESS_MAX + 1], struct error *e)
 {
-    const char *name = options_name(option);
-    struct address parsed;
-    struct error why;
-
     if (n > PEERS_ADDRESS_MAX) {
-        return error_set(e, Q_INVALID, "option %s: an address is longer than %d bytes", name,
+        return error_set(e, Q_INVALID, "option %s: an address is longer than %d bytes", options_name(option),
                          PEERS_ADDRESS_MAX);
     }
     memcpy(ret_address, text, n);
     ret_address[n] = 0;
-    if (address_parse(ret_address, &parsed, &why) != 0) {
-        return error_set(e, Q_INVALID, "option %s: %s", name, why.text);
+    return 0;
+}
+
+/* A wildcard is let through: a sole member may have no better name. */
+static int parse_member_address(const char *text, size_t n, char ret_address[PEERS_ADDRESS_MAX + 1],
+                                struct error *e)
+{
+    struct address parsed;
+    struct error why;
+    int rv = copy_address(OPTION_members, text, n, ret_address, e);
+
+    if (rv == 0 && address_parse(ret_address, &parsed, &why) != 0) {
+        return error_set(e, Q_INVALID, "option members: %s", why.text);
     }
-    return parsed.port > 0
-               ? 0
-               : error_set(e, Q_INVALID, "option %s: \"%s\" has no port from 1 to 65535", name, ret_address);
+    if (rv == 0 && parsed.port == 0) {
+        return error_set(e, Q_INVALID, "option members: \"%s\" has no port from 1 to 65535", ret_address);
+    }
+    return rv;
 }
 
 /* One "id=host:port" of N bytes. */
@@ -53,13 +59,19 @@ static int parse_member(struct settings *s, const char *p, size_t n, struct erro
     }
     member->id = id;
     s->replica.count++;
-    return parse_address(OPTION_members, p + i + 1, n - i - 1, member->address, e);
+    return parse_member_address(p + i + 1, n - i - 1, member->address, e);
 }
 
 /* One "host:port" of N bytes. */
 static int parse_join(struct settings *s, const char *p, size_t n, struct error *e)
 {
-    return parse_address(OPTION_join, p, n, s->join[s->joins++], e);
+    char *address = s->join[s->joins++];
+    struct error why;
+    int rv = copy_address(OPTION_join, p, n, address, e);
+
+    return rv == 0 && address_dialable(address, &why) != 0
+               ? error_set(e, Q_INVALID, "option join: %s", why.text)
+               : rv;
 }
 
 /* OPTION's value: up to MAX items with commas between them; blanks around each mean nothing. */
@@ -180,21 +192,6 @@ static bool is_settled(const char *dir)
            (access(meta, F_OK) == 0 || errno != ENOENT);
 }
 
-/* An address such as 0.0.0.0:7001: good for listening, but nobody can dial it. */
-static bool is_wildcard(const char *text)
-{
-    static const struct in6_addr any = IN6ADDR_ANY_INIT;
-    struct sockaddr_storage s;
-    struct address address;
-
-    if (address_parse(text, &address, NULL) != 0 || !address_numeric(&address, &s)) {
-        return false;
-    }
-    return s.ss_family == AF_INET
-               ? ((const struct sockaddr_in *)&s)->sin_addr.s_addr == htonl(INADDR_ANY)
-               : memcmp(&((const struct sockaddr_in6 *)&s)->sin6_addr, &any, sizeof any) == 0;
-}
-
 /* Whether who this node is, and of which cluster, can be known. */
 static int check_identity(const struct options *o, bool settled, struct error *e)
 {
@@ -233,30 +230,28 @@ static int check_identity(const struct options *o, bool settled, struct error *e
  * the list of the first members has its own answer. */
 static int find_advertised(const struct options *o, struct settings *s, struct error *e)
 {
-    const char *listen = options_text(o, OPTION_listen), *advertise = options_text(o, OPTION_advertise);
-    char address[PEERS_ADDRESS_MAX + 1];
-    bool from_listen = advertise[0] == 0 && listen[0] != 0 && !is_given(o, OPTION_members);
-    enum option option = from_listen ? OPTION_listen : OPTION_advertise;
-    const char *text = from_listen ? listen : advertise;
-    bool wildcard = is_wildcard(text) && !PLANTED("a_wildcard_is_advertised");
+    bool told = is_given(o, OPTION_advertise);
+    const char *text = options_text(o, told ? OPTION_advertise : OPTION_listen);
+    struct address address;
 
     if (s->joins > 0 && text[0] == 0) {
         return error_set(e, Q_INVALID,
                          "option listen is missing: a machine that joins says at which host:port the other "
                          "members reach it (or by option advertise)");
     }
-    if (wildcard && (!from_listen || s->joins > 0)) {
-        return error_set(
-            e, Q_INVALID,
-            "option %s: nobody can reach \"%s\": give by option advertise the host:port at which "
-            "the other members reach this machine",
-            options_name(option), text);
-    }
-    if (text[0] == 0 || wildcard) {
+    if (text[0] == 0 || (!told && is_given(o, OPTION_members))) {
         return 0; /* it is where they know it to be */
     }
+    if (!told && s->joins == 0 && address_parse(text, &address, NULL) == 0 && address_is_wildcard(&address)) {
+        return 0;
+    }
     s->replica.advertise = text;
-    return parse_address(option, text, strlen(text), address, e);
+    if (address_dialable(text, e) == 0) {
+        return 0;
+    }
+    return told ? error_wrap(e, "option advertise")
+                : error_wrap(
+                      e, "option listen (advertise says where the others reach this machine, if not there)");
 }
 
 static int check(const struct options *o, bool settled, struct error *e)
