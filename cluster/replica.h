@@ -14,15 +14,20 @@
 #include "storage/store.h"
 
 struct replica;
+struct join_answer;
 
 enum { REPLICA_DIR_MAX = 4096 };
 
 struct replica_config {
     struct env *env;
-    const char *dir; /* of this node alone; made if need be; copied, as are all strings */
-    uint64_t id;
+    const char *dir;                    /* of this node alone; made if need be; copied, as are all strings */
+    uint64_t id;                        /* 0: the one that the directory was made for */
     const struct peers_member *members; /* the first configuration; the same on all of them */
-    unsigned count;
+    unsigned count;                     /* 0: the directory knows, or JOINED */
+    const struct join_answer *joined;   /* what a new machine was answered; NULL: founder, or there already */
+    uint64_t incarnation;               /* of a directory that is made; 0: a random one */
+    const char *advertise; /* where the others reach this node now; NULL: where they know it to be */
+    unsigned voters;       /* how many members are to vote; 0: 3 */
     const char
         *cluster_name;  /* with the member list, foreign_keys and instructions_max it makes the cluster id */
     const char *listen; /* peers' address to listen on; NULL: the one in the member list */

@@ -13,8 +13,12 @@ enum { EXIT_USAGE = 2 };
 static void help(void)
 {
     printf("usage: quorated --id N --dir DIR --members 1=HOST:PORT,2=HOST:PORT,3=HOST:PORT [options]\n"
+           "       quorated --dir DIR --join HOST:PORT --listen HOST:PORT [options]\n"
+           "       quorated --dir DIR [options]\n"
            "\n"
-           "Runs one node of a replicated SQLite and key-value store.\n"
+           "Runs one node of a replicated SQLite and key-value store: one of the first members of a new "
+           "cluster, a\n"
+           "new machine that joins one, or any node whose directory is there already.\n"
            "Every option can also be given in the environment (QUORATE_ and its name in capitals, - as _) or "
            "in an\n"
            "INI file (--config); flags win over the environment, the environment over the file.\n"

@@ -18,14 +18,25 @@ enum option_kind { OPTION_TEXT, OPTION_NUMBER, OPTION_SIZE, OPTION_TIME, OPTION_
 /* X(field, name, kind, default, min, max, help): min and max are bytes of a text, or bounds of a number. */
 #define OPTIONS(X)                                                                                           \
     X(config, "config", OPTION_TEXT, "", 0, 4000, "INI file to read options from")                           \
-    X(id, "id", OPTION_NUMBER, "0", 1, INT64_MAX, "id of this node, one of the members'")                    \
+    X(id, "id", OPTION_NUMBER, "0", 1, INT64_MAX,                                                            \
+      "id of this node, one of the members'; with join any that is free")                                    \
     X(dir, "dir", OPTION_TEXT, "", 1, 4000, "directory of this node's data, of its own")                     \
     X(members, "members", OPTION_TEXT, "", 1, 16384,                                                         \
       "the first members, the same on each: 1=host:port,2=host:port,3=host:port")                            \
+    X(join, "join", OPTION_TEXT, "", 0, 4096,                                                                \
+      "host:port of members to ask, one or more: a new machine becomes a member of their cluster")           \
+    X(replace, "replace", OPTION_NUMBER, "0", 1, INT64_MAX,                                                  \
+      "with join: the member, gone for good, whose place this machine takes")                                \
+    X(join_timeout, "join-timeout", OPTION_TIME, "0", 0, 86400000,                                           \
+      "how long a new machine asks to join; 0: until it is answered")                                        \
     X(cluster_name, "cluster-name", OPTION_TEXT, "quorate", 1, 255,                                          \
       "name that makes this cluster another than others")                                                    \
     X(listen, "listen", OPTION_TEXT, "", 0, 255,                                                             \
       "host:port for the other members (default: this node's in members)")                                   \
+    X(advertise, "advertise", OPTION_TEXT, "", 0, 255,                                                       \
+      "host:port at which the other members reach this node, if it is not the one to listen on")             \
+    X(voters, "voters", OPTION_NUMBER, "3", 1, 63,                                                           \
+      "how many members vote; further ones stand by until one of these is removed")                          \
     X(secret_file, "secret-file", OPTION_TEXT, "", 0, 4000,                                                  \
       "file with the secret that members prove to each other (or environment QUORATE_SECRET)")               \
     X(secret, "secret", OPTION_TEXT, "", 16, 1024,                                                           \
@@ -59,6 +70,18 @@ enum option_kind { OPTION_TEXT, OPTION_NUMBER, OPTION_SIZE, OPTION_TIME, OPTION_
       "log entries kept in memory")                                                                          \
     X(compact_bytes, "compact-bytes", OPTION_SIZE, "32M", 65536, INT64_C(1) << 40,                           \
       "log that starts a compaction")                                                                        \
+    X(log_keep_bytes, "log-keep-bytes", OPTION_SIZE, "256M", 0, INT64_C(1) << 40,                            \
+      "log kept beyond that while a snapshot is on its way to a member")                                     \
+    X(ship_rate, "ship-rate", OPTION_SIZE, "0", 0, INT64_C(1) << 40,                                         \
+      "bytes a second of snapshots that this node sends; 0: as fast as the network takes them")              \
+    X(verify_installs, "verify-installs", OPTION_FLAG, "false", 0, 1,                                        \
+      "compare the whole content of an installed snapshot with its digest before serving it")                \
+    X(backup_dir, "backup-dir", OPTION_TEXT, "", 0, 4000, "directory for backups that this node makes")      \
+    X(backup_every, "backup-every", OPTION_TIME, "0", 0, INT64_C(31) * 86400000,                             \
+      "between two backups; 0: none")                                                                        \
+    X(backup_keep, "backup-keep", OPTION_NUMBER, "24", 1, 100000, "backups that are kept")                   \
+    X(backup_leader, "backup-leader", OPTION_FLAG, "false", 0, 1,                                            \
+      "let the leader make the backups, not a follower")                                                     \
     X(ballast_bytes, "ballast-bytes", OPTION_SIZE, "64M", 0, INT64_C(1) << 40,                               \
       "held back on the disk, to be given up when it is full; 0: none")                                      \
     X(space_min_bytes, "space-min-bytes", OPTION_SIZE, "0", 0, INT64_C(1) << 50,                             \

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -13,29 +14,39 @@
 
 enum { HEARTBEATS_PER_ELECTION_MIN = 2 };
 
-static int parse_address(const char *text, size_t n, struct peers_member *ret_member, struct error *e)
+static int copy_address(enum option option, const char *text, size_t n,
+                        char ret_address[PEERS_ADDRESS_MAX + 1], struct error *e)
+{
+    if (n > PEERS_ADDRESS_MAX) {
+        return error_set(e, Q_INVALID, "option %s: an address is longer than %d bytes", options_name(option),
+                         PEERS_ADDRESS_MAX);
+    }
+    memcpy(ret_address, text, n);
+    ret_address[n] = 0;
+    return 0;
+}
+
+/* A wildcard is let through: a sole member may have no better name. */
+static int parse_member_address(const char *text, size_t n, char ret_address[PEERS_ADDRESS_MAX + 1],
+                                struct error *e)
 {
     struct address parsed;
     struct error why;
+    int rv = copy_address(OPTION_members, text, n, ret_address, e);
 
-    if (n > PEERS_ADDRESS_MAX) {
-        return error_set(e, Q_INVALID, "option members: an address is longer than %d bytes",
-                         PEERS_ADDRESS_MAX);
-    }
-    memcpy(ret_member->address, text, n);
-    ret_member->address[n] = 0;
-    if (address_parse(ret_member->address, &parsed, &why) != 0) {
+    if (rv == 0 && address_parse(ret_address, &parsed, &why) != 0) {
         return error_set(e, Q_INVALID, "option members: %s", why.text);
     }
-    return parsed.port > 0 ? 0
-                           : error_set(e, Q_INVALID, "option members: \"%s\" has no port from 1 to 65535",
-                                       ret_member->address);
+    if (rv == 0 && parsed.port == 0) {
+        return error_set(e, Q_INVALID, "option members: \"%s\" has no port from 1 to 65535", ret_address);
+    }
+    return rv;
 }
 
 /* One "id=host:port" of N bytes. */
-static int parse_member(const char *p, size_t n, struct peers_member *ret_member, struct error *e)
+static int parse_member(struct settings *s, const char *p, size_t n, struct error *e)
 {
-    const char *address;
+    struct peers_member *member = &s->members[s->replica.count];
     uint64_t id = 0;
     size_t i = 0;
 
@@ -46,16 +57,30 @@ static int parse_member(const char *p, size_t n, struct peers_member *ret_member
         return error_set(e, Q_INVALID,
                          "option members: \"%.*s\" does not begin with an id from 1 and =", (int)n, p);
     }
-    ret_member->id = id;
-    address = p + i + 1;
-    return parse_address(address, n - i - 1, ret_member, e);
+    member->id = id;
+    s->replica.count++;
+    return parse_member_address(p + i + 1, n - i - 1, member->address, e);
 }
 
-/* "id=host:port,id=host:port"; blanks around each mean nothing. */
-static int parse_members(const char *list, struct settings *s, struct error *e)
+/* One "host:port" of N bytes. */
+static int parse_join(struct settings *s, const char *p, size_t n, struct error *e)
+{
+    char *address = s->join[s->joins++];
+    struct error why;
+    int rv = copy_address(OPTION_join, p, n, address, e);
+
+    return rv == 0 && address_dialable(address, &why) != 0
+               ? error_set(e, Q_INVALID, "option join: %s", why.text)
+               : rv;
+}
+
+/* OPTION's value: up to MAX items with commas between them; blanks around each mean nothing. */
+static int parse_list(const struct options *o, enum option option, unsigned max, struct settings *s,
+                      int (*parse)(struct settings *s, const char *p, size_t n, struct error *e),
+                      struct error *e)
 {
     unsigned count = 0;
-    for (const char *p = list; *p != 0;) {
+    for (const char *p = options_text(o, option); *p != 0;) {
         const char *end = p + strcspn(p, ","), *last = end;
         int rv;
         while (p < last && isspace((unsigned char)*p)) {
@@ -64,15 +89,15 @@ static int parse_members(const char *list, struct settings *s, struct error *e)
         while (p < last && isspace((unsigned char)last[-1])) {
             last--;
         }
-        rv = count == PEERS_MAX ? error_set(e, Q_INVALID, "option members: more than %d members", PEERS_MAX)
-                                : parse_member(p, (size_t)(last - p), &s->members[count], e);
+        rv = count == max
+                 ? error_set(e, Q_INVALID, "option %s: more than %u members", options_name(option), max)
+                 : parse(s, p, (size_t)(last - p), e);
         if (rv != 0) {
             return rv;
         }
         count++;
         p = *end == ',' ? end + 1 : end;
     }
-    s->replica.count = count;
     return 0;
 }
 
@@ -153,19 +178,92 @@ static int check_address(const struct options *o, enum option option, struct err
                : error_wrap(e, "option %s", options_name(option));
 }
 
-static int check(const struct options *o, struct error *e)
+static bool is_given(const struct options *o, enum option option)
 {
-    int64_t election = options_number(o, OPTION_election), heartbeat = options_number(o, OPTION_heartbeat);
-    int rv;
+    return options_text(o, option)[0] != 0;
+}
 
-    if (options_number(o, OPTION_id) == 0) {
-        return error_set(e, Q_INVALID, "option id is missing");
-    }
-    if (options_text(o, OPTION_dir)[0] == 0) {
+/* A directory that cannot be looked at counts as one that is there: whoever opens it says what is wrong. */
+static bool is_settled(const char *dir)
+{
+    char meta[4096];
+
+    return (size_t)snprintf(meta, sizeof meta, "%s/meta", dir) < sizeof meta &&
+           (access(meta, F_OK) == 0 || errno != ENOENT);
+}
+
+/* Whether who this node is, and of which cluster, can be known. */
+static int check_identity(const struct options *o, bool settled, struct error *e)
+{
+    bool members = is_given(o, OPTION_members), join = is_given(o, OPTION_join);
+
+    if (!is_given(o, OPTION_dir)) {
         return error_set(e, Q_INVALID, "option dir is missing");
     }
-    if (options_text(o, OPTION_members)[0] == 0) {
-        return error_set(e, Q_INVALID, "option members is missing");
+    if (options_number(o, OPTION_id) == 0 && !join && !settled) {
+        return error_set(e, Q_INVALID, "option id is missing");
+    }
+    if (!members && !join && !settled) {
+        return error_set(e, Q_INVALID,
+                         "option members is missing: name the first members of a new cluster, or with join a "
+                         "member of the cluster that this machine is to join");
+    }
+    if (members && join && !settled) {
+        return error_set(e, Q_INVALID,
+                         "options members and join do not go together: a new machine is one of the first "
+                         "members or it joins them");
+    }
+    if (options_number(o, OPTION_replace) != 0 && !join) {
+        return error_set(e, Q_INVALID,
+                         "option replace goes with join only: it says whose place a new machine takes");
+    }
+    if (options_number(o, OPTION_replace) != 0 &&
+        options_number(o, OPTION_replace) == options_number(o, OPTION_id)) {
+        return error_set(e, Q_INVALID,
+                         "options replace and id are the same: a machine that takes the place of another one "
+                         "has an id of its own (leave id out, and it gets one)");
+    }
+    return 0;
+}
+
+/* Works out where the others reach this node. What one listens on says so, too, unless it is a wildcard, or
+ * the list of the first members has its own answer. */
+static int find_advertised(const struct options *o, struct settings *s, struct error *e)
+{
+    bool told = is_given(o, OPTION_advertise);
+    const char *text = options_text(o, told ? OPTION_advertise : OPTION_listen);
+    struct address address;
+
+    if (s->joins > 0 && text[0] == 0) {
+        return error_set(e, Q_INVALID,
+                         "option listen is missing: a machine that joins says at which host:port the other "
+                         "members reach it (or by option advertise)");
+    }
+    if (text[0] == 0 || (!told && is_given(o, OPTION_members))) {
+        return 0; /* it is where they know it to be */
+    }
+    if (!told && s->joins == 0 && address_parse(text, &address, NULL) == 0 && address_is_wildcard(&address)) {
+        return 0;
+    }
+    s->replica.advertise = text;
+    if (address_dialable(text, e) == 0) {
+        return 0;
+    }
+    return told ? error_wrap(e, "option advertise")
+                : error_wrap(
+                      e, "option listen (advertise says where the others reach this machine, if not there)");
+}
+
+static int check(const struct options *o, bool settled, struct error *e)
+{
+    int64_t election = options_number(o, OPTION_election), heartbeat = options_number(o, OPTION_heartbeat);
+    int rv = check_identity(o, settled, e);
+
+    if (rv != 0) {
+        return rv;
+    }
+    if (options_number(o, OPTION_backup_every) != 0 && !is_given(o, OPTION_backup_dir)) {
+        return error_set(e, Q_INVALID, "option backup-every needs backup-dir, where the backups go");
     }
     if (heartbeat * HEARTBEATS_PER_ELECTION_MIN > election) {
         return error_set(e, Q_INVALID,
@@ -195,10 +293,19 @@ static int check(const struct options *o, struct error *e)
 
 static int make(const struct options *o, struct settings *s, struct error *e)
 {
-    int rv = check(o, e);
+    int rv;
 
+    s->settled = is_settled(options_text(o, OPTION_dir));
+    rv = check(o, s->settled, e);
     if (rv == 0) {
-        rv = parse_members(options_text(o, OPTION_members), s, e);
+        rv = parse_list(o, OPTION_members, PEERS_MAX, s, parse_member, e);
+    }
+    if (rv == 0) {
+        rv = parse_list(o, OPTION_join, SETTINGS_JOIN_MAX, s, parse_join, e);
+    }
+    s->joins = s->settled ? 0 : s->joins;
+    if (rv == 0) {
+        rv = find_advertised(o, s, e);
     }
     if (rv == 0) {
         rv = find_secret(o, s, e);
@@ -209,7 +316,11 @@ static int make(const struct options *o, struct settings *s, struct error *e)
     s->replica.dir = options_text(o, OPTION_dir);
     s->replica.id = (uint64_t)options_number(o, OPTION_id);
     s->replica.cluster_name = options_text(o, OPTION_cluster_name);
-    s->replica.listen = options_text(o, OPTION_listen)[0] ? options_text(o, OPTION_listen) : NULL;
+    s->replica.listen = is_given(o, OPTION_listen) ? options_text(o, OPTION_listen)
+                        : s->joins > 0             ? s->replica.advertise
+                                                   : NULL;
+    s->replica.voters = (unsigned)options_number(o, OPTION_voters);
+    s->replaces = (uint64_t)options_number(o, OPTION_replace);
     s->replica.in_memory = strcmp(options_text(o, OPTION_storage), "memory") == 0;
     s->replica.foreign_keys = options_number(o, OPTION_foreign_keys) != 0;
     s->replica.instructions_max = (uint64_t)options_number(o, OPTION_sql_instructions);

@@ -351,7 +351,7 @@ int client_refusal(const struct client_response *response, struct error *e)
     } codes[] = {{400, Q_INVALID},  {401, Q_DENIED},  {404, Q_NOT_FOUND}, {409, Q_CONFLICT},
                  {412, Q_CONFLICT}, {413, Q_TOO_BIG}, {507, Q_NO_SPACE},  {408, Q_TIMEOUT}};
     enum error_code code = Q_IO;
-    char words[ERROR_TEXT_MAX / 2];
+    char words[ERROR_TEXT_MAX];
 
     if (response->status < 400) {
         return 0;

@@ -29,6 +29,9 @@ struct command {
 extern const struct command sql_command;
 extern const struct command kv_get_command, kv_put_command, kv_delete_command, kv_list_command;
 extern const struct command status_command, verify_command;
+extern const struct command member_list_command, member_add_command, member_remove_command,
+    member_promote_command, member_demote_command, member_transfer_command, member_replace_command,
+    member_move_command;
 extern const struct command import_command;
 extern const struct command bench_command;
 extern const struct command log_verify_command;

@@ -5,6 +5,8 @@
 #include <string.h>
 #include <uv.h>
 
+#include "base/plant.h"
+
 /* Decimal digits only; -1 on anything else. */
 static long parse_port(const char *p)
 {
@@ -88,6 +90,34 @@ bool address_numeric(const struct address *address, struct sockaddr_storage *ret
     }
     *ret_socket = s;
     return true;
+}
+
+bool address_is_wildcard(const struct address *address)
+{
+    static const struct in6_addr any = IN6ADDR_ANY_INIT;
+    struct sockaddr_storage s;
+
+    if (!address_numeric(address, &s) || PLANTED("a_wildcard_can_be_dialled")) {
+        return false;
+    }
+    return s.ss_family == AF_INET
+               ? ((const struct sockaddr_in *)&s)->sin_addr.s_addr == htonl(INADDR_ANY)
+               : memcmp(&((const struct sockaddr_in6 *)&s)->sin6_addr, &any, sizeof any) == 0;
+}
+
+int address_dialable(const char *text, struct error *e)
+{
+    struct address a;
+    int rv = address_parse(text, &a, e);
+
+    if (rv == 0 && a.port == 0) {
+        rv = error_set(e, Q_INVALID, "address \"%.100s\" has no port from 1 to 65535", text);
+    }
+    if (rv == 0 && address_is_wildcard(&a)) {
+        rv = error_set(e, Q_INVALID, "address \"%.100s\" is one to listen on: nobody reaches a machine by it",
+                       text);
+    }
+    return rv;
 }
 
 void address_print(const struct sockaddr *socket, char *p, size_t n)

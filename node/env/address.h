@@ -28,6 +28,11 @@ struct address {
 int address_parse(const char *text, struct address *ret_address, struct error *e);
 /* True, and the socket address, if the host is a number and not a name. */
 bool address_numeric(const struct address *address, struct sockaddr_storage *ret_socket);
+/* Whether it is a number that means "every address of this machine", such as 0.0.0.0: good to listen on, but
+ * nobody reaches a machine by it. */
+bool address_is_wildcard(const struct address *address);
+/* Whether TEXT is an address that others can dial: as address_parse(), with a port, and no wildcard. */
+int address_dialable(const char *text, struct error *e);
 /* Writes a socket's address in the form above, always terminated; "?" for families other than IP. */
 void address_print(const struct sockaddr *socket, char *p, size_t n);
 

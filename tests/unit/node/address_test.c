@@ -99,6 +99,28 @@ static void a_printed_address_parses_to_itself(void **state)
     }
 }
 
+static void an_address_to_listen_on_everywhere_is_not_one_to_dial(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text, *refused; /* NULL: can be dialled */
+    } rows[] = {{"10.0.0.1:7001", NULL},
+                {"db1.example:7001", NULL},
+                {"[::1]:7001", NULL},
+                {"0.0.0.1:7001", NULL},
+                {"0.0.0.0:7001", "address \"0.0.0.0:7001\" is one to listen on"},
+                {"[::]:7001", "is one to listen on"},
+                {"[0:0:0:0:0:0:0:0]:7001", "is one to listen on"},
+                {"10.0.0.1:0", "has no port from 1 to 65535"},
+                {"10.0.0.1", "is not of the form"}};
+
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct error e = {.text = ""};
+        assert_int_equal(address_dialable(rows[i].text, &e), rows[i].refused != NULL ? Q_INVALID : 0);
+        assert_non_null(strstr(e.text, rows[i].refused != NULL ? rows[i].refused : ""));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -106,6 +128,7 @@ int main(void)
         cmocka_unit_test(anything_else_is_refused_and_leaves_the_result_alone),
         cmocka_unit_test(a_host_over_the_limit_is_too_big),
         cmocka_unit_test(numbers_are_told_from_names),
+        cmocka_unit_test(an_address_to_listen_on_everywhere_is_not_one_to_dial),
         cmocka_unit_test(a_printed_address_parses_to_itself),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

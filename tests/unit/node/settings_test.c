@@ -200,7 +200,7 @@ static void a_member_with_too_long_a_name_is_refused(void **state)
 static void what_is_missing_is_named(void **state)
 {
     struct scene *s = *state;
-    static const char *const needed[][2] = {{"id", "1"}, {"dir", "/data"}, {"members", "1=a:1"}};
+    static const char *const needed[][2] = {{"dir", "/data"}, {"id", "1"}, {"members", "1=a:1"}};
 
     options_close(&s->o);
     options_init(&s->o);
@@ -211,6 +211,173 @@ static void what_is_missing_is_named(void **state)
         set(s, needed[i][0], needed[i][1]);
     }
     expect_refused(s, Q_INVALID, "no secret is given");
+}
+
+/* Joining, and directories that know what they are. */
+
+static void forget(struct scene *s, const char *name)
+{
+    set(s, name, "");
+}
+
+/* What a new machine of an existing cluster says. */
+static void join(struct scene *s, const char *list)
+{
+    options_close(&s->o);
+    options_init(&s->o);
+    set(s, "dir", s->scratch.dir);
+    set(s, "secret", SECRET);
+    set(s, "join", list);
+}
+
+static void a_new_machine_joins_without_members_and_without_an_id(void **state)
+{
+    struct scene *s = *state;
+
+    join(s, "a.example:7001, [::1]:7002");
+    set(s, "listen", "10.0.0.4:7001");
+    set(s, "replace", "3");
+    make(s);
+
+    assert_false(s->settings.settled);
+    assert_int_equal(s->settings.joins, 2);
+    assert_string_equal(s->settings.join[0], "a.example:7001");
+    assert_string_equal(s->settings.join[1], "[::1]:7002");
+    assert_int_equal(s->settings.replaces, 3);
+    assert_int_equal(s->settings.replica.id, 0);
+    assert_int_equal(s->settings.replica.count, 0);
+    assert_string_equal(s->settings.replica.listen, "10.0.0.4:7001");
+    assert_string_equal(s->settings.replica.advertise, "10.0.0.4:7001");
+}
+
+static void a_new_machine_says_where_it_is_reached(void **state)
+{
+    struct scene *s = *state;
+
+    join(s, "a.example:7001");
+    expect_refused(s, Q_INVALID, "option listen is missing: a machine that joins");
+    set(s, "advertise", "db4.example:7001");
+    make(s);
+    assert_string_equal(s->settings.replica.listen, "db4.example:7001");
+    assert_string_equal(s->settings.replica.advertise, "db4.example:7001");
+
+    set(s, "listen", "0.0.0.0:7001");
+    make(s);
+    assert_string_equal(s->settings.replica.listen, "0.0.0.0:7001");
+    assert_string_equal(s->settings.replica.advertise, "db4.example:7001");
+}
+
+static void an_address_that_nobody_can_dial_is_not_advertised(void **state)
+{
+    struct scene *s = *state;
+
+    join(s, "a.example:7001");
+    set(s, "listen", "0.0.0.0:7001");
+    expect_refused(s, Q_INVALID, "if not there): address \"0.0.0.0:7001\" is one to listen on");
+    set(s, "listen", "[::]:7001");
+    expect_refused(s, Q_INVALID, "if not there): address \"[::]:7001\" is one to listen on");
+    set(s, "advertise", "0.0.0.0:7001");
+    expect_refused(s, Q_INVALID, "option advertise: address \"0.0.0.0:7001\" is one to listen on");
+    set(s, "advertise", "db4.example:0");
+    expect_refused(s, Q_INVALID, "option advertise: address \"db4.example:0\" has no port");
+    set(s, "advertise", "db4.example");
+    expect_refused(s, Q_INVALID, "option advertise: address");
+}
+
+static void addresses_to_ask_are_checked(void **state)
+{
+    struct scene *s = *state;
+    char list[1024] = "";
+    size_t n = 0;
+
+    join(s, "a.example:7001,b.example");
+    set(s, "listen", "10.0.0.4:7001");
+    expect_refused(s, Q_INVALID, "option join: address \"b.example\"");
+    set(s, "join", "a.example:0");
+    expect_refused(s, Q_INVALID, "option join: address \"a.example:0\" has no port");
+    for (unsigned i = 0; i <= SETTINGS_JOIN_MAX; i++) {
+        n += (size_t)snprintf(list + n, sizeof list - n, "%sn%u:7001", i > 0 ? "," : "", i);
+    }
+    set(s, "join", list);
+    expect_refused(s, Q_INVALID, "option join: more than 16 members");
+}
+
+static void what_makes_no_sense_together_is_refused(void **state)
+{
+    struct scene *s = *state;
+
+    set(s, "join", "a.example:7001");
+    expect_refused(s, Q_INVALID, "options members and join do not go together");
+    forget(s, "join");
+    set(s, "replace", "3");
+    expect_refused(s, Q_INVALID, "option replace goes with join only");
+
+    join(s, "a.example:7001");
+    set(s, "listen", "10.0.0.4:7001");
+    set(s, "replace", "3");
+    set(s, "id", "3");
+    expect_refused(s, Q_INVALID, "options replace and id are the same");
+    set(s, "id", "4");
+    make(s);
+    assert_int_equal(s->settings.replica.id, 4);
+
+    set(s, "backup-every", "1h");
+    expect_refused(s, Q_INVALID, "option backup-every needs backup-dir");
+}
+
+static void a_directory_that_is_a_nodes_already_needs_no_members(void **state)
+{
+    struct scene *s = *state;
+
+    join(s, "");
+    scratch_text(&s->scratch, "meta", "");
+    make(s);
+
+    assert_true(s->settings.settled);
+    assert_int_equal(s->settings.replica.id, 0);
+    assert_int_equal(s->settings.replica.count, 0);
+    assert_null(s->settings.replica.listen);
+    assert_null(s->settings.replica.advertise);
+}
+
+static void a_machine_that_has_joined_is_started_with_the_same_words(void **state)
+{
+    struct scene *s = *state;
+
+    join(s, "a.example:7001");
+    set(s, "replace", "3");
+    set(s, "listen", "10.0.0.9:7001");
+    scratch_text(&s->scratch, "meta", "");
+    make(s);
+
+    assert_true(s->settings.settled);
+    assert_int_equal(s->settings.joins, 0); /* it asks nobody */
+    assert_string_equal(s->settings.replica.advertise, "10.0.0.9:7001");
+}
+
+static void a_node_that_listens_everywhere_stays_where_it_is_known_to_be(void **state)
+{
+    struct scene *s = *state;
+
+    join(s, "");
+    scratch_text(&s->scratch, "meta", "");
+    set(s, "listen", "0.0.0.0:7001");
+    make(s);
+    assert_string_equal(s->settings.replica.listen, "0.0.0.0:7001");
+    assert_null(s->settings.replica.advertise);
+}
+
+static void a_first_member_is_where_the_list_says_unless_it_advertises(void **state)
+{
+    struct scene *s = *state;
+
+    set(s, "listen", "127.0.0.1:9001"); /* behind something that forwards */
+    make(s);
+    assert_null(s->settings.replica.advertise);
+    set(s, "advertise", "10.0.0.22:7001");
+    make(s);
+    assert_string_equal(s->settings.replica.advertise, "10.0.0.22:7001");
+    assert_int_equal(s->settings.replica.voters, 3);
 }
 
 static void a_heartbeat_that_is_not_well_below_the_election_timeout_is_refused(void **state)
@@ -346,6 +513,15 @@ int main(void)
         TEST(malformed_members_are_named),
         TEST(a_member_with_too_long_a_name_is_refused),
         TEST(what_is_missing_is_named),
+        TEST(a_new_machine_joins_without_members_and_without_an_id),
+        TEST(a_new_machine_says_where_it_is_reached),
+        TEST(an_address_that_nobody_can_dial_is_not_advertised),
+        TEST(addresses_to_ask_are_checked),
+        TEST(what_makes_no_sense_together_is_refused),
+        TEST(a_directory_that_is_a_nodes_already_needs_no_members),
+        TEST(a_machine_that_has_joined_is_started_with_the_same_words),
+        TEST(a_node_that_listens_everywhere_stays_where_it_is_known_to_be),
+        TEST(a_first_member_is_where_the_list_says_unless_it_advertises),
         TEST(a_heartbeat_that_is_not_well_below_the_election_timeout_is_refused),
         TEST(a_request_that_fits_into_no_segment_is_refused),
         TEST(an_address_to_listen_on_is_checked),
