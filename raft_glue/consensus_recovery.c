@@ -1,11 +1,12 @@
 /* A member whose log is damaged: how it opens, lends from what is left, and becomes whole again. */
+#include <inttypes.h>
 #include <string.h>
 
 #include "base/buf.h"
 #include "raft_glue/consensus_impl.h"
 #include "raft_glue/log_swap.h"
 
-static struct log_config log_config_of(struct consensus *c)
+struct log_config consensus_log_config(struct consensus *c)
 {
     const struct meta_state *state = meta_state(c->meta);
     return (struct log_config){
@@ -14,8 +15,8 @@ static struct log_config log_config_of(struct consensus *c)
         .cluster = get_le64(state->cluster_id),
         .segment_bytes = c->config.segment_bytes,
         .cache_bytes = c->config.cache_bytes,
-        .first_index = state->snapshot_index + 1,
-        .before_term = state->snapshot_term,
+        .first_index = state->log_first,
+        .before_term = state->log_before_term,
         .known_index = c->known_index,
         .known_term = c->known_term,
         .durable = consensus_on_durable,
@@ -26,7 +27,7 @@ static struct log_config log_config_of(struct consensus *c)
 
 int consensus_open_log(struct consensus *c, struct log_report *ret_report, struct error *e)
 {
-    struct log_config config = log_config_of(c);
+    struct log_config config = consensus_log_config(c);
     struct log_report report;
     struct log *log;
     int rv = log_swap_recover(c->config.env, c->dir, e);
@@ -59,10 +60,37 @@ static void on_mend_changed(void *ctx)
     }
 }
 
+/* What the log kept only for others is not worth a repair. */
+static int drop_kept(struct consensus *c, struct error *e)
+{
+    struct meta_state state = *meta_state(c->meta);
+
+    if (state.log_first > state.snapshot_index) {
+        return 0;
+    }
+    if (log_last(c->log) < state.snapshot_index) {
+        return error_set(e, Q_CORRUPT,
+                         "%s/log is damaged, ends at index %" PRIu64
+                         " and does not reach the snapshot at index %" PRIu64,
+                         c->dir, log_last(c->log), state.snapshot_index);
+    }
+    state.log_first = state.snapshot_index + 1;
+    state.log_before_term = state.snapshot_term;
+    int rv = consensus_save(c, &state, e);
+    if (rv == 0) {
+        log_skip(c->log, state.snapshot_index, state.snapshot_term);
+    }
+    return rv;
+}
+
 int consensus_recover(struct consensus *c, struct error *e)
 {
+    int rv = drop_kept(c, e);
+    if (rv != 0) {
+        return rv;
+    }
     struct log_mend_config config = {
-        .log = log_config_of(c),
+        .log = consensus_log_config(c),
         .old = c->log,
         .changed = on_mend_changed,
         .failed = consensus_on_log_failed,
@@ -123,6 +151,8 @@ int consensus_skip(struct consensus *c, uint64_t index, uint64_t term, struct er
     }
     state.snapshot_index = index;
     state.snapshot_term = term;
+    state.log_first = index + 1;
+    state.log_before_term = term;
     rv = consensus_save(c, &state, e);
     if (rv == 0) {
         log_mend_free(c->mend);

@@ -320,6 +320,17 @@ void server_compact(struct server *s, uint64_t index, uint64_t trailing)
     }
 }
 
+int server_stage(struct server *s, uint64_t index, uint64_t term)
+{
+    struct raft_snapshot_metadata image = {.index = index, .term = term, .configuration_index = 1};
+    struct error e;
+
+    image.configuration = members(3, 0);
+    int rv = driver_snapshot_staged(s->driver, s->now_ms, &image, term, &e);
+    raft_configuration_close(&image.configuration);
+    return rv;
+}
+
 void server_install(struct server *s)
 {
     struct error e;

@@ -68,6 +68,9 @@ void server_write_all(struct server *s);
 void server_submit(struct server *s, const char *text);
 /* Compacts at INDEX and trims the log. */
 void server_compact(struct server *s, uint64_t index, uint64_t trailing);
+/* What fetch_snapshot() asked for is staged: an image at INDEX of TERM, with the voters 1 to 3. Returns the
+ * driver's code. */
+int server_stage(struct server *s, uint64_t index, uint64_t term);
 /* Does what install_snapshot() asked for. */
 void server_install(struct server *s);
 /* As the first server of VOTERS: times out and gets every vote of 2 .. VOTERS, so that it leads. */

@@ -49,6 +49,47 @@ static void post_all(struct world *w, struct world_node *n)
     }
 }
 
+/* Whoever has applied enough takes an image of an index that it likes. */
+static bool take_image(struct world *w, uint64_t at_least, struct world_node *for_node)
+{
+    const struct world_node *source = &w->node[between(w, 0, WORLD_NODES - 1)];
+    const struct raft_configuration *members;
+    uint64_t low = at_least, high, configuration_index;
+
+    if (!source->up || source == for_node) {
+        return false;
+    }
+    members = driver_committed_configuration(source->server.driver, &configuration_index);
+    high = driver_commit(source->server.driver);
+    high = source->applied < high ? source->applied : high;
+    low = low > configuration_index ? low : configuration_index;
+    low = low > source->server.log.first - 1 ? low : source->server.log.first - 1;
+    if (configuration_index == 0 || low > high) {
+        return false;
+    }
+    uint64_t index = between(w, low, high);
+    raft_configuration_close(&for_node->image.configuration);
+    for_node->image = (struct raft_snapshot_metadata){
+        .index = index,
+        .term = w->entry[index].term,
+        .configuration_index = configuration_index,
+    };
+    for_node->image_known_in = driver_term(source->server.driver);
+    return configuration_copy(members, &for_node->image.configuration, NULL) == 0;
+}
+
+static void stage_image(struct world *w, struct world_node *n)
+{
+    struct error e;
+    uint64_t wanted = driver_snapshot_wanted(n->server.driver);
+    int rv = driver_snapshot_staged(n->server.driver, w->now_ms, &n->image, n->image_known_in, &e);
+
+    if (rv != 0 && rv != Q_BUSY && !(rv == Q_INVALID && n->image.index < wanted)) {
+        world_breach(w, "staged: %s", e.text);
+    }
+    w->counters.leaps += rv == 0 && wanted != 0 && n->image.index > wanted;
+}
+
 /* Looks at what a server did in the last event, and plans what follows from it. */
 static void after_event(struct world *w, struct world_node *n)
 {
@@ -61,7 +102,9 @@ static void after_event(struct world *w, struct world_node *n)
     }
     if (s->fetches != n->fetches) {
         n->fetches = s->fetches;
-        n->staged_at = w->now_ms + between(w, 1, w->calm ? 100 : w->fetch_ms);
+        if (n->staged_at == 0 && take_image(w, s->fetch_index, n)) {
+            n->staged_at = w->now_ms + between(w, 1, w->calm ? 100 : w->fetch_ms);
+        }
     }
     if (s->install.index > 0 && n->installed_at == 0) {
         if (w->entry[s->install.index].term != s->install.term) {
@@ -144,7 +187,6 @@ static void write_some(struct world *w, struct world_node *n)
 static void node_event(struct world *w, struct world_node *n)
 {
     struct server *s = &n->server;
-    struct error e;
 
     s->now_ms = w->now_ms;
     if (!n->up) {
@@ -155,7 +197,7 @@ static void node_event(struct world *w, struct world_node *n)
         write_some(w, n);
     } else if (n->staged_at != 0 && n->staged_at <= w->now_ms) {
         n->staged_at = 0;
-        driver_snapshot_staged(s->driver, w->now_ms, &e);
+        stage_image(w, n);
     } else if (n->installed_at != 0 && n->installed_at <= w->now_ms) {
         n->installed_at = n->write_at = 0;
         server_install(s);
@@ -465,6 +507,7 @@ void world_free(struct world *w)
             count_hits(w, &w->node[i]);
         }
         server_close(&w->node[i].server);
+        raft_configuration_close(&w->node[i].image.configuration);
     }
     while (w->posts > 0) {
         free(w->post[--w->posts].letter);
