@@ -144,8 +144,8 @@ int consensus_entry(struct consensus *c, uint64_t index, struct log_entry *ret_e
 uint64_t consensus_log_bytes(const struct consensus *c);
 /* The database is durable at INDEX, an applicable one: the log stands for what comes behind it. It keeps its
  * entries from KEEP_FROM on, at most INDEX + 1, for members that lack them; whoever lacks older ones needs an
- * image. Nothing is done if INDEX is not above the last one. Q_BUSY (nothing done): the configuration is
- * newer than INDEX, or INDEX is 1, or an image is being installed. */
+ * image. Nothing is done if INDEX is not above the last one. Q_BUSY (nothing done): INDEX is not known to be
+ * committed yet (right after a start), or is 1, or an image is being installed. */
 int consensus_compact(struct consensus *c, uint64_t index, uint64_t keep_from, struct error *e);
 /* The lowest index that the log can keep entries from, and take at most BYTES of segments (but the newest one
  * stays in any case). */
@@ -168,8 +168,8 @@ uint64_t consensus_index_within(const struct consensus *c, uint64_t bytes);
  *
  * A crash between the two calls is made good by the next consensus_open(). */
 /* What an image of the database at INDEX, an applied one, has to carry. The configuration is borrowed until
- * the next call. Errors: Q_BUSY the configuration is newer than INDEX: take a newer one; Q_TOO_BIG, Q_NOMEM,
- * Q_NOT_FOUND the log knows nothing of INDEX. */
+ * the next call. Errors: Q_BUSY there is no core that knows yet; Q_NOT_FOUND the log does not go back to
+ * INDEX; Q_TOO_BIG, Q_NOMEM, Q_CORRUPT, Q_IO. */
 int consensus_image_at(struct consensus *c, uint64_t index, struct consensus_image *ret_image,
                        struct error *e);
 /* The lowest index of an image that consensus_staged() takes now; 0: none is wanted. */

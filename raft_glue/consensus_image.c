@@ -13,60 +13,16 @@
  * then the configuration as the core encodes it. */
 enum { KNOWN_IN_BYTES = 8 };
 
-/* CONFIGURATION's bytes, appended to OUT. */
-static int encode(const struct raft_configuration *configuration, struct buf *out, struct error *e)
+/* STATE with a snapshot at INDEX of TERM; the log begins behind it. */
+static void set_snapshot(struct meta_state *state, uint64_t index, uint64_t term)
 {
-    struct raft_buffer bytes;
-
-    if (raft_configuration_encode(configuration, &bytes) != 0) {
-        return error_set(e, Q_NOMEM, "out of memory for the configuration");
-    }
-    buf_put_bytes(out, bytes.base, bytes.len);
-    raft_free(bytes.base);
-    return buf_check(out, "the configuration", e);
-}
-
-/* METADATA into what meta says of the snapshot; the log begins behind it. */
-static int note_snapshot(struct meta_state *state, const struct raft_snapshot_metadata *metadata,
-                         struct error *e)
-{
-    struct buf bytes;
-    int rv;
-
-    buf_init(&bytes, sizeof state->configuration);
-    rv = encode(&metadata->configuration, &bytes, e);
-    if (rv == 0) {
-        memcpy(state->configuration, bytes.data, bytes.len);
-        state->configuration_len = (uint32_t)bytes.len;
-        state->configuration_index = metadata->configuration_index;
-        state->snapshot_index = metadata->index;
-        state->snapshot_term = metadata->term;
-        state->log_first = metadata->index + 1;
-        state->log_before_term = metadata->term;
-    }
-    buf_close(&bytes);
-    return rv;
+    state->snapshot_index = index;
+    state->snapshot_term = term;
+    state->log_first = index + 1;
+    state->log_before_term = term;
 }
 
 /* Compaction */
-
-/* The committed configuration as of INDEX. */
-static int configuration_at(struct consensus *c, uint64_t index, struct raft_snapshot_metadata *ret_metadata,
-                            struct error *e)
-{
-    const struct raft_configuration *members;
-    uint64_t configuration_index;
-
-    members = driver_committed_configuration(c->driver, &configuration_index);
-    if (configuration_index > index || configuration_index == 0) {
-        return error_set(e, Q_BUSY, "the configuration at index %" PRIu64 " is newer than index %" PRIu64,
-                         configuration_index, index);
-    }
-    *ret_metadata = (struct raft_snapshot_metadata){
-        .index = index, .term = log_term(c->log, index), .configuration_index = configuration_index};
-    ret_metadata->configuration = *members; /* borrowed */
-    return 0;
-}
 
 static void keep_from(struct consensus *c, uint64_t from, struct meta_state *state)
 {
@@ -96,16 +52,19 @@ int consensus_compact(struct consensus *c, uint64_t index, uint64_t from, struct
     if (index == 1) { /* the core cannot do it (driver_compacted()), and meta may not be ahead of the core */
         return error_set(e, Q_BUSY, "the first entry is not compacted alone");
     }
-    rv = configuration_at(c, index, &metadata, e);
-    if (rv == 0) {
-        rv = note_snapshot(&state, &metadata, e);
+    rv = consensus_configuration_at(c, index, &state, e);
+    if (rv != 0) {
+        return rv;
     }
+    set_snapshot(&state, index, log_term(c->log, index));
+    rv = consensus_snapshot(&state, &metadata, e);
     if (rv != 0) {
         return rv;
     }
     keep_from(c, from, &state);
     rv = driver_compacted(c->driver, env_now_ms(c->config.env), &metadata, index + 1 - state.log_first,
                           &failed);
+    raft_configuration_close(&metadata.configuration);
     if (rv == Q_BUSY) {
         return error_set(e, Q_BUSY, "%s", failed.text);
     }
@@ -130,34 +89,31 @@ uint64_t consensus_index_within(const struct consensus *c, uint64_t bytes)
 int consensus_image_at(struct consensus *c, uint64_t index, struct consensus_image *ret_image,
                        struct error *e)
 {
-    struct raft_snapshot_metadata metadata;
+    struct meta_state state = *meta_state(c->meta);
+    uint64_t term = log_term(c->log, index);
     int rv;
 
-    if (log_term(c->log, index) == 0) {
-        return error_set(e, Q_NOT_FOUND, "the log does not know index %" PRIu64, index);
-    }
-    /* Right after a start the core does not know yet that what was applied is committed, nor which
-     * configurations are. */
-    if (c->driver == NULL || consensus_installing(c) || index > driver_commit(c->driver)) {
+    if (c->driver == NULL || consensus_installing(c) || index > driver_applicable(c->driver)) {
         return error_set(e, Q_BUSY, "index %" PRIu64 " is not known to be committed now", index);
     }
-    rv = configuration_at(c, index, &metadata, e);
+    if (index == 0 || term == 0 || index < state.snapshot_index) {
+        return error_set(e, Q_NOT_FOUND, "the log does not go back to index %" PRIu64, index);
+    }
+    rv = consensus_configuration_at(c, index, &state, e);
     if (rv != 0) {
         return rv;
     }
     buf_clear(&c->image);
     buf_put_u64(&c->image, driver_term(c->driver));
-    rv = encode(&metadata.configuration, &c->image, e);
-    if (rv == 0) {
-        *ret_image = (struct consensus_image){
-            .index = index,
-            .term = metadata.term,
-            .configuration_index = metadata.configuration_index,
-            .configuration = c->image.data,
-            .configuration_len = (uint32_t)c->image.len,
-        };
-    }
-    return rv;
+    buf_put_bytes(&c->image, state.configuration, state.configuration_len);
+    *ret_image = (struct consensus_image){
+        .index = index,
+        .term = term,
+        .configuration_index = state.configuration_index,
+        .configuration = c->image.data,
+        .configuration_len = (uint32_t)c->image.len,
+    };
+    return buf_check(&c->image, "the configuration", e);
 }
 
 static int decode(const struct consensus_image *image, struct raft_snapshot_metadata *ret_metadata,
@@ -206,15 +162,24 @@ uint64_t consensus_image_wanted(const struct consensus *c)
 static int begin_install(struct consensus *c, const struct raft_snapshot_metadata *metadata,
                          struct meta_state *state, struct error *e)
 {
-    int rv = note_snapshot(state, metadata, e);
+    struct raft_buffer members;
 
+    if (raft_configuration_encode(&metadata->configuration, &members) != 0) {
+        return error_set(e, Q_NOMEM, "out of memory for the configuration");
+    }
+    assert(members.len <= sizeof state->configuration); /* decode() has seen to it */
+    if (!PLANTED("configuration_of_images_is_not_taken")) {
+        memcpy(state->configuration, members.base, members.len);
+        state->configuration_len = (uint32_t)members.len;
+        state->configuration_index = metadata->configuration_index;
+    }
+    raft_free(members.base);
+    set_snapshot(state, metadata->index, metadata->term);
     state->installing = META_INSTALLING_LOG;
     state->installing_index = metadata->index;
     state->installing_term = metadata->term;
     c->install_due = !PLANTED("install_begins_before_it_is_noted");
-    if (rv == 0) {
-        rv = consensus_save(c, state, e);
-    }
+    int rv = consensus_save(c, state, e);
     return rv == 0 ? 0 : error_wrap(e, "the image at index %" PRIu64, state->installing_index);
 }
 
@@ -352,7 +317,7 @@ static int install(struct consensus *c, struct error *e)
         rv = replace_damaged_log(c, e);
         return rv == 0 ? end_install(c, e) : rv;
     }
-    rv = consensus_snapshot(c, &metadata, e);
+    rv = consensus_snapshot(state, &metadata, e);
     if (rv != 0) {
         return rv;
     }

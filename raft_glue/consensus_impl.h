@@ -102,9 +102,13 @@ static inline bool consensus_takes_part(const struct consensus *c)
     return c->driver != NULL && !c->dead && !c->removed;
 }
 
-/* What meta says of the log before its first entry. Close its configuration. */
-int consensus_snapshot(const struct consensus *c, struct raft_snapshot_metadata *ret_metadata,
+/* What STATE says of the log before its first entry. Close its configuration. */
+int consensus_snapshot(const struct meta_state *state, struct raft_snapshot_metadata *ret_metadata,
                        struct error *e);
+/* The newest configuration up to INDEX, a committed one that is not before the snapshot, into STATE. Errors:
+ * Q_BUSY it is not known; Q_TOO_BIG; those of a read. */
+int consensus_configuration_at(struct consensus *c, uint64_t index, struct meta_state *state,
+                               struct error *e);
 struct log_config consensus_log_config(struct consensus *c);
 /* Part of consensus_open(), once meta is open. */
 int consensus_finish_install(struct consensus *c, struct error *e);

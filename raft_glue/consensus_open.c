@@ -284,10 +284,9 @@ fail:
     return rv;
 }
 
-int consensus_snapshot(const struct consensus *c, struct raft_snapshot_metadata *ret_metadata,
+int consensus_snapshot(const struct meta_state *state, struct raft_snapshot_metadata *ret_metadata,
                        struct error *e)
 {
-    const struct meta_state *state = meta_state(c->meta);
     struct raft_buffer bytes = {(void *)(uintptr_t)state->configuration, state->configuration_len};
     ret_metadata->index = state->snapshot_index;
     ret_metadata->term = state->snapshot_term;
@@ -324,7 +323,7 @@ int consensus_boot(struct consensus *c, struct error *e)
     env_random(c->config.env, &config.seed, sizeof config.seed);
     raft_configuration_init(&metadata.configuration);
     if (state->snapshot_index > 0) {
-        rv = consensus_snapshot(c, &metadata, e);
+        rv = consensus_snapshot(state, &metadata, e);
         config.snapshot = &metadata;
     }
     if (rv == 0) {

@@ -49,33 +49,39 @@ static void post_all(struct world *w, struct world_node *n)
     }
 }
 
+/* The committed configuration as of INDEX, an applied one; index 0: it is not known. */
+static struct raft_snapshot_metadata image_at(struct world *w, struct server *s, uint64_t index)
+{
+    struct raft_snapshot_metadata image = {.index = index, .term = w->entry[index].term};
+    struct log_entry entry;
+
+    for (uint64_t i = index; i >= s->log.first && i > s->snapshot.configuration_index; i--) {
+        if (memlog_at(&s->log, i)->type == LOG_CONFIGURATION) {
+            image.configuration_index = memlog_get(&s->log, i, &entry) ? i : 0;
+            int rv = configuration_decode(entry.data, entry.len, &image.configuration, NULL);
+            assert(rv == 0);
+            return image;
+        }
+    }
+    image.configuration_index = s->snapshot.configuration_index;
+    int rv = configuration_copy(&s->snapshot.configuration, &image.configuration, NULL);
+    assert(rv == 0);
+    return image;
+}
+
 /* Whoever has applied enough takes an image of an index that it likes. */
 static bool take_image(struct world *w, uint64_t at_least, struct world_node *for_node)
 {
-    const struct world_node *source = &w->node[between(w, 0, WORLD_NODES - 1)];
-    const struct raft_configuration *members;
-    uint64_t low = at_least, high, configuration_index;
+    struct world_node *source = &w->node[between(w, 0, WORLD_NODES - 1)];
+    uint64_t snapshot = source->server.snapshot.index, low = at_least > snapshot ? at_least : snapshot;
 
-    if (!source->up || source == for_node) {
+    if (!source->up || source == for_node || source->server.install.index != 0 || low > source->applied) {
         return false;
     }
-    members = driver_committed_configuration(source->server.driver, &configuration_index);
-    high = driver_commit(source->server.driver);
-    high = source->applied < high ? source->applied : high;
-    low = low > configuration_index ? low : configuration_index;
-    low = low > source->server.log.first - 1 ? low : source->server.log.first - 1;
-    if (configuration_index == 0 || low > high) {
-        return false;
-    }
-    uint64_t index = between(w, low, high);
     raft_configuration_close(&for_node->image.configuration);
-    for_node->image = (struct raft_snapshot_metadata){
-        .index = index,
-        .term = w->entry[index].term,
-        .configuration_index = configuration_index,
-    };
+    for_node->image = image_at(w, &source->server, between(w, low, source->applied));
     for_node->image_known_in = driver_term(source->server.driver);
-    return configuration_copy(members, &for_node->image.configuration, NULL) == 0;
+    return true;
 }
 
 static void stage_image(struct world *w, struct world_node *n)
@@ -140,8 +146,7 @@ static void start(struct world *w, struct world_node *n)
     n->server.now_ms = w->now_ms;
     n->server.config.seed = (unsigned)between(w, 1, 1 << 30);
     server_start(&n->server);
-    n->applied =
-        n->server.database > n->server.snapshot.index ? n->server.database : n->server.snapshot.index;
+    n->applied = server_database(&n->server);
     after_event(w, n);
 }
 
@@ -164,7 +169,7 @@ static void crash(struct world *w, struct world_node *n, uint64_t restart_ms)
     if (s->written <= memlog_last(&s->log) && s->install.index == 0 && chance(w, 50)) {
         memlog_write(&s->disk, &s->log, s->written, between(w, s->written, memlog_last(&s->log)));
     }
-    s->database = between(w, s->snapshot.index, n->applied);
+    s->database = between(w, s->disk.first - 1, n->applied);
     count_hits(w, n);
     server_stop(s);
     n->up = false;
