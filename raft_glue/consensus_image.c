@@ -178,7 +178,6 @@ static int begin_install(struct consensus *c, const struct raft_snapshot_metadat
     state->installing = META_INSTALLING_LOG;
     state->installing_index = metadata->index;
     state->installing_term = metadata->term;
-    c->install_due = !PLANTED("install_begins_before_it_is_noted");
     int rv = consensus_save(c, state, e);
     return rv == 0 ? 0 : error_wrap(e, "the image at index %" PRIu64, state->installing_index);
 }
@@ -189,9 +188,12 @@ void consensus_io_install(void *ctx, const struct raft_snapshot_metadata *metada
     struct meta_state state = *meta_state(c->meta);
     struct error e;
 
-    if (PLANTED("install_begins_before_it_is_noted")) {
+    bool early = PLANTED("install_begins_before_it_is_noted");
+
+    if (early) {
         c->config.install(c->config.ctx);
     }
+    c->install_due = !early;
     if (!c->dead && begin_install(c, metadata, &state, &e) != 0) {
         consensus_die(c, &e);
     }
@@ -214,6 +216,7 @@ static int stage_recovering(struct consensus *c, const struct raft_snapshot_meta
         state.term = term; /* no log has entries of a later term than its owner's */
         state.vote = 0;
     }
+    c->install_due = true;
     if (begin_install(c, metadata, &state, &failed) != 0) {
         consensus_die(c, &failed);
         return 0;
@@ -271,7 +274,7 @@ static int end_install(struct consensus *c, struct error *e)
 static int clear_log(struct consensus *c, struct error *e)
 {
     int rv = log_swap_recover(c->config.env, c->dir, e);
-    if (rv == 0) {
+    if (rv == 0 && !PLANTED("interrupted_installs_keep_the_log")) {
         rv = log_swap_clear(c->config.env, c->dir, e);
     }
     return rv == 0 ? end_install(c, e) : rv;
@@ -354,7 +357,8 @@ int consensus_rebuild(struct consensus *c, const struct consensus_image *image, 
         return error_set(e, Q_BUSY, "the log is not durable up to the image at index %" PRIu64 " now",
                          image->index);
     }
-    if (image->index + 1 < log_first(c->log) || log_term(c->log, image->index) != image->term) {
+    bool follows = image->index + 1 >= log_first(c->log) && log_term(c->log, image->index) == image->term;
+    if (!follows && !PLANTED("rebuild_takes_any_image")) {
         return error_set(e, Q_CONFLICT,
                          "the log, from index %" PRIu64 " on, does not follow the image at index %" PRIu64
                          " of term %" PRIu64,

@@ -112,18 +112,29 @@ static void on_fetch(void *ctx, uint64_t from, uint64_t index, uint64_t term)
     }
 }
 
-void gallery_install(struct member *member)
+static void put(struct member *member)
+{
+    struct database *db = gallery_database(member);
+    db->index = db->staged.index;
+    db->term = db->staged.term;
+}
+
+static void installed(struct member *member)
 {
     struct database *db = gallery_database(member);
     struct error e;
 
-    db->index = db->staged.index;
-    db->term = db->staged.term;
     bool recovering = consensus_recovering(member->c);
     if (consensus_installed(member->c, &e) == 0 && recovering &&
         consensus_start(member->c, db->index, db->term, &e) != 0) {
         fail_msg("start: %s", e.text);
     }
+}
+
+void gallery_install(struct member *member)
+{
+    put(member);
+    installed(member);
 }
 
 static void on_install(void *ctx)
@@ -133,7 +144,8 @@ static void on_install(void *ctx)
     assert_false(member->quiet);
     gallery_database(member)->installs++;
     if (!by_hand(member)) {
-        later(member, gallery_install);
+        put(member);
+        later(member, installed);
     }
 }
 
@@ -190,11 +202,13 @@ void gallery_crash(struct member *member)
     member_crash(member);
 }
 
-bool gallery_all_applied(struct gallery *g, uint64_t index)
+static bool all_applied(struct member *leader, uint64_t index)
 {
+    struct consensus_member found[MEMBERS_MAX];
+    unsigned n = consensus_members(leader->c, found, MEMBERS_MAX);
     bool all = true;
-    for (unsigned i = 1; i <= g->members.count; i++) {
-        struct member *member = &g->members.member[i];
+    for (unsigned i = 0; i < n; i++) {
+        struct member *member = &leader->all->member[found[i].id];
         all = all && (member->cut || gallery_database(member)->index >= index);
     }
     return all;
@@ -202,11 +216,9 @@ bool gallery_all_applied(struct gallery *g, uint64_t index)
 
 void gallery_write(struct member *leader, unsigned n)
 {
-    struct gallery *g = CONTAINER_OF(leader->all, struct gallery, members);
-
     member_submit(leader, n, 100);
     uint64_t last = consensus_last(leader->c);
-    MEMBERS_UNTIL(&g->members, gallery_all_applied(g, last));
+    MEMBERS_UNTIL(leader->all, all_applied(leader, last));
 }
 
 void gallery_compact(struct gallery *g)
@@ -215,7 +227,7 @@ void gallery_compact(struct gallery *g)
         struct member *member = &g->members.member[i];
         uint64_t index = gallery_database(member)->index;
         struct error e;
-        if (!member->cut && consensus_compact(member->c, index, index + 1, &e) != 0) {
+        if (!member->cut && index > 0 && consensus_compact(member->c, index, index + 1, &e) != 0) {
             fail_msg("member %d: %s", (int)member->id, e.text);
         }
     }

@@ -36,10 +36,9 @@ int gallery_stage(struct member *target, struct member *source, uint64_t index, 
 /* Puts the staged image in the database's place, and tells the member. */
 void gallery_install(struct member *member);
 
-/* LEADER writes N entries; all that are not cut off apply them. */
+/* LEADER writes N entries; all its members that are not cut off apply them. */
 void gallery_write(struct member *leader, unsigned n);
 /* Compacts all that are not cut off, at their databases' positions. */
 void gallery_compact(struct gallery *g);
-bool gallery_all_applied(struct gallery *g, uint64_t index);
 
 #endif
