@@ -142,7 +142,7 @@ static void note_begun(struct consensus *c)
     struct meta_state state = *meta_state(c->meta);
     struct error e;
 
-    if (state.begun || state.founder) {
+    if (state.begun || state.founder || PLANTED("first_entry_of_a_joiner_is_not_noted")) {
         return;
     }
     state.begun = true;

@@ -178,7 +178,6 @@ static int begin_install(struct consensus *c, const struct raft_snapshot_metadat
     state->installing = META_INSTALLING_LOG;
     state->installing_index = metadata->index;
     state->installing_term = metadata->term;
-    c->install_due = !PLANTED("install_begins_before_it_is_noted");
     int rv = consensus_save(c, state, e);
     return rv == 0 ? 0 : error_wrap(e, "the image at index %" PRIu64, state->installing_index);
 }
@@ -189,9 +188,12 @@ void consensus_io_install(void *ctx, const struct raft_snapshot_metadata *metada
     struct meta_state state = *meta_state(c->meta);
     struct error e;
 
-    if (PLANTED("install_begins_before_it_is_noted")) {
+    bool early = PLANTED("install_begins_before_it_is_noted");
+
+    if (early) {
         c->config.install(c->config.ctx);
     }
+    c->install_due = !early;
     if (!c->dead && begin_install(c, metadata, &state, &e) != 0) {
         consensus_die(c, &e);
     }
@@ -214,6 +216,7 @@ static int stage_recovering(struct consensus *c, const struct raft_snapshot_meta
         state.term = term; /* no log has entries of a later term than its owner's */
         state.vote = 0;
     }
+    c->install_due = true;
     if (begin_install(c, metadata, &state, &failed) != 0) {
         consensus_die(c, &failed);
         return 0;
@@ -266,42 +269,32 @@ static int end_install(struct consensus *c, struct error *e)
     return consensus_save(c, &state, e);
 }
 
-/* An empty log behind the snapshot, under a name of its own first, takes the place of whatever is there. */
-static int begin_log(struct consensus *c, struct error *e)
+/* The log that was is nothing any more: it is cleared away, and what opens next begins behind the snapshot. A
+ * crash in the middle of it leaves meta, which says that it is to be done. */
+static int clear_log(struct consensus *c, struct error *e)
 {
-    struct log_config config = consensus_log_config(c);
-    struct log_report report;
-    struct log *log;
-    int rv = log_swap_prepare(c->config.env, c->dir, e);
-
-    config.name = LOG_SWAP_NEW;
-    config.known_index = config.known_term = 0;
-    if (rv == 0) {
-        rv = log_open(&config, &log, &report, e);
+    int rv = log_swap_recover(c->config.env, c->dir, e);
+    if (rv == 0 && !PLANTED("interrupted_installs_keep_the_log")) {
+        rv = log_swap_clear(c->config.env, c->dir, e);
     }
-    if (rv == 0) {
-        log_close(log);
-        rv = log_swap_finish(c->config.env, c->dir, e);
-    }
-    return rv;
+    return rv == 0 ? end_install(c, e) : rv;
 }
 
 /* The damaged log goes, and with it the recovery. */
 static int replace_damaged_log(struct consensus *c, struct error *e)
 {
-    const struct meta_state *state = meta_state(c->meta);
     struct log *damaged = c->log;
     struct log_report report;
-    int rv = begin_log(c, e);
 
+    c->known_index = meta_state(c->meta)->installing_index;
+    c->known_term = meta_state(c->meta)->installing_term;
+    log_mend_free(c->mend);
+    c->mend = NULL;
+    int rv = clear_log(c, e);
     if (rv == 0) {
-        c->known_index = state->installing_index;
-        c->known_term = state->installing_term;
         rv = consensus_open_log(c, &report, e);
     }
     if (rv == 0) {
-        log_mend_free(c->mend);
-        c->mend = NULL;
         log_close(damaged);
     }
     return rv;
@@ -314,8 +307,7 @@ static int install(struct consensus *c, struct error *e)
     int rv;
 
     if (c->driver == NULL) {
-        rv = replace_damaged_log(c, e);
-        return rv == 0 ? end_install(c, e) : rv;
+        return replace_damaged_log(c, e);
     }
     rv = consensus_snapshot(state, &metadata, e);
     if (rv != 0) {
@@ -365,7 +357,8 @@ int consensus_rebuild(struct consensus *c, const struct consensus_image *image, 
         return error_set(e, Q_BUSY, "the log is not durable up to the image at index %" PRIu64 " now",
                          image->index);
     }
-    if (image->index + 1 < log_first(c->log) || log_term(c->log, image->index) != image->term) {
+    bool follows = image->index + 1 >= log_first(c->log) && log_term(c->log, image->index) == image->term;
+    if (!follows && !PLANTED("rebuild_takes_any_image")) {
         return error_set(e, Q_CONFLICT,
                          "the log, from index %" PRIu64 " on, does not follow the image at index %" PRIu64
                          " of term %" PRIu64,
@@ -406,13 +399,10 @@ int consensus_finish_install(struct consensus *c, struct error *e)
                          c->dir);
     }
     rv = c->config.swap(c->config.ctx, &image, e);
-    if (rv == 0 && state->installing == META_INSTALLING_LOG) {
-        rv = log_swap_recover(c->config.env, c->dir, e);
-        if (rv == 0) {
-            rv = begin_log(c, e);
-        }
+    if (rv != 0) {
+        return rv;
     }
-    return rv == 0 ? end_install(c, e) : rv;
+    return state->installing == META_INSTALLING_LOG ? clear_log(c, e) : end_install(c, e);
 }
 
 /* Tells the owner what the core asked for. */

@@ -44,7 +44,7 @@ static int empty(struct env *env, const char *dir, const char *name, struct erro
     buf_init(&names, SWAP_NAMES_MAX);
     int rc = env_list_dir(env, path, collect, &names, e);
     if (rc == 0) {
-        rc = buf_check(&names, "the names of a damaged log's files", e);
+        rc = buf_check(&names, "the names of a log's files", e);
     }
     for (size_t at = 0; rc == 0 && at < names.len; at += strlen((char *)names.data + at) + 1) {
         path_of(path, (char *)names.data + at, file);
@@ -113,6 +113,11 @@ int log_swap_finish(struct env *env, const char *dir, struct error *e)
         rc = rename_durably(env, dir, log_name, damaged_name, e);
     }
     return rc != 0 ? rc : rename_durably(env, dir, mended_name, log_name, e);
+}
+
+int log_swap_clear(struct env *env, const char *dir, struct error *e)
+{
+    return empty(env, dir, log_name, e);
 }
 
 int log_swap_forget(struct env *env, const char *dir, struct error *e)

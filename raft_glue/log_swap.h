@@ -31,6 +31,8 @@ int log_swap_under_way(struct env *env, const char *dir, bool *ret_under_way, st
 int log_swap_prepare(struct env *env, const char *dir, struct error *e);
 /* The new log is closed, complete and durable: it becomes `log`, and what was there `log.damaged`. */
 int log_swap_finish(struct env *env, const char *dir, struct error *e);
+/* Nothing in `log` counts any more: it is emptied, durably. */
+int log_swap_clear(struct env *env, const char *dir, struct error *e);
 /* The log is whole and open: what was damaged is not needed any more. */
 int log_swap_forget(struct env *env, const char *dir, struct error *e);
 

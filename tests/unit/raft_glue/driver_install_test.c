@@ -104,6 +104,78 @@ static void an_older_snapshot_of_a_new_leader_keeps_the_newer_one(void **state)
     server_close(&s);
 }
 
+static void a_later_image_than_the_one_asked_for_is_as_good(void **state)
+{
+    (void)state;
+    struct server s;
+    open_follower(&s);
+
+    hear_install(&s, 2, 1, 50);
+    assert_int_equal(server_stage(&s, 49, 1), Q_INVALID);
+    assert_int_equal(s.installs, 0);
+    assert_int_equal(server_stage(&s, 65, 1), 0);
+    assert_int_equal(s.install.index, 65);
+    server_install(&s);
+
+    const struct raft_message *ack = server_last_sent(&s, RAFT_APPEND_ENTRIES_RESULT, 2);
+    assert_int_equal(ack->append_entries_result.last_log_index, 65);
+    assert_int_equal(driver_commit(s.driver), 65);
+    assert_int_equal(driver_snapshot_wanted(s.driver), 0);
+    server_close(&s);
+}
+
+/* What is staged and waits reaches as far as a leader now asks for, or does not. */
+static void an_image_that_waits_is_kept_while_it_reaches_as_far_as_is_asked(void **state)
+{
+    (void)state;
+    struct server s;
+    open_follower(&s);
+    hear_install(&s, 2, 1, 50);
+    struct raft_message request = vote_request(3, 2, 60, 1, false, true);
+    server_hear(&s, &request); /* its leader is none any more */
+    assert_int_equal(server_stage(&s, 65, 1), 0);
+    assert_int_equal(s.installs, 0);
+
+    unsigned fetches = s.fetches;
+    hear_install(&s, 3, 2, 60);
+    assert_int_equal(s.fetches, fetches);
+    assert_int_equal(s.install.index, 65);
+    server_close(&s);
+
+    open_follower(&s);
+    hear_install(&s, 2, 1, 50);
+    server_hear(&s, &request);
+    assert_int_equal(server_stage(&s, 65, 1), 0);
+    hear_install(&s, 3, 2, 70);
+    assert_int_equal(s.installs, 0);
+    assert_int_equal(s.fetch_index, 70);
+    assert_int_equal(server_stage(&s, 65, 1), Q_INVALID);
+    assert_int_equal(server_stage(&s, 80, 1), 0);
+    assert_int_equal(s.install.index, 80);
+    server_close(&s);
+}
+
+/* The leader of term 1 may never have had entry 65, which was committed in term 3, or another one. */
+static void an_image_waits_for_a_leader_that_is_sure_to_have_its_entries(void **state)
+{
+    (void)state;
+    struct server s;
+    struct raft_snapshot_metadata image = {.index = 65, .term = 1, .configuration_index = 1};
+    struct error e;
+    open_follower(&s);
+    hear_install(&s, 2, 1, 50);
+
+    image.configuration = members(3, 0);
+    assert_int_equal(driver_snapshot_staged(s.driver, s.now_ms, &image, 3, &e), 0);
+    raft_configuration_close(&image.configuration);
+    hear_install(&s, 2, 1, 50);
+    hear_install(&s, 3, 2, 50);
+    assert_int_equal(s.installs, 0);
+    hear_install(&s, 3, 3, 50);
+    assert_int_equal(s.install.index, 65);
+    server_close(&s);
+}
+
 static void a_staged_snapshot_waits_for_a_leader_of_the_current_term(void **state)
 {
     (void)state;
@@ -220,6 +292,42 @@ static void a_leader_describes_its_last_compaction(void **state)
     server_close(&s);
 }
 
+/* With entries 6 on in its log, an image at 6 is enough. */
+static void a_leader_asks_for_the_oldest_image_that_will_do(void **state)
+{
+    (void)state;
+    struct server s;
+    open_follower(&s);
+    server_win(&s, 3);
+    for (int i = 0; i < 10; i++) {
+        server_submit(&s, "a");
+    }
+    server_write_all(&s);
+    struct raft_message ack = append_result(2, 2, 0, memlog_last(&s.log));
+    server_hear(&s, &ack);
+    server_compact(&s, 9, 4);
+    assert_int_equal(s.log.first, 6);
+
+    struct raft_message behind = append_result(3, 2, 1, 0);
+    server_hear(&s, &behind);
+    server_timeout(&s);
+    server_hear(&s, &behind);
+
+    const struct raft_install_snapshot *is =
+        &server_last_sent(&s, RAFT_INSTALL_SNAPSHOT, 3)->install_snapshot;
+    assert_int_equal(is->last_index, 6);
+    assert_int_equal(is->last_term, 2);
+    struct raft_message installed = append_result(3, 2, 0, 6);
+    server_hear(&s, &installed);
+    struct raft_message lacks = append_result(3, 2, 9, 6); /* the heartbeat behind the snapshot */
+    server_hear(&s, &lacks);
+    server_timeout(&s);
+    const struct raft_append_entries *ae = &server_last_sent(&s, RAFT_APPEND_ENTRIES, 3)->append_entries;
+    assert_int_equal(ae->prev_log_index, 6);
+    assert_true(ae->n_entries > 0);
+    server_close(&s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -227,11 +335,15 @@ int main(void)
         cmocka_unit_test(what_is_wanted_is_said_as_often_as_the_leader_says_it),
         cmocka_unit_test(a_newer_snapshot_replaces_the_one_that_is_fetched),
         cmocka_unit_test(an_older_snapshot_of_a_new_leader_keeps_the_newer_one),
+        cmocka_unit_test(a_later_image_than_the_one_asked_for_is_as_good),
+        cmocka_unit_test(an_image_that_waits_is_kept_while_it_reaches_as_far_as_is_asked),
+        cmocka_unit_test(an_image_waits_for_a_leader_that_is_sure_to_have_its_entries),
         cmocka_unit_test(a_staged_snapshot_waits_for_a_leader_of_the_current_term),
         cmocka_unit_test(a_snapshot_that_is_not_needed_is_acknowledged_at_once),
         cmocka_unit_test(a_snapshot_that_entries_overtook_is_not_installed),
         cmocka_unit_test(nothing_is_applicable_and_nothing_durable_while_installing),
         cmocka_unit_test(a_leader_describes_its_last_compaction),
+        cmocka_unit_test(a_leader_asks_for_the_oldest_image_that_will_do),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -151,12 +151,8 @@ static struct member *find_leader(struct members *m)
 {
     for (unsigned i = 1; i <= m->count; i++) {
         struct member *member = &m->member[i];
-        struct log_entry entry;
-        struct error e;
         if (member->c != NULL && !member->cut && consensus_leads(member->c) &&
-            consensus_commit(member->c) >= consensus_first(member->c) &&
-            consensus_entry(member->c, consensus_commit(member->c), &entry, &e) == 0 &&
-            entry.term == consensus_term(member->c)) {
+            consensus_term_at(member->c, consensus_commit(member->c)) == consensus_term(member->c)) {
             return member;
         }
     }
