@@ -71,8 +71,11 @@ static int lay(const uint8_t *pages, size_t len, uint64_t follow, uint8_t *ret_p
 {
     size_t at = 0;
     for (unsigned i = 0; i < CHUNK_PAGES; i++) {
-        size_t length = (follow >> i & 1) != 0 ? page_bytes(n, i) : 0;
-        if (length > len - at) {
+        if ((follow >> i & 1) == 0) {
+            continue;
+        }
+        size_t length = page_bytes(n, i);
+        if (length == 0 || length > len - at) {
             return Q_CORRUPT;
         }
         memcpy(ret_plain + (size_t)i * PAGE_BYTES, pages + at, length);

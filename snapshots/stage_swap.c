@@ -131,11 +131,10 @@ static int rename_image(struct env *env, const char *dir, const char *stage, boo
     char from[WHOLE_FILE_PATH_MAX], to[WHOLE_FILE_PATH_MAX];
     int rc = whole_file_path(stage, STAGE_SWAP_IMAGE, from, e);
     if (rc != 0 || (rc = whole_file_path(dir, STAGE_SWAP_IMAGE, to, e)) != 0 ||
-        (staged && (rc = env_rename(env, from, to, e)) != 0) || PLANTED("swap_is_not_durable")) {
+        (staged && (rc = env_rename(env, from, to, e)) != 0) || (rc = env_sync_dir(env, dir, e)) != 0) {
         return rc;
     }
-    rc = env_sync_dir(env, dir, e);
-    return rc != 0 ? rc : env_sync_dir(env, stage, e);
+    return env_sync_dir(env, stage, e);
 }
 
 static int swap_ready(struct env *env, const char *dir, const char *stage, uint64_t index, uint64_t term,
@@ -150,7 +149,7 @@ static int swap_ready(struct env *env, const char *dir, const char *stage, uint6
     rc = whole_file_path(stage, name, from, e);
     marker(index, term, done_end, name);
     if (rc != 0 || (rc = whole_file_path(stage, name, to, e)) != 0 ||
-        (rc = env_rename(env, from, to, e)) != 0) {
+        (rc = env_rename(env, from, to, e)) != 0 || PLANTED("end_of_swap_is_not_durable")) {
         return rc;
     }
     return env_sync_dir(env, stage, e);

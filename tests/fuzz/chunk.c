@@ -1,0 +1,164 @@
+/* chunk: encoded chunks and deltas of any bytes: what was encoded is read back, what was damaged gives the
+ * chunk or a refusal, and nothing is written past a chunk. */
+#include <string.h>
+
+#include "snapshots/delta.h"
+#include "tests/fuzz/target.h"
+
+enum { PAGE = 4096 };
+
+/* Blocks of exactly the promised size, so that the sanitizer sees a byte too far. */
+struct scene {
+    uint8_t *plain, *base, *back;
+    size_t n, base_n;
+    struct chunk_name name;
+    struct buf encoded;
+};
+
+static bool accepted(int rc, const struct error *e)
+{
+    FUZZ_CHECK(rc == 0 || e->code == Q_CORRUPT || e->code == Q_CONFLICT, "a refusal has a promised code");
+    return rc == 0;
+}
+
+static void any_bytes(struct scene *s, const uint8_t *p, size_t n)
+{
+    uint64_t sums[CHUNK_PAGES];
+    struct error e;
+    size_t back;
+    if (accepted(chunk_unpack(p, n, s->back, &back, &e), &e)) {
+        FUZZ_CHECK(back > 0 && back <= CHUNK_BYTES, "a chunk has a legal length");
+    }
+    FUZZ_CHECK(!accepted(chunk_decode(p, n, &s->name, s->back, &back, &e), &e) || back == s->n,
+               "what is decoded is the chunk that was asked for");
+    FUZZ_CHECK(!accepted(delta_apply(p, n, s->base, s->base_n, &s->name, s->back, &back, &e), &e) ||
+                   (back == s->n && memcmp(s->back, s->plain, back) == 0),
+               "what a delta makes is the chunk that was asked for");
+    /* The same as the pages of a delta with a header that is right. */
+    delta_sums(s->base, s->base_n, sums);
+    buf_clear(&s->encoded);
+    FUZZ_CHECK(delta_encode(s->plain, s->n, sums, &s->encoded, &e) == 0, "any chunk has a delta");
+    s->encoded.len = DELTA_HEADER_BYTES;
+    buf_put_bytes(&s->encoded, p, n);
+    accepted(delta_apply(s->encoded.data, s->encoded.len, s->base, s->base_n, &s->name, s->back, &back, &e),
+             &e);
+}
+
+static void damage(struct cursor *input, struct buf *bytes)
+{
+    for (uint32_t i = input_range(input, 0, 3); i > 0; i--) {
+        uint32_t at = input_range(input, 0, (uint32_t)bytes->len - 1);
+        bytes->data[at] ^= cursor_u8(input);
+    }
+}
+
+static void chunk_again(struct scene *s, struct cursor *input)
+{
+    struct error e;
+    size_t back;
+    buf_clear(&s->encoded);
+    FUZZ_CHECK(chunk_encode(s->plain, s->n, &s->encoded, &e) == 0, "any bytes can be encoded");
+    FUZZ_CHECK(chunk_decode(s->encoded.data, s->encoded.len, &s->name, s->back, &back, &e) == 0 &&
+                   back == s->n && memcmp(s->back, s->plain, back) == 0,
+               "and come back as they were");
+    damage(input, &s->encoded);
+    if (accepted(chunk_decode(s->encoded.data, s->encoded.len, &s->name, s->back, &back, &e), &e)) {
+        FUZZ_CHECK(back == s->n && memcmp(s->back, s->plain, back) == 0, "damage is found or harmless");
+    }
+}
+
+static void delta_again(struct scene *s, struct cursor *input)
+{
+    uint64_t sums[CHUNK_PAGES];
+    struct error e;
+    size_t back;
+    delta_sums(s->base, s->base_n, sums);
+    buf_clear(&s->encoded);
+    FUZZ_CHECK(delta_encode(s->plain, s->n, sums, &s->encoded, &e) == 0, "any chunk has a delta");
+    FUZZ_CHECK(
+        delta_apply(s->encoded.data, s->encoded.len, s->base, s->base_n, &s->name, s->back, &back, &e) == 0 &&
+            back == s->n && memcmp(s->back, s->plain, back) == 0,
+        "that makes it again");
+    damage(input, &s->encoded);
+    if (accepted(
+            delta_apply(s->encoded.data, s->encoded.len, s->base, s->base_n, &s->name, s->back, &back, &e),
+            &e)) {
+        FUZZ_CHECK(back == s->n && memcmp(s->back, s->plain, back) == 0, "damage is found or harmless");
+    }
+}
+
+static uint8_t *copy_of(const void *p, size_t n)
+{
+    uint8_t *copy = malloc(n + (n == 0));
+    FUZZ_CHECK(copy != NULL, "there is memory");
+    memcpy(copy, p, n);
+    return copy;
+}
+
+static void run(const uint8_t *p, size_t n)
+{
+    struct cursor input = cursor_of(p, n);
+    size_t pages = input_range(&input, 0, 2), more = input_range(&input, 1, PAGE);
+    struct cursor content = input_bytes(&input, PAGE), other = input_bytes(&input, PAGE);
+    uint8_t plain[3 * PAGE], base[3 * PAGE];
+    struct scene s = {.n = pages * PAGE + more, .base_n = input_range(&input, 0, 3 * PAGE)};
+
+    for (size_t i = 0; i < sizeof plain; i++) {
+        plain[i] = cursor_left(&content) > 0 ? content.p[i % cursor_left(&content)] : 0;
+        base[i] = i / PAGE == 1 && cursor_left(&other) > 0 ? other.p[i % cursor_left(&other)] : plain[i];
+    }
+    s.plain = copy_of(plain, s.n);
+    s.base = copy_of(base, s.base_n);
+    s.back = malloc(CHUNK_BYTES);
+    FUZZ_CHECK(s.back != NULL, "there is memory");
+    chunk_name_of(s.plain, s.n, &s.name);
+    buf_init(&s.encoded, DELTA_ENCODED_MAX + FUZZ_INPUT_MAX);
+    chunk_again(&s, &input);
+    delta_again(&s, &input);
+    any_bytes(&s, p, n);
+    buf_close(&s.encoded);
+    free(s.plain);
+    free(s.base);
+    free(s.back);
+}
+
+/* As input_range() reads two bytes. */
+static void put_u16_be(struct buf *b, unsigned v)
+{
+    buf_put_u8(b, (uint8_t)(v >> 8));
+    buf_put_u8(b, (uint8_t)v);
+}
+
+static void seeds(struct seeds *s)
+{
+    uint64_t sums[CHUNK_PAGES];
+    uint8_t plain[2 * PAGE];
+    struct error e;
+    struct buf b;
+
+    buf_init(&b, FUZZ_INPUT_MAX);
+    memset(plain, 'q', sizeof plain);
+    chunk_encode(plain, sizeof plain, &b, &e);
+    seeds_add(s, "chunk", b.data, b.len);
+    buf_clear(&b);
+    delta_sums(plain, PAGE, sums);
+    delta_encode(plain, sizeof plain, sums, &b, &e);
+    seeds_add(s, "delta", b.data, b.len);
+    buf_clear(&b);
+    buf_put_u8(&b, 1); /* one page and six bytes */
+    put_u16_be(&b, 5);
+    for (unsigned i = 0; i < 2; i++) {
+        put_u16_be(&b, 23);
+        buf_printf(&b, "content with number %03u", i);
+    }
+    put_u16_be(&b, 2 * PAGE);
+    for (unsigned i = 0; i < 2; i++) { /* one damage each */
+        buf_put_u8(&b, 1);
+        buf_put_u8(&b, 50);
+        buf_put_u8(&b, 1);
+    }
+    seeds_add(s, "built", b.data, b.len);
+    buf_close(&b);
+}
+
+const struct fuzz_target fuzz_target = {.run = run, .seeds = seeds, .cost = 4};
