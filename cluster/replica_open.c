@@ -79,6 +79,8 @@ static int open_store(struct replica *r, struct error *e)
         .instructions_max = r->config.instructions_max,
         .elapsed_ns = elapsed_ns,
         .ctx = r->config.env,
+        .say = r->config.log,
+        .say_ctx = r->config.ctx,
     };
     snprintf(path, sizeof path, "%.*s/db.sqlite", (int)sizeof path - 16, r->dir);
     return store_open(&config, &r->store, e);
