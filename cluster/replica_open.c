@@ -53,6 +53,8 @@ static int copy_config(struct replica *r, const struct replica_config *config, s
     snprintf(r->name, sizeof r->name, "%s", config->cluster_name);
     snprintf(r->listen, sizeof r->listen, "%s", config->listen ? config->listen : own);
     snprintf(r->api, sizeof r->api, "%s", config->api_address ? config->api_address : "");
+    snprintf(r->advertise, sizeof r->advertise, "%s", config->advertise ? config->advertise : "");
+    r->config.advertise = config->advertise != NULL ? r->advertise : NULL;
     r->config.members = r->first;
     r->config.secret = r->secret;
     r->config.dir = r->dir;
@@ -342,6 +344,9 @@ int replica_open(const struct replica_config *config, struct replica **ret_repli
         rv = make_parts(r, e);
     }
     if (rv == 0) {
+        rv = replica_membership_open(r, e);
+    }
+    if (rv == 0) {
         r->tick = env_timer_new(config->env, replica_on_tick, r);
         r->kick = env_timer_new(config->env, replica_on_kick, r);
         rv = r->tick && r->kick ? 0 : error_set(e, Q_NOMEM, "out of memory for a timer");
@@ -404,6 +409,7 @@ void replica_free(struct replica *r)
     env_timer_free(r->config.env, r->tick);
     env_timer_free(r->config.env, r->kick);
     peers_free(r->peers);
+    replica_membership_free(r);
     compactor_free(r->compactor);
     repair_free(r->repair);
     requests_free(r->requests);

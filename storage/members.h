@@ -21,7 +21,7 @@
 
 #include "storage/member_change.h"
 
-enum { STORE_MEMBERS_MAX = 1024 }; /* rows, those of removed members too */
+enum { STORE_MEMBERS_MAX = 960 }; /* rows, those of removed members too */
 
 struct store;
 
