@@ -47,6 +47,13 @@ struct replica_membership {
     struct replica_change move; /* of this node */
     bool moving;
     uint64_t move_again_ms;
+    struct decision record; /* that a member is out */
+    char record_address[MEMBER_ADDRESS_MAX + 1];
+    bool recording;
+    uint64_t steward_again_ms;
+    char why[256];                           /* what the steward waits for */
+    struct consensus_member told[PEERS_MAX]; /* the configuration, as the operator knows it */
+    unsigned told_count;
 };
 
 struct replica {
@@ -161,9 +168,16 @@ int replica_membership_open(struct replica *r, struct error *e); /* makes its pa
 void replica_membership_free(struct replica *r);
 void replica_membership_applied(struct replica *r); /* the table may have changed */
 void replica_membership_tick(struct replica *r);
-enum member_role replica_role_of(struct replica *r, uint64_t id);
 bool replica_is_close(struct replica *r, uint64_t id); /* on the leader: ID's log is nearly this node's */
+/* The members as this leader sees them; see struct decisions_config. WISH may be NULL. */
+int replica_look(void *ctx, const struct wish *wish, const struct steward_view **ret_view, struct error *e);
+/* Those in the list, for peers; returns how many. */
+unsigned replica_dialled(const struct replica *r, struct peers_member ret_members[PEERS_MAX]);
 bool replica_membership_idle(const struct replica *r);
+
+/* replica_steward.c */
+enum member_role replica_role_of(struct replica *r, uint64_t id);
+void replica_steward_tick(struct replica *r);
 
 /* replica_fence.c */
 void replica_on_differs(void *ctx, uint64_t index);

@@ -18,11 +18,6 @@ enum {
 
 /* How this node sees the members. */
 
-enum member_role replica_role_of(struct replica *r, uint64_t id)
-{
-    return consensus_is_voter(r->consensus, id) ? ROLE_VOTER : ROLE_OUT;
-}
-
 bool replica_is_close(struct replica *r, uint64_t id)
 {
     uint64_t last = consensus_last(r->consensus);
@@ -68,6 +63,7 @@ static void see(struct replica *r, const struct member *m)
         .changed = m->changed,
         .answers = answers(r, m->id),
         .close = replica_is_close(r, m->id),
+        .caught_up = consensus_catch_up_state(r->consensus, m->id) == CONSENSUS_CATCH_UP_FINISHED,
         .match = consensus_match(r->consensus, m->id),
     };
 }
@@ -109,7 +105,7 @@ static bool sees_all(struct replica *r)
            !r->membership.reading.busy && r->membership.read_version == store_members_version(r->store);
 }
 
-static int look(void *ctx, const struct wish *wish, const struct steward_view **ret_view, struct error *e)
+int replica_look(void *ctx, const struct wish *wish, const struct steward_view **ret_view, struct error *e)
 {
     struct replica *r = replica_of(ctx);
 
@@ -121,6 +117,19 @@ static int look(void *ctx, const struct wish *wish, const struct steward_view **
     }
     *ret_view = view(r, wish);
     return 0;
+}
+
+unsigned replica_dialled(const struct replica *r, struct peers_member ret_members[PEERS_MAX])
+{
+    unsigned n = members_count(r->members);
+
+    for (unsigned i = 0; i < n; i++) {
+        const struct member *m = members_at(r->members, i);
+
+        ret_members[i].id = m->id;
+        memcpy(ret_members[i].address, m->address, sizeof ret_members[i].address);
+    }
+    return n;
 }
 
 /* What the log decided. */
@@ -256,6 +265,7 @@ void replica_membership_tick(struct replica *r)
     replica_membership_applied(r);
     changes_tick(r->changes);
     move_if_need_be(r);
+    replica_steward_tick(r);
     if (ms->save_again_ms != 0 && env_now_ms(r->config.env) >= ms->save_again_ms) {
         ms->save_again_ms = members_save(r->members, &e) != 0 ? env_now_ms(r->config.env) + SAVE_AGAIN_MS : 0;
     }
@@ -287,8 +297,11 @@ static int read_table(struct replica *r, struct error *e)
 
 int replica_membership_open(struct replica *r, struct error *e)
 {
-    struct decisions_config decisions = {
-        .env = r->config.env, .batcher = r->batcher, .look = look, .pushed = replica_on_pushed, .ctx = r};
+    struct decisions_config decisions = {.env = r->config.env,
+                                         .batcher = r->batcher,
+                                         .look = replica_look,
+                                         .pushed = replica_on_pushed,
+                                         .ctx = r};
     struct changes_config changes = {
         .env = r->config.env, .id = r->config.id, .forward = r->forward, .leader = replica_leader, .ctx = r};
     int rv;

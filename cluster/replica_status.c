@@ -54,6 +54,7 @@ void replica_status(struct replica *r, struct replica_status *ret_status)
     s->term = consensus_term(r->consensus);
     s->leader = consensus_leader(r->consensus);
     s->state = r->stopped                           ? "stopping"
+               : consensus_removed(r->consensus)    ? "removed"
                : consensus_recovering(r->consensus) ? "recovering"
                                                     : names[consensus_role(r->consensus)];
     s->log_lost = consensus_lost(r->consensus);
@@ -85,6 +86,8 @@ void replica_status(struct replica *r, struct replica_status *ret_status)
     s->fence_index = consensus_meta(r->consensus)->fence_index;
     s->fence_reason = replica_fence_reason(r);
     s->voters = r->config.voters;
+    s->removed = consensus_removed(r->consensus);
+    snprintf(s->steward, sizeof s->steward, "%s", r->membership.why);
     s->count = members_count(r->members);
     for (unsigned i = 0; i < s->count; i++) {
         member_status(r, members_at(r->members, i), &s->members[i]);
