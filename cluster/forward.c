@@ -152,6 +152,7 @@ static int receive_question(struct forward *f, uint64_t from, const uint8_t *bod
     case FORWARD_READ_WEAK:
     case FORWARD_PING:
     case FORWARD_TRANSFER:
+    case FORWARD_MEMBER:
         if (take(f, &question)) {
             f->config.asked(f->config.ctx, &question, c.p, cursor_left(&c));
         }
@@ -211,6 +212,8 @@ static void fail(struct forward_call *call, const char *why)
                   "%s: the outcome is unknown, the write may still be applied", why);
     } else if (call->kind == FORWARD_TRANSFER) {
         error_set(&answer.error, Q_UNKNOWN, "%s: leadership may or may not be handed over", why);
+    } else if (call->kind == FORWARD_MEMBER) {
+        error_set(&answer.error, Q_UNKNOWN, "%s: the members may or may not be changed", why);
     } else {
         error_set(&answer.error, Q_NO_LEADER, "leader not found");
     }

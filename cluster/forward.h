@@ -4,8 +4,8 @@
  *
  * Frame bodies, little-endian.
  * A question: u8 kind (enum forward_kind), u64 session, u64 number, then the command's bytes
- * (FORWARD_COMMAND) or u64 member (FORWARD_TRANSFER). An answer: u64 session, u64 number, u16 code (enum
- * error_code), blob text, u64 index, then the result's bytes (code Q_OK).
+ * (FORWARD_COMMAND), u64 member (FORWARD_TRANSFER), or a wish (FORWARD_MEMBER: changes.h). An answer: u64
+ * session, u64 number, u16 code (enum error_code), blob text, u64 index, then the result's bytes (code Q_OK).
  *
  * The session is drawn by the asking process, numbers grow: so an answer that comes late finds nobody, and a
  * question that comes twice is taken once.
@@ -23,6 +23,7 @@ enum forward_kind {
     FORWARD_READ_WEAK = 3,         /* answer: the commit index of whoever thinks it leads */
     FORWARD_PING = 4,              /* to any node; answer: nothing but that it is there */
     FORWARD_TRANSFER = 5,          /* hand your leadership to that member, 0: to any */
+    FORWARD_MEMBER = 6,            /* change the members (changes.h); answer: which member */
 };
 
 struct forward;
@@ -77,7 +78,8 @@ void forward_reply(struct forward *f, const struct forward_question *question,
 /* A frame of one of the two types came. A body that does not decode is dropped: Q_CORRUPT. */
 int forward_received(struct forward *f, uint64_t from, uint8_t type, const uint8_t *body, size_t n,
                      struct error *e);
-/* The connection to TO broke: its calls fail, commands and transfers as Q_UNKNOWN, others as Q_NO_LEADER. */
+/* The connection to TO broke: its calls fail, commands, transfers and changes of the members as
+ * Q_UNKNOWN, others as Q_NO_LEADER. */
 void forward_down(struct forward *f, uint64_t to);
 /* Fails, after the grace time, the calls to nodes that are not LEADER (0: none is known), but for
  * FORWARD_PING. Call at least every grace_ms. */

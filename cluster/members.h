@@ -23,19 +23,11 @@
 #define QUORATE_CLUSTER_MEMBERS_H
 
 #include "cluster/peers.h"
+#include "storage/member_change.h"
 
 struct members;
 
 enum { MEMBERS_KNOWN_MAX = 1024 }; /* with those that were removed; PEERS_MAX are in at once */
-
-/* What is wanted of a member; the configuration of consensus follows. Stored: the numbers stay. */
-enum member_state {
-    MEMBER_AUTO = 1, /* a standby, and a voter when there is room */
-    MEMBER_VOTER = 2,
-    MEMBER_STANDBY = 3,
-    MEMBER_LEAVING = 4, /* to be removed */
-    MEMBER_REMOVED = 5, /* for ever: its id is not used again */
-};
 
 struct member {
     uint64_t id, incarnation; /* incarnation 0: not known */

@@ -128,6 +128,7 @@ void replica_on_advanced(void *ctx)
     consensus_remember_floor(r->consensus, applier_floor(r->applier));
     requests_advanced(r->requests);
     reach_waits(r, false);
+    replica_membership_applied(r);
     poll_batcher(r);
     compactor_poll(r->compactor, applier_position(r->applier)->index, applier_floor(r->applier));
 }
@@ -162,7 +163,11 @@ bool replica_forward_sends(void *ctx, uint64_t to, uint8_t type, const void *bod
 void replica_on_question(void *ctx, const struct forward_question *question, const uint8_t *command, size_t n)
 {
     struct replica *r = replica_of(ctx);
-    served_ask(r->served, question, command, n);
+    if (question->kind == FORWARD_MEMBER) {
+        changes_serve(r->changes, question, command, n);
+    } else {
+        served_ask(r->served, question, command, n);
+    }
     replica_on_pushed(r);
 }
 
@@ -364,7 +369,7 @@ static void continue_stop(struct replica *r)
     if ((requests_idle(r->requests) && !leads) || late) {
         applier_stop(r->applier);
         if (applier_idle(r->applier) && requests_idle(r->requests) && space_is_idle(r->space) &&
-            !r->checking) {
+            !r->checking && replica_membership_idle(r)) {
             r->peers_closing = true;
             env_timer_stop(r->config.env, r->tick);
             if (r->peers != NULL) {
@@ -387,6 +392,7 @@ void replica_stop(struct replica *r, void (*stopped)(void *ctx))
     requests_stop(r->requests);
     served_stop(r->served);
     calls_stop(r->calls);
+    changes_stop(r->changes);
     space_stop(r->space);
     if (consensus_leads(r->consensus) && replica_other_voters(r) > 0 &&
         !PLANTED("leaders_go_without_handing_over") && consensus_transfer(r->consensus, 0, &e) != 0) {
@@ -406,6 +412,7 @@ void replica_on_tick(void *owner)
     replica_space_tick(r);
     requests_tick(r->requests);
     calls_tick(r->calls);
+    replica_membership_tick(r);
     repair_poll(r->repair);
     divergence_tick(r->divergence);
     if (env_now_ms(r->config.env) - r->met_saved_ms >= SAVE_MET_MS) {

@@ -9,6 +9,7 @@
 #include "base/env.h"
 #include "base/metrics.h"
 #include "cluster/calls.h"
+#include "cluster/changes.h"
 #include "cluster/peers.h"
 #include "cluster/request.h"
 #include "storage/store.h"
@@ -77,14 +78,19 @@ struct replica_member {
     uint64_t id;
     char address[PEERS_ADDRESS_MAX + 1], api_address[PEERS_ADDRESS_MAX + 1];
     bool voter, leader, reachable; /* reachable: connected, or this node itself */
-    bool disk_full;                /* as it told us */
-    uint64_t match;                /* on the leader: durable there up to this index; 0 elsewhere */
-    uint64_t last_heard_ms;        /* milliseconds ago; 0 for this node */
+    enum member_role role;         /* in the newest configuration that this node knows */
+    enum member_state wanted;
+    uint64_t changed; /* index of the entry that changed what is wanted, or the address; 0: the first list */
+    bool caught_up;   /* on the leader: its log is the leader's but for the last moments */
+    bool disk_full;   /* as it told us */
+    uint64_t match;   /* on the leader: durable there up to this index; 0 elsewhere */
+    uint64_t last_heard_ms; /* milliseconds ago; 0 for this node */
 };
 
 struct replica_status {
     uint64_t id, term, leader; /* leader 0: unknown */
-    const char *state;         /* "leader", "follower", "candidate", "recovering", "stopping" */
+    const char *state;         /* "leader", "follower", "candidate", "recovering", "removed",
+                          "stopping" */
     uint8_t cluster_id[PEERS_CLUSTER_ID_BYTES];
     char cluster_name[256];
     uint64_t incarnation;
@@ -103,6 +109,9 @@ struct replica_status {
      * damage. */
     uint64_t log_lost, log_lost_first, log_lost_last;
     char log_damage[ERROR_TEXT_MAX];
+    unsigned voters;   /* as many as there are to be */
+    bool removed;      /* this node was: it takes no part any more */
+    char steward[256]; /* on the leader: what a change that is wanted waits for; "" if nothing */
     unsigned count;
     struct replica_member members[PEERS_MAX];
 };
@@ -127,6 +136,9 @@ void replica_wait(struct replica *r, struct replica_wait *wait);
 /* Asks the leader, this node or another, to hand leadership to member TO (0: the most advanced one); see
  * calls_transfer(). The change comes later: watch the status. */
 void replica_transfer(struct replica *r, uint64_t to, struct peer_call *call);
+/* Asks the leader, this node or another, for a change of the members; see changes.h. DONE says that it is
+ * decided; it is done when the status says so. */
+void replica_change_member(struct replica *r, struct replica_change *change);
 /* Asks member ID whether it is there; see calls_contact(). */
 void replica_contact(struct replica *r, uint64_t id, struct peer_call *call);
 

@@ -15,6 +15,7 @@
 #include "cluster/served.h"
 #include "cluster/space.h"
 #include "raft_glue/applier.h"
+#include "storage/members.h"
 
 enum { REPLICA_MAGIC = 0x51c0de06, REPLICA_TICK_MS = 50 };
 
@@ -28,10 +29,38 @@ enum frame_type {
     FRAME_SPACE = 7,
 };
 
+/* What a replica knows of who is in, and does about it: replica_membership.c. */
+struct replica_membership {
+    struct steward_member seen[STEWARD_MEMBERS_MAX]; /* what the last view showed */
+    struct steward_view view;
+    uint64_t read_version; /* of the table, as it was merged into the list; 0: never */
+    struct {               /* reads the table */
+        struct env_work work;
+        struct store_member *rows; /* STORE_MEMBERS_MAX */
+        unsigned count;
+        uint64_t version;
+        bool busy;
+        int rv;
+        struct error error;
+    } reading;
+    uint64_t save_again_ms;     /* the list is not durable: try again then; 0: it is */
+    struct replica_change move; /* of this node */
+    bool moving;
+    uint64_t move_again_ms;
+    struct decision record; /* that a member is out */
+    char record_address[MEMBER_ADDRESS_MAX + 1];
+    bool recording;
+    uint64_t steward_again_ms;
+    char why[256];                           /* what the steward waits for */
+    struct consensus_member told[PEERS_MAX]; /* the configuration, as the operator knows it */
+    unsigned told_count;
+};
+
 struct replica {
     OBJECT_MAGIC;
     struct replica_config config;
     char dir[REPLICA_DIR_MAX], name[256], listen[PEERS_ADDRESS_MAX + 1], api[PEERS_ADDRESS_MAX + 1];
+    char advertise[PEERS_ADDRESS_MAX + 1];
     struct peers_member first[PEERS_MAX]; /* the first configuration: config.members */
     uint8_t secret[PEERS_SECRET_MAX];
     uint8_t cluster_id[CLUSTER_ID_BYTES];
@@ -46,6 +75,9 @@ struct replica {
     struct requests *requests;
     struct served *served;
     struct calls *calls;
+    struct decisions *decisions;
+    struct changes *changes;
+    struct replica_membership membership;
     struct repair *repair;
     struct compactor *compactor;
     struct divergence *divergence;
@@ -130,6 +162,22 @@ bool replica_is_voter(void *ctx, uint64_t id);
 /* Voters besides this node. */
 unsigned replica_other_voters(struct replica *r);
 int replica_hand_over(void *ctx, uint64_t to, struct error *e);
+
+/* replica_membership.c */
+int replica_membership_open(struct replica *r, struct error *e); /* makes its parts; the database is open */
+void replica_membership_free(struct replica *r);
+void replica_membership_applied(struct replica *r); /* the table may have changed */
+void replica_membership_tick(struct replica *r);
+bool replica_is_close(struct replica *r, uint64_t id); /* on the leader: ID's log is nearly this node's */
+/* The members as this leader sees them; see struct decisions_config. WISH may be NULL. */
+int replica_look(void *ctx, const struct wish *wish, const struct steward_view **ret_view, struct error *e);
+/* Those in the list, for peers; returns how many. */
+unsigned replica_dialled(const struct replica *r, struct peers_member ret_members[PEERS_MAX]);
+bool replica_membership_idle(const struct replica *r);
+
+/* replica_steward.c */
+enum member_role replica_role_of(struct replica *r, uint64_t id);
+void replica_steward_tick(struct replica *r);
 
 /* replica_fence.c */
 void replica_on_differs(void *ctx, uint64_t index);

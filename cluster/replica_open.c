@@ -14,33 +14,27 @@ enum {
     ANSWER_EXTRA = 1024,          /* of a forwarded answer besides its result */
 };
 
-/* The default limit of instructions is left out of what is hashed. */
 static int make_cluster_id(struct replica *r, struct error *e)
 {
-    uint64_t limit = r->config.instructions_max;
-    char semantics[80];
-    bool keys = r->config.foreign_keys && !PLANTED("semantics_do_not_make_the_cluster");
-    int n = snprintf(semantics, sizeof semantics, "foreign-keys=%s", keys ? "on" : "off");
+    char semantics[CLUSTER_SEMANTICS_MAX];
 
-    if (limit != 0 && limit != STORE_INSTRUCTIONS_DEFAULT) {
-        snprintf(semantics + n, sizeof semantics - (size_t)n, ",sql-instructions=%" PRIu64, limit);
-    }
+    cluster_semantics(r->config.foreign_keys, r->config.instructions_max, semantics);
     return cluster_id_make(r->name, r->first, r->config.count, semantics, r->cluster_id, e);
 }
 
 static int copy_config(struct replica *r, const struct replica_config *config, struct error *e)
 {
-    const char *own = NULL;
+    bool listed = config->count == 0;
 
     r->config = *config;
-    if (config->count == 0 || config->count > PEERS_MAX) {
+    if (config->count > PEERS_MAX) {
         return error_set(e, Q_INVALID, "a cluster has 1 to %d members, not %u", PEERS_MAX, config->count);
     }
-    memcpy(r->first, config->members, config->count * sizeof *config->members);
     for (unsigned i = 0; i < config->count; i++) {
-        own = r->first[i].id == config->id ? r->first[i].address : own;
+        r->first[i] = config->members[i];
+        listed = listed || config->id == 0 || r->first[i].id == config->id;
     }
-    if (own == NULL) {
+    if (!listed) {
         return error_set(e, Q_INVALID, "node id %" PRIu64 " is not in the list of members", config->id);
     }
     if (config->secret_len > sizeof r->secret) {
@@ -51,15 +45,17 @@ static int copy_config(struct replica *r, const struct replica_config *config, s
         return error_set(e, Q_INVALID, "the directory's name is longer than %zu bytes", sizeof r->dir - 33);
     }
     snprintf(r->name, sizeof r->name, "%s", config->cluster_name);
-    snprintf(r->listen, sizeof r->listen, "%s", config->listen ? config->listen : own);
+    snprintf(r->listen, sizeof r->listen, "%s", config->listen ? config->listen : "");
     snprintf(r->api, sizeof r->api, "%s", config->api_address ? config->api_address : "");
+    snprintf(r->advertise, sizeof r->advertise, "%s", config->advertise ? config->advertise : "");
+    r->config.advertise = config->advertise != NULL ? r->advertise : NULL;
     r->config.members = r->first;
     r->config.secret = r->secret;
     r->config.dir = r->dir;
     r->config.cluster_name = r->name;
     r->config.listen = r->listen;
     r->config.api_address = r->api;
-    return make_cluster_id(r, e);
+    return r->config.count > 0 ? make_cluster_id(r, e) : 0;
 }
 
 static uint64_t elapsed_ns(void *ctx)
@@ -108,6 +104,8 @@ static int open_consensus(struct replica *r, struct error *e)
         .dir = r->dir,
         .id = r->config.id,
         .founder = true,
+        .any_cluster = r->config.count == 0,
+        .incarnation = r->config.incarnation,
         .members = servers,
         .count = r->config.count,
         .election_ms = r->config.election_ms,
@@ -129,9 +127,25 @@ static int open_consensus(struct replica *r, struct error *e)
     }
     rv = consensus_open(&config, &r->consensus, &report, e);
     if (rv == 0) {
+        r->config.id = consensus_meta(r->consensus)->node_id;
+        memcpy(r->cluster_id, consensus_meta(r->consensus)->cluster_id, CLUSTER_ID_BYTES);
         replica_say_opened(r, &report);
     }
     return rv;
+}
+
+/* The list is the one of this node; what it is told now only goes into a new directory. */
+static int find_self(struct replica *r, struct error *e)
+{
+    const struct member *self = members_find(r->members, r->config.id);
+
+    if (self == NULL) {
+        return error_set(e, Q_INVALID, "node id %" PRIu64 " is not in the list of members", r->config.id);
+    }
+    if (r->listen[0] == '\0') {
+        snprintf(r->listen, sizeof r->listen, "%s", self->address);
+    }
+    return 0;
 }
 
 static int make_parts(struct replica *r, struct error *e)
@@ -309,6 +323,24 @@ static int save_members(struct replica *r, struct error *e)
     return rv == Q_NO_SPACE ? 0 : rv;
 }
 
+/* Who is given neither a list nor a cluster must have been there before. */
+static int check_begun(struct replica *r, struct error *e)
+{
+    char path[REPLICA_DIR_MAX];
+    struct env_file *meta;
+
+    if (r->config.count > 0) {
+        return 0;
+    }
+    snprintf(path, sizeof path, "%.*s/meta", (int)sizeof path - 8, r->dir);
+    if (env_open(r->config.env, path, 0, &meta, e)) {
+        return error_wrap(e, "%.200s holds no node yet, and neither members nor a cluster to join are given",
+                          r->dir);
+    }
+    env_close(r->config.env, meta);
+    return 0;
+}
+
 int replica_open(const struct replica_config *config, struct replica **ret_replica, struct error *e)
 {
     struct replica *r = calloc(1, sizeof *r);
@@ -321,6 +353,9 @@ int replica_open(const struct replica_config *config, struct replica **ret_repli
     r->magic = REPLICA_MAGIC;
     list_init(&r->waits);
     rv = copy_config(r, config, e);
+    if (rv == 0) {
+        rv = check_begun(r, e);
+    }
     if (rv == 0) {
         rv = make_dir(r, e);
     }
@@ -338,10 +373,16 @@ int replica_open(const struct replica_config *config, struct replica **ret_repli
         rv = open_consensus(r, e);
     }
     if (rv == 0) {
+        rv = find_self(r, e);
+    }
+    if (rv == 0) {
         rv = save_members(r, e);
     }
     if (rv == 0) {
         rv = make_parts(r, e);
+    }
+    if (rv == 0) {
+        rv = replica_membership_open(r, e);
     }
     if (rv == 0) {
         r->tick = env_timer_new(config->env, replica_on_tick, r);
@@ -359,14 +400,15 @@ int replica_open(const struct replica_config *config, struct replica **ret_repli
 int replica_start(struct replica *r, struct error *e)
 {
     const struct store_position *at = applier_position(r->applier);
+    struct peers_member members[PEERS_MAX];
     struct peers_config peers = {
         .env = r->config.env,
         .id = r->config.id,
         .incarnation = consensus_meta(r->consensus)->incarnation,
         .listen = r->listen,
         .api_address = r->api,
-        .members = r->first,
-        .count = r->config.count,
+        .members = members,
+        .count = replica_dialled(r, members),
         .secret = r->secret,
         .secret_len = r->config.secret_len,
         .admit = replica_on_admit,
@@ -406,6 +448,7 @@ void replica_free(struct replica *r)
     env_timer_free(r->config.env, r->tick);
     env_timer_free(r->config.env, r->kick);
     peers_free(r->peers);
+    replica_membership_free(r);
     compactor_free(r->compactor);
     repair_free(r->repair);
     requests_free(r->requests);

@@ -13,6 +13,10 @@ static void member_status(struct replica *r, const struct member *member, struct
         .id = member->id,
         .voter = consensus_is_voter(r->consensus, member->id),
         .leader = member->id == consensus_leader(r->consensus),
+        .role = replica_role_of(r, member->id),
+        .wanted = member->state,
+        .changed = member->changed,
+        .caught_up = consensus_leads(r->consensus) && replica_is_close(r, member->id),
         .reachable = self || (r->peers != NULL && peers_connected(r->peers, member->id)),
         .match = consensus_match(r->consensus, member->id),
         .disk_full = replica_member_is_full(r, member->id),
@@ -50,6 +54,7 @@ void replica_status(struct replica *r, struct replica_status *ret_status)
     s->term = consensus_term(r->consensus);
     s->leader = consensus_leader(r->consensus);
     s->state = r->stopped                           ? "stopping"
+               : consensus_removed(r->consensus)    ? "removed"
                : consensus_recovering(r->consensus) ? "recovering"
                                                     : names[consensus_role(r->consensus)];
     s->log_lost = consensus_lost(r->consensus);
@@ -80,6 +85,9 @@ void replica_status(struct replica *r, struct replica_status *ret_status)
     s->disk_ballast = space_ballast_bytes(r->space);
     s->fence_index = consensus_meta(r->consensus)->fence_index;
     s->fence_reason = replica_fence_reason(r);
+    s->voters = r->config.voters;
+    s->removed = consensus_removed(r->consensus);
+    snprintf(s->steward, sizeof s->steward, "%s", r->membership.why);
     s->count = members_count(r->members);
     for (unsigned i = 0; i < s->count; i++) {
         member_status(r, members_at(r->members, i), &s->members[i]);

@@ -384,6 +384,8 @@ void requests_submit(struct requests *rs, struct replica_request *q)
         finish_code(q, Q_CLOSED, "this node is stopping");
     } else if (command_decode(q->command, q->len, &q->decoded, &e) != 0) {
         finish_error(q, &e);
+    } else if (q->decoded.op == COMMAND_MEMBER) {
+        finish_code(q, Q_INVALID, "changes of the members have a door of their own");
     } else if (q->decoded.op == COMMAND_SQL_REQUEST && q->level != READ_STRONG) {
         q->phase = REQUEST_CLASSIFY;
         q->work = (struct env_work){.run = classify_on_lane, .done = classified, .lane = ENV_READER};

@@ -1,5 +1,6 @@
 #include "cluster/served.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -129,7 +130,9 @@ void served_ask(struct served *s, const struct forward_question *asked, const ui
     case FORWARD_READ_WEAK: weak_index(q); return;
     case FORWARD_PING: say_nothing(q); return;
     case FORWARD_TRANSFER: hand_over(q, n); return;
+    case FORWARD_MEMBER: break;
     }
+    assert(false);
 }
 
 int served_new(const struct served_config *config, struct served **ret_served, struct error *e)

@@ -22,7 +22,8 @@ int served_new(const struct served_config *config, struct served **ret_served, s
 /* Questions that wait get no answer. NULL is fine. */
 void served_free(struct served *s);
 
-/* Answers through forward_reply(), now or later. The command is borrowed. */
+/* Answers through forward_reply(), now or later. The command is borrowed. Not for FORWARD_MEMBER (changes.h).
+ */
 void served_ask(struct served *s, const struct forward_question *question, const uint8_t *command, size_t n);
 /* Questions are refused with Q_NOT_LEADER from now on. */
 void served_stop(struct served *s);

@@ -54,7 +54,8 @@ bool command_reads(enum command_op op)
     case COMMAND_SQL_EXECUTE:
     case COMMAND_SQL_REQUEST:
     case COMMAND_KV_PUT:
-    case COMMAND_KV_DELETE: return false;
+    case COMMAND_KV_DELETE:
+    case COMMAND_MEMBER: return false;
     }
     return false;
 }
@@ -201,9 +202,35 @@ static bool known_op(uint8_t op, unsigned *ret_flags)
     case COMMAND_KV_PUT:
     case COMMAND_KV_GET:
     case COMMAND_KV_DELETE:
-    case COMMAND_KV_LIST: return true;
+    case COMMAND_KV_LIST:
+    case COMMAND_MEMBER: return true;
     }
     return false;
+}
+
+static int get_sql(struct cursor *c, struct command *command, struct error *e)
+{
+    command->statements = cursor_u32(c);
+    command->statement = *c;
+    if (c->bad || command->statements < 1 || command->statements > COMMAND_STATEMENTS_MAX) {
+        return corrupt(e);
+    }
+    return check_statements(*c, command->statements, e);
+}
+
+static int get_body(struct cursor *c, struct command *command, struct error *e)
+{
+    switch (command->op) {
+    case COMMAND_SQL_EXECUTE:
+    case COMMAND_SQL_QUERY:
+    case COMMAND_SQL_REQUEST: return get_sql(c, command, e);
+    case COMMAND_KV_PUT:
+    case COMMAND_KV_GET:
+    case COMMAND_KV_DELETE:
+    case COMMAND_KV_LIST: return get_kv(c, command->op, &command->kv, e);
+    case COMMAND_MEMBER: return member_changes_get(c, command->change, &command->changes, e);
+    }
+    return corrupt(e);
 }
 
 int command_decode(const void *p, size_t n, struct command *ret_command, struct error *e)
@@ -232,19 +259,8 @@ int command_decode(const void *p, size_t n, struct command *ret_command, struct 
         return error_set(e, Q_MISMATCH, "unknown flags 0x%x of command %u", command.flags & ~flags, op);
     }
     command.op = (enum command_op)op;
-    if (flags == 0) {
-        if (get_kv(&c, command.op, &command.kv, e)) {
-            return (int)e->code;
-        }
-    } else {
-        command.statements = cursor_u32(&c);
-        command.statement = c;
-        if (c.bad || command.statements < 1 || command.statements > COMMAND_STATEMENTS_MAX) {
-            return corrupt(e);
-        }
-        if (check_statements(c, command.statements, e)) {
-            return (int)e->code;
-        }
+    if (get_body(&c, &command, e)) {
+        return (int)e->code;
     }
     *ret_command = command;
     return 0;
@@ -338,4 +354,10 @@ void command_put_kv_list(struct buf *b, struct cursor ns, struct cursor prefix, 
     put_cursor(b, after != NULL ? after : &nothing);
     buf_put_u32(b, limit);
     buf_put_u8(b, with_values);
+}
+
+void command_put_member(struct buf *b, const struct member_change *changes, unsigned count)
+{
+    put_header(b, COMMAND_MEMBER, 0);
+    member_changes_put(b, changes, count);
 }

@@ -1,6 +1,6 @@
-/* command: what a client asks of the database, as bytes: one SQL request or one KV operation. It travels in
- * log entries and between nodes. It does not know how it is executed (sql.c, kv.c) nor how commands are
- * batched (batch.h).
+/* command: what is asked of the database, as bytes: one SQL request or one KV operation of a client, or a
+ * change of the list of members, which no client may send. It travels in log entries and between nodes. It
+ * does not know how it is executed (sql.c, kv.c) nor how commands are batched (batch.h).
  *
  * Format, version 1, little-endian:
  *     u8  version         1; a reader refuses any other with Q_MISMATCH
@@ -21,11 +21,12 @@
  *     get:    nothing
  *     list:   u8 1 if a cursor follows else 0, blob after (a key: list what sorts behind it), u32 limit (1 to
  *             KV_LIST_MAX), u8 1 to include values
+ *   for COMMAND_MEMBER: storage/member_change.h
  * Nothing may follow. */
 #ifndef QUORATE_STORAGE_COMMAND_H
 #define QUORATE_STORAGE_COMMAND_H
 
-#include "base/buf.h"
+#include "storage/member_change.h"
 
 enum command_op {
     COMMAND_SQL_EXECUTE = 1, /* statements that write; a statement that reads runs, its rows are dropped, but
@@ -36,6 +37,7 @@ enum command_op {
     COMMAND_KV_GET = 11,
     COMMAND_KV_DELETE = 12,
     COMMAND_KV_LIST = 13,
+    COMMAND_MEMBER = 20,
 };
 
 enum command_flags {
@@ -84,6 +86,8 @@ struct command {
     uint32_t statements;     /* SQL: how many; walk them with command_statement() */
     struct cursor statement; /* SQL: the first of them */
     struct kv_command kv;    /* KV ops */
+    unsigned changes;        /* COMMAND_MEMBER: how many */
+    struct member_change change[MEMBER_CHANGES_MAX];
 };
 
 /* One SQL statement of a command: its text (not terminated) and its parameters. */
@@ -99,8 +103,8 @@ bool command_reads(enum command_op op);
 
 /* Checks everything that the format says, walking all statements and parameters, so that what follows cannot
  * fail. Errors: Q_MISMATCH unknown version, op or flag; Q_CORRUPT bytes that end early, follow, or break a
- * bound; Q_INVALID a namespace, key or limit out of its bounds (the text names it and the limit), or SQL that
- * is not UTF-8 or holds a NUL. */
+ * bound; Q_INVALID a namespace, key, limit, id or address out of its bounds (the text names it and the
+ * limit), or SQL that is not UTF-8 or holds a NUL. */
 int command_decode(const void *p, size_t n, struct command *ret_command, struct error *e);
 /* The next statement / parameter; moves the cursor on. Only on what command_decode() accepted. */
 struct command_sql command_statement(struct cursor *statement);
@@ -118,6 +122,7 @@ void command_put_kv_delete(struct buf *b, struct cursor ns, struct cursor key, e
 void command_put_kv_get(struct buf *b, struct cursor ns, struct cursor key);
 void command_put_kv_list(struct buf *b, struct cursor ns, struct cursor prefix, const struct cursor *after,
                          uint32_t limit, bool with_values);
+void command_put_member(struct buf *b, const struct member_change *changes, unsigned count);
 
 /* A value in the format above; the result codec shares it. */
 void value_put(struct buf *b, const struct value *v);

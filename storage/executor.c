@@ -28,6 +28,12 @@ static int run(struct executor *x, const struct command *command, uint64_t timeo
         return kv_run(&x->kv, command, result, e);
     case COMMAND_KV_GET:
     case COMMAND_KV_LIST: return kv_run(&x->kv, command, result, e);
+    case COMMAND_MEMBER:
+        if (x->sql.transaction == NULL) {
+            refuse(result);
+            return 0;
+        }
+        return member_table_run(&x->members, command, result, e);
     }
     return error_set(e, Q_INVALID, "unknown command %d", (int)command->op);
 }

@@ -4,12 +4,14 @@
 #define QUORATE_STORAGE_EXECUTOR_H
 
 #include "storage/kv.h"
+#include "storage/member_table.h"
 #include "storage/sql.h"
 
 /* Memory of the caller, who fills both. */
 struct executor {
     struct sql sql;
     struct kv kv;
+    struct member_table members; /* the writer's */
 };
 
 /* Runs COMMAND; RESULT, which is empty at first and whose maximum is the limit, gets its whole result: a

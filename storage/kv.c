@@ -275,7 +275,8 @@ int kv_run(struct kv *kv, const struct command *command, struct buf *result, str
     case COMMAND_KV_LIST: return list_keys(kv, &command->kv, result, e);
     case COMMAND_SQL_EXECUTE:
     case COMMAND_SQL_QUERY:
-    case COMMAND_SQL_REQUEST: break;
+    case COMMAND_SQL_REQUEST:
+    case COMMAND_MEMBER: break;
     }
     return error_set(e, Q_INVALID, "not a command of the key-value store");
 }

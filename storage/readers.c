@@ -218,6 +218,22 @@ int readers_check(struct readers *r, struct store_check *ret_check, struct error
     return rc;
 }
 
+/* The statement of the index holds the snapshot. */
+int readers_members(struct readers *r, struct store_member *ret_members, unsigned max, unsigned *ret_count,
+                    struct error *e)
+{
+    struct reader *reader = take(r);
+    int rc = sqlite3_step(reader->index);
+
+    authorizer_trust(&reader->authorizer, true);
+    rc = rc != SQLITE_ROW ? sql_error(reader->db, rc, "reading the applied index", e)
+                          : member_table_list(reader->db, ret_members, max, ret_count, e);
+    authorizer_trust(&reader->authorizer, false);
+    statement_end(reader->index);
+    give_back(r, reader);
+    return rc;
+}
+
 bool readers_only_read(struct readers *r, const struct command *command)
 {
     struct reader *reader = take(r);

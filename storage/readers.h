@@ -9,6 +9,7 @@
 
 #include "storage/command.h"
 #include "storage/connection.h"
+#include "storage/members.h"
 #include "storage/store.h"
 
 struct readers;
@@ -31,6 +32,9 @@ int readers_run(struct readers *r, const struct command *command, uint64_t timeo
                 uint64_t *ret_index, struct error *e);
 /* As store_check(). Any thread. */
 int readers_check(struct readers *r, struct store_check *ret_check, struct error *e);
+/* As store_members(). Any thread. */
+int readers_members(struct readers *r, struct store_member *ret_members, unsigned max, unsigned *ret_count,
+                    struct error *e);
 bool readers_only_read(struct readers *r, const struct command *command);
 
 #endif

@@ -65,7 +65,8 @@ static bool known_kind(uint8_t kind)
     case RESULT_KV_PUT:
     case RESULT_KV_GET:
     case RESULT_KV_DELETE:
-    case RESULT_KV_LIST: return true;
+    case RESULT_KV_LIST:
+    case RESULT_MEMBER: return true;
     }
     return false;
 }

@@ -41,7 +41,7 @@ struct store {
 
     pthread_mutex_t position_lock;
     struct store_position position;
-    _Atomic uint64_t wal_bytes;
+    _Atomic uint64_t wal_bytes, members_version;
 };
 
 static bool in_memory(const struct store *s)
@@ -149,6 +149,7 @@ static int open_writer(struct store *s, struct error *e)
         .elapsed_ns = s->config.elapsed_ns,
         .ctx = s->config.ctx,
         .wal_bytes = &s->wal_bytes,
+        .members_version = &s->members_version,
     };
     return writer_new(&config, &s->writer, e);
 }
@@ -297,13 +298,32 @@ int store_check(struct store *s, struct store_check *ret_check, struct error *e)
     return rc;
 }
 
+int store_members(struct store *s, struct store_member *ret_members, unsigned max, unsigned *ret_count,
+                  struct error *e)
+{
+    struct error mine;
+
+    e = e != NULL ? e : &mine;
+    gate_share(&s->reading);
+    int rc = check_present(s, e);
+    rc = rc == 0 ? readers_members(s->readers, ret_members, max, ret_count, e) : rc;
+    gate_leave(&s->reading);
+    return rc;
+}
+
+uint64_t store_members_version(const struct store *s)
+{
+    return atomic_load(&s->members_version);
+}
+
 bool store_is_read_only(struct store *s, const struct command *command)
 {
     switch (command->op) {
     case COMMAND_KV_PUT:
     case COMMAND_KV_GET:
     case COMMAND_KV_DELETE:
-    case COMMAND_KV_LIST: return command_reads(command->op);
+    case COMMAND_KV_LIST:
+    case COMMAND_MEMBER: return command_reads(command->op);
     case COMMAND_SQL_EXECUTE:
     case COMMAND_SQL_QUERY:
     case COMMAND_SQL_REQUEST: break;

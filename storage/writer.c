@@ -19,7 +19,8 @@ enum {
 
 struct writer {
     OBJECT_MAGIC;
-    _Atomic uint64_t *wal_bytes;
+    _Atomic uint64_t *wal_bytes, *members_version;
+    uint64_t members_writes; /* that MEMBERS_VERSION tells of */
     struct determinism *determinism;
     sqlite3 *db;
     struct digest *digest;
@@ -75,6 +76,8 @@ static int open_writer(struct writer *w, const struct writer_config *config, str
         .elapsed_ns = config->elapsed_ns,
         .ctx = config->ctx,
     };
+    w->executor.members.db = w->db;
+    w->executor.members.digest = w->digest;
     return 0;
 }
 
@@ -87,6 +90,7 @@ int writer_new(const struct writer_config *config, struct writer **ret_writer, s
     }
     w->magic = WRITER_MAGIC;
     w->wal_bytes = config->wal_bytes;
+    w->members_version = config->members_version;
     buf_init(&w->result, config->result_max);
     buf_init(&w->sums, SIZE_MAX);
     buf_init(&w->refused, SIZE_MAX);
@@ -94,6 +98,7 @@ int writer_new(const struct writer_config *config, struct writer **ret_writer, s
         writer_free(w);
         return (int)e->code;
     }
+    atomic_fetch_add(w->members_version, 1);
     *ret_writer = w;
     return 0;
 }
@@ -243,6 +248,7 @@ static int attempt(struct writer *w, struct entry *entry, const struct state *st
     struct cursor commands = entry->batch.command;
 
     entry->refused = cursor_of(w->refused.data, w->refused.len);
+    w->executor.members.index = state->index;
     if (determinism_refresh(w->determinism, e)) {
         return (int)e->code;
     }
@@ -286,6 +292,10 @@ static int run_entry(struct writer *w, struct entry *entry, const struct state *
     }
     if (rc == 0) {
         w->state = *state;
+        if (w->executor.members.writes != w->members_writes) {
+            w->members_writes = w->executor.members.writes;
+            atomic_fetch_add(w->members_version, 1);
+        }
     } else {
         entry->results->len = at;
     }

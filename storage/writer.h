@@ -22,7 +22,8 @@ struct writer_config {
     bool adopt_sqlite;
     uint64_t (*elapsed_ns)(void *ctx);
     void *ctx;
-    _Atomic uint64_t *wal_bytes; /* kept: gets the bytes of the WAL with each commit */
+    _Atomic uint64_t *wal_bytes;       /* kept: gets the bytes of the WAL with each commit */
+    _Atomic uint64_t *members_version; /* kept: grows now and with each entry that changes quorate_members */
 };
 
 /* Makes the database if there is none, restores its state and digest. Errors: as store_open(). */

@@ -29,3 +29,6 @@ endforeach()
 quorate_test(cluster_calls_test LABEL unit SOURCES cluster/calls_test.c LINKS quorate_cluster quorate_testlib)
 quorate_test(cluster_repair_test LABEL unit
     SOURCES cluster/repair_test.c cluster/asker.c cluster/surgeon.c LINKS quorate_group)
+foreach(test steward wish)
+    quorate_test(cluster_${test}_test LABEL unit SOURCES cluster/${test}_test.c cluster/council.c LINKS quorate_cluster)
+endforeach()

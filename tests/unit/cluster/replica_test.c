@@ -149,7 +149,8 @@ static void a_list_that_cannot_be_is_refused_before_the_disk_is_touched(void **s
     expect_refused(&config, Q_INVALID, "node id 4 is not in the list of members");
     config.id = 1;
     config.count = 0;
-    expect_refused(&config, Q_INVALID, "a cluster has 1 to 64 members, not 0");
+    expect_refused(&config, Q_NOT_FOUND,
+                   "/node holds no node yet, and neither members nor a cluster to join are given");
     config.count = 3;
     members[2].id = 2;
     expect_refused(&config, Q_INVALID, "members 2 and 3 have the same id or address (2, c:1)");

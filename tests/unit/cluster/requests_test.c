@@ -1,5 +1,6 @@
 /* Requests to a cluster of three: which way they go, and what they are told. */
 #include "cluster/replica_impl.h"
+#include "storage/members.h"
 #include "tests/unit/cluster/asker.h"
 
 struct scene {
@@ -363,6 +364,22 @@ static void bytes_that_are_no_command_are_refused(void **state)
 static unsigned formatted;
 static size_t formatted_len;
 
+static void a_client_does_not_change_the_members(void **state)
+{
+    struct scene *s = *state;
+    const struct member_change change = {MEMBER_ADMIT, 4, 7, MEMBER_AUTO, cursor_of("d:1", 3)};
+    struct group_node *leader = start(s);
+    struct buf b;
+    buf_init(&b, SIZE_MAX);
+    command_put_member(&b, &change, 1);
+
+    ask_bytes(&s->b, leader, b.data, b.len);
+    expect_failed(&s->b, &s->group, Q_INVALID, "changes of the members have a door of their own");
+
+    assert_true(store_members_version(leader->replica->store) == 1);
+    buf_close(&b);
+}
+
 static void format(struct replica_request *request, const uint8_t *result, size_t n)
 {
     struct asker *a = CONTAINER_OF(request, struct asker, request);
@@ -446,6 +463,7 @@ int main(void)
         TEST(a_write_to_a_table_that_a_follower_does_not_know_yet_is_done),
         TEST(a_query_that_writes_is_refused_on_the_reader),
         TEST(bytes_that_are_no_command_are_refused),
+        TEST(a_client_does_not_change_the_members),
         TEST(who_formats_gets_the_result_of_a_reader_there),
         TEST(a_callback_may_ask_at_once_again),
         TEST(a_fenced_node_answers_nothing_from_its_database),

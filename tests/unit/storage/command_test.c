@@ -112,6 +112,7 @@ static void kv_commands_are_read_back_as_they_were_put(void **state)
 
 static void put_example(struct buf *b, int which)
 {
+    const struct member_change member = {MEMBER_ADMIT, 4, 7, MEMBER_AUTO, text("d:1")};
     struct cursor after = text("k5");
 
     buf_clear(b);
@@ -121,6 +122,7 @@ static void put_example(struct buf *b, int which)
     case 2: command_put_kv_delete(b, text("ns"), text("key"), KV_ALWAYS, 0); break;
     case 3: command_put_kv_get(b, text("ns"), text("key")); break;
     case 4: command_put_kv_list(b, text("ns"), text("p"), &after, 10, true); break;
+    case 5: command_put_member(b, &member, 1); break;
     }
 }
 
@@ -132,7 +134,7 @@ static void a_command_that_ends_early_or_late_is_corrupt(void **state)
     struct error e;
     buf_init(&b, SIZE_MAX);
 
-    for (int which = 0; which < 5; which++) {
+    for (int which = 0; which < 6; which++) {
         put_example(&b, which);
         assert_int_equal(decode(&b, &command, &e), 0);
         size_t whole = b.len;
@@ -153,7 +155,7 @@ static void every_unknown_version_op_and_flag_is_a_mismatch(void **state)
     struct error e;
     buf_init(&b, SIZE_MAX);
 
-    for (int which = 0; which < 5; which++) {
+    for (int which = 0; which < 6; which++) {
         for (unsigned byte = 0; byte < 256; byte++) {
             put_example(&b, which);
             b.data[0] = (uint8_t)byte;
@@ -161,7 +163,7 @@ static void every_unknown_version_op_and_flag_is_a_mismatch(void **state)
 
             put_example(&b, which);
             b.data[1] = (uint8_t)byte;
-            bool known = (byte >= 1 && byte <= 3) || (byte >= 10 && byte <= 13);
+            bool known = (byte >= 1 && byte <= 3) || (byte >= 10 && byte <= 13) || byte == 20;
             if (!known) {
                 assert_int_equal(decode(&b, &command, &e), Q_MISMATCH);
             }
@@ -334,11 +336,83 @@ static void only_queries_gets_and_lists_are_known_to_read(void **state)
     assert_false(command_reads(COMMAND_KV_DELETE));
 }
 
+static void changes_of_members_are_read_back_as_they_were_put(void **state)
+{
+    (void)state;
+    const struct member_change both[] = {{MEMBER_STATE, 3, 0, MEMBER_LEAVING, text("c:1")},
+                                         {MEMBER_ADMIT, INT64_MAX, UINT64_MAX, MEMBER_AUTO, text("d:1")}};
+    struct command c;
+    struct buf b;
+    buf_init(&b, SIZE_MAX);
+    command_put_member(&b, both, 2);
+
+    assert_int_equal(command_decode(b.data, b.len, &c, NULL), 0);
+
+    assert_int_equal(c.op, COMMAND_MEMBER);
+    assert_false(command_reads(c.op));
+    assert_int_equal(c.changes, 2);
+    assert_int_equal(c.change[0].kind, MEMBER_STATE);
+    assert_int_equal(c.change[0].state, MEMBER_LEAVING);
+    assert_int_equal(c.change[1].kind, MEMBER_ADMIT);
+    assert_true(c.change[1].id == INT64_MAX);
+    assert_true(c.change[1].incarnation == UINT64_MAX);
+    assert_int_equal(cursor_left(&c.change[1].address), 3);
+    assert_memory_equal(c.change[1].address.p, "d:1", 3);
+    buf_close(&b);
+}
+
+static int decode_member(struct member_change change, unsigned count, struct error *e)
+{
+    const struct member_change changes[] = {change, change};
+    struct command c;
+    struct buf b;
+
+    buf_init(&b, SIZE_MAX);
+    command_put_member(&b, changes, count);
+    int rc = decode(&b, &c, e);
+    buf_close(&b);
+    return rc;
+}
+
+static void a_change_of_a_member_that_makes_no_sense_is_refused(void **state)
+{
+    (void)state;
+    const struct member_change good = {MEMBER_ADMIT, 4, 7, MEMBER_AUTO, text("d:1")};
+    struct member_change bad = good;
+    char long_one[MEMBER_ADDRESS_MAX + 2];
+    struct error e;
+    assert_int_equal(decode_member(good, 1, &e), 0);
+
+    assert_int_equal(decode_member(good, 0, &e), Q_CORRUPT);
+    bad.id = 0;
+    assert_int_equal(decode_member(bad, 1, &e), Q_INVALID);
+    bad.id = (uint64_t)INT64_MAX + 1;
+    assert_int_equal(decode_member(bad, 1, &e), Q_INVALID);
+    bad = good;
+    bad.kind = (enum member_change_kind)4;
+    assert_int_equal(decode_member(bad, 1, &e), Q_MISMATCH);
+    bad = good;
+    bad.state = (enum member_state)6;
+    assert_int_equal(decode_member(bad, 1, &e), Q_MISMATCH);
+    bad = good;
+    bad.address = text("d: 1");
+    assert_int_equal(decode_member(bad, 1, &e), Q_INVALID);
+    bad.address = text("");
+    assert_int_equal(decode_member(bad, 1, &e), Q_INVALID);
+    memset(long_one, 'a', sizeof long_one);
+    bad.address = cursor_of(long_one, MEMBER_ADDRESS_MAX + 1);
+    assert_int_equal(decode_member(bad, 1, &e), Q_INVALID);
+    bad.address = cursor_of(long_one, MEMBER_ADDRESS_MAX);
+    assert_int_equal(decode_member(bad, 1, &e), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_sql_command_is_read_back_as_it_was_put),
         cmocka_unit_test(kv_commands_are_read_back_as_they_were_put),
+        cmocka_unit_test(changes_of_members_are_read_back_as_they_were_put),
+        cmocka_unit_test(a_change_of_a_member_that_makes_no_sense_is_refused),
         cmocka_unit_test(a_command_that_ends_early_or_late_is_corrupt),
         cmocka_unit_test(every_unknown_version_op_and_flag_is_a_mismatch),
         cmocka_unit_test(an_unknown_condition_is_a_mismatch),

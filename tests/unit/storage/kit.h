@@ -1,7 +1,7 @@
 /* kit: one store under test, with helpers that build an entry of commands, apply it, and show results as
  * text: write ID/ROWS          rows a:text,b | 1,'x' | 2,NULL      error TEXT      empty       items
  * separated by "; " failed CODE: TEXT      put done v3      delete refused v0      get v1 'value'      get
- * none list k1 v1 'a', k2 v3 'b', more */
+ * none list k1 v1 'a', k2 v3 'b', more      member changed      member as it was */
 #ifndef QUORATE_TEST_STORAGE_KIT_H
 #define QUORATE_TEST_STORAGE_KIT_H
 

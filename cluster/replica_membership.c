@@ -1,0 +1,327 @@
+/* A replica's part in who is in: how it sees the members when it leads, and how what the log decided about
+ * them gets into its list. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/plant.h"
+#include "cluster/replica_impl.h"
+
+enum {
+    VOTERS_DEFAULT = 3,
+    CLOSE_ENTRIES = 1000, /* that a log may be behind and still count as close */
+    MOVE_AGAIN_MS = 1000,
+    MOVE_TIMEOUT_MS = 10000,
+    SAVE_AGAIN_MS = 1000,
+};
+
+/* How this node sees the members. */
+
+bool replica_is_close(struct replica *r, uint64_t id)
+{
+    uint64_t last = consensus_last(r->consensus);
+
+    return id == r->config.id || consensus_match(r->consensus, id) + CLOSE_ENTRIES > last;
+}
+
+/* Two pings, or two elections, whichever is longer, without a word: it does not answer. */
+static bool answers(struct replica *r, uint64_t id)
+{
+    uint64_t silent_ms = 2 * ((uint64_t)r->config.election_ms + 1000);
+    uint64_t heard = r->peers != NULL ? peers_last_received_ms(r->peers, id) : 0;
+
+    return id == r->config.id || (r->peers != NULL && peers_connected(r->peers, id) &&
+                                  heard + silent_ms > env_now_ms(r->config.env));
+}
+
+/* The one that the member has in the table, or that it had when it was met. */
+static uint64_t incarnation_of(struct replica *r, const struct member *m)
+{
+    struct meta_peer own, seen;
+
+    if (m->incarnation != 0) {
+        return m->incarnation;
+    }
+    consensus_describe(r->consensus, m->id, &own, &seen);
+    return m->id == r->config.id ? own.incarnation : seen.incarnation;
+}
+
+static void see(struct replica *r, const struct member *m)
+{
+    struct replica_membership *ms = &r->membership;
+
+    if (ms->view.members_count == STEWARD_MEMBERS_MAX) {
+        return;
+    }
+    ms->seen[ms->view.members_count++] = (struct steward_member){
+        .id = m->id,
+        .incarnation = incarnation_of(r, m),
+        .address = m->address,
+        .role = replica_role_of(r, m->id),
+        .wanted = m->state,
+        .changed = m->changed,
+        .answers = answers(r, m->id),
+        .close = replica_is_close(r, m->id),
+        .caught_up = consensus_catch_up_state(r->consensus, m->id) == CONSENSUS_CATCH_UP_FINISHED,
+        .match = consensus_match(r->consensus, m->id),
+    };
+}
+
+/* Of those that were removed, only whom a wish is about, or who is still there all the same. */
+static bool matters(struct replica *r, const struct member *m, const struct wish *wish)
+{
+    bool named = wish != NULL && (m->id == wish->id || m->id == wish->with ||
+                                  (wish->incarnation != 0 && m->incarnation == wish->incarnation));
+
+    return m->state != MEMBER_REMOVED || named || replica_role_of(r, m->id) != ROLE_OUT;
+}
+
+static const struct steward_view *view(struct replica *r, const struct wish *wish)
+{
+    struct replica_membership *ms = &r->membership;
+    unsigned known = members_known(r->members);
+
+    ms->view = (struct steward_view){
+        .id = r->config.id,
+        .target = r->config.voters,
+        .highest = known > 0 ? members_known_at(r->members, known - 1)->id : 0,
+        .count = members_count(r->members),
+        .max = PEERS_MAX,
+        .members = ms->seen,
+    };
+    for (unsigned i = 0; i < known; i++) {
+        if (matters(r, members_known_at(r->members, i), wish)) {
+            see(r, members_known_at(r->members, i));
+        }
+    }
+    return &ms->view;
+}
+
+/* Whether all that was ever decided about the members is in the list. */
+static bool sees_all(struct replica *r)
+{
+    return applier_position(r->applier)->term == consensus_term(r->consensus) &&
+           !r->membership.reading.busy && r->membership.read_version == store_members_version(r->store);
+}
+
+int replica_look(void *ctx, const struct wish *wish, const struct steward_view **ret_view, struct error *e)
+{
+    struct replica *r = replica_of(ctx);
+
+    if (!consensus_leads(r->consensus)) {
+        return error_set(e, Q_NOT_LEADER, "this node does not lead");
+    }
+    if (!sees_all(r)) {
+        return error_set(e, Q_BUSY, "the leader has not yet seen all that is decided about the members");
+    }
+    *ret_view = view(r, wish);
+    return 0;
+}
+
+unsigned replica_dialled(const struct replica *r, struct peers_member ret_members[PEERS_MAX])
+{
+    unsigned n = members_count(r->members);
+
+    for (unsigned i = 0; i < n; i++) {
+        const struct member *m = members_at(r->members, i);
+
+        ret_members[i].id = m->id;
+        memcpy(ret_members[i].address, m->address, sizeof ret_members[i].address);
+    }
+    return n;
+}
+
+/* What the log decided. */
+
+static struct member member_of(const struct store_member *row)
+{
+    struct member m = {
+        .id = row->id, .incarnation = row->incarnation, .state = row->state, .changed = row->changed};
+
+    memcpy(m.address, row->address, sizeof m.address);
+    return m;
+}
+
+static void say_news(struct replica *r, const struct member *m)
+{
+    static const char *const names[] = {"?", "auto", "voter", "standby", "leaving", "removed"};
+    const struct member *known = members_find(r->members, m->id);
+
+    if (known != NULL && known->changed >= m->changed) {
+        return;
+    }
+    if (known == NULL) {
+        replica_say(r, "member_added id=%" PRIu64 " address=%s index=%" PRIu64, m->id, m->address,
+                    m->changed);
+    } else if (known->state != m->state && m->state == MEMBER_REMOVED) {
+        replica_say(r, "member_removed id=%" PRIu64 " index=%" PRIu64, m->id, m->changed);
+    } else if (known->state != m->state) {
+        replica_say(r, "member_wanted id=%" PRIu64 " as=%s index=%" PRIu64, m->id, names[m->state],
+                    m->changed);
+    }
+    if (known != NULL && strcmp(known->address, m->address) != 0) {
+        replica_say(r, "member_moved id=%" PRIu64 " from=%s to=%s index=%" PRIu64, m->id, known->address,
+                    m->address, m->changed);
+    }
+}
+
+/* The rows of the table over the list. What cannot be saved for lack of room is saved later. */
+static void merge(struct replica *r, const struct store_member *rows, unsigned count)
+{
+    struct member *all = calloc(count + 1, sizeof *all);
+    struct error e;
+    int rv = all != NULL ? 0 : error_set(&e, Q_NOMEM, "out of memory for %u members", count);
+
+    for (unsigned i = 0; i < count && rv == 0; i++) {
+        all[i] = member_of(&rows[i]);
+        say_news(r, &all[i]);
+    }
+    if (rv == 0) {
+        rv = members_set(r->members, all, count, &e);
+    }
+    if (rv != 0) {
+        replica_say(r, "members_not_saved error=\"%s\"", e.text);
+    }
+    free(all);
+    r->membership.save_again_ms = rv != 0 ? env_now_ms(r->config.env) + SAVE_AGAIN_MS : 0;
+}
+
+static void read_on_lane(struct env_work *work)
+{
+    struct replica *r = CONTAINER_OF(work, struct replica, membership.reading.work);
+
+    r->membership.reading.rv = store_members(r->store, r->membership.reading.rows, STORE_MEMBERS_MAX,
+                                             &r->membership.reading.count, &r->membership.reading.error);
+}
+
+static void read_done(struct env_work *work)
+{
+    struct replica *r = CONTAINER_OF(work, struct replica, membership.reading.work);
+    struct replica_membership *ms = &r->membership;
+
+    ms->reading.busy = false;
+    if (r->dead) {
+        return;
+    }
+    if (ms->reading.rv != 0) {
+        replica_say(r, "members_not_read error=\"%s\"", ms->reading.error.text);
+        return; /* the next tick tries again */
+    }
+    ms->read_version = ms->reading.version;
+    merge(r, ms->reading.rows, ms->reading.count);
+    replica_membership_applied(r);
+    decisions_poll(r->decisions);
+}
+
+void replica_membership_applied(struct replica *r)
+{
+    struct replica_membership *ms = &r->membership;
+
+    if (ms->reading.busy || r->stopped != NULL || ms->read_version == store_members_version(r->store)) {
+        return;
+    }
+    ms->reading.busy = true;
+    ms->reading.version = store_members_version(r->store);
+    ms->reading.work = (struct env_work){.run = read_on_lane, .done = read_done, .lane = ENV_READER};
+    env_run(r->config.env, &ms->reading.work);
+}
+
+/* A node that is started with another address of its own says so until all know. */
+
+static void on_moved(struct replica_change *change, const struct error *failed)
+{
+    struct replica *r = CONTAINER_OF(change, struct replica, membership.move);
+
+    r->membership.moving = false;
+    r->membership.move_again_ms = env_now_ms(r->config.env) + MOVE_AGAIN_MS;
+    if (failed != NULL && !r->dead) {
+        replica_say(r, "move_failed to=%s error=\"%s\"", change->address, failed->text);
+    }
+}
+
+static void move_if_need_be(struct replica *r)
+{
+    struct replica_membership *ms = &r->membership;
+    const struct member *self = members_in(r->members, r->config.id);
+
+    if (r->config.advertise == NULL || ms->moving || r->stopped != NULL || self == NULL ||
+        self->state == MEMBER_LEAVING || strcmp(self->address, r->config.advertise) == 0 ||
+        env_now_ms(r->config.env) < ms->move_again_ms || PLANTED("nobody_says_that_it_moved")) {
+        return;
+    }
+    ms->moving = true;
+    ms->move = (struct replica_change){
+        .verb = REPLICA_MOVE, .id = r->config.id, .timeout_ms = MOVE_TIMEOUT_MS, .done = on_moved};
+    snprintf(ms->move.address, sizeof ms->move.address, "%s", r->config.advertise);
+    changes_ask(r->changes, &ms->move);
+}
+
+void replica_membership_tick(struct replica *r)
+{
+    struct replica_membership *ms = &r->membership;
+    struct error e;
+
+    replica_membership_applied(r);
+    changes_tick(r->changes);
+    move_if_need_be(r);
+    replica_steward_tick(r);
+    if (ms->save_again_ms != 0 && env_now_ms(r->config.env) >= ms->save_again_ms) {
+        ms->save_again_ms = members_save(r->members, &e) != 0 ? env_now_ms(r->config.env) + SAVE_AGAIN_MS : 0;
+    }
+}
+
+bool replica_membership_idle(const struct replica *r)
+{
+    return !r->membership.reading.busy;
+}
+
+void replica_change_member(struct replica *r, struct replica_change *change)
+{
+    changes_ask(r->changes, change);
+}
+
+/* Blocking: the list as the database that was opened has it. */
+static int read_table(struct replica *r, struct error *e)
+{
+    struct replica_membership *ms = &r->membership;
+    uint64_t version = store_members_version(r->store);
+    int rv = store_members(r->store, ms->reading.rows, STORE_MEMBERS_MAX, &ms->reading.count, e);
+
+    if (rv == 0) {
+        ms->read_version = version;
+        merge(r, ms->reading.rows, ms->reading.count);
+    }
+    return rv;
+}
+
+int replica_membership_open(struct replica *r, struct error *e)
+{
+    struct decisions_config decisions = {.env = r->config.env,
+                                         .batcher = r->batcher,
+                                         .look = replica_look,
+                                         .pushed = replica_on_pushed,
+                                         .ctx = r};
+    struct changes_config changes = {
+        .env = r->config.env, .id = r->config.id, .forward = r->forward, .leader = replica_leader, .ctx = r};
+    int rv;
+
+    r->config.voters = r->config.voters != 0 ? r->config.voters : VOTERS_DEFAULT;
+    r->membership.reading.rows = calloc(STORE_MEMBERS_MAX, sizeof *r->membership.reading.rows);
+    if (r->membership.reading.rows == NULL) {
+        return error_set(e, Q_NOMEM, "out of memory for the members");
+    }
+    rv = decisions_new(&decisions, &r->decisions, e);
+    if (rv == 0) {
+        changes.decisions = r->decisions;
+        rv = changes_new(&changes, &r->changes, e);
+    }
+    return rv == 0 ? read_table(r, e) : rv;
+}
+
+void replica_membership_free(struct replica *r)
+{
+    changes_free(r->changes);
+    decisions_free(r->decisions);
+    free(r->membership.reading.rows);
+}
