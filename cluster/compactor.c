@@ -40,7 +40,7 @@ static void compact(struct compactor *c)
     }
     index = index < applicable ? index : applicable;
     if (index > consensus_compacted_index(c->config.consensus) &&
-        consensus_compact(c->config.consensus, index, &e) == 0) {
+        consensus_compact(c->config.consensus, index, index + 1, &e) == 0) {
         c->config.done(c->config.ctx, index, NULL);
     }
     c->last_bytes = consensus_log_bytes(c->config.consensus);

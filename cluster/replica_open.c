@@ -105,6 +105,7 @@ static int open_consensus(struct replica *r, struct error *e)
         .env = r->config.env,
         .dir = r->dir,
         .id = r->config.id,
+        .founder = true,
         .members = servers,
         .count = r->config.count,
         .election_ms = r->config.election_ms,

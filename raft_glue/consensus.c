@@ -21,13 +21,18 @@ void consensus_die(struct consensus *c, const struct error *why)
 
 /* After every event: reads, the owner, the timer. */
 
+static bool leads(const struct consensus *c)
+{
+    return consensus_takes_part(c) && driver_state(c->driver) == RAFT_LEADER;
+}
+
 static void view(const struct consensus *c, struct read_index_view *v)
 {
     const struct raft_configuration *members = driver_configuration(c->driver);
     *v = (struct read_index_view){
-        .leads = driver_own_term_committed(c->driver) ||
-                 (PLANTED("reads_before_the_own_term_commits") && driver_state(c->driver) == RAFT_LEADER),
-        .may_lead = driver_state(c->driver) == RAFT_LEADER,
+        .leads = leads(c) &&
+                 (driver_own_term_committed(c->driver) || PLANTED("reads_before_the_own_term_commits")),
+        .may_lead = leads(c),
         .term = driver_term(c->driver),
         .commit = driver_commit(c->driver),
         .self = c->config.id,
@@ -41,9 +46,13 @@ static void view(const struct consensus *c, struct read_index_view *v)
 
 static void arm(struct consensus *c)
 {
-    uint64_t at = driver_deadline(c->driver);
+    uint64_t at = c->removed ? UINT64_MAX : driver_deadline(c->driver);
     at = c->read_deadline_ms < at ? c->read_deadline_ms : at;
-    env_timer_start(c->config.env, c->timer, at * 1000);
+    if (at == UINT64_MAX) {
+        env_timer_stop(c->config.env, c->timer);
+    } else {
+        env_timer_start(c->config.env, c->timer, at * 1000);
+    }
 }
 
 void consensus_settle_soon(struct consensus *c)
@@ -56,7 +65,7 @@ static void update_gauges(struct consensus *c)
     struct log_stats stats;
     log_stats(c->log, &stats);
     metric_set(&c->counters[G_TERM], (int64_t)driver_term(c->driver));
-    metric_set(&c->counters[G_IS_LEADER], driver_state(c->driver) == RAFT_LEADER);
+    metric_set(&c->counters[G_IS_LEADER], leads(c));
     metric_set(&c->counters[G_COMMIT], (int64_t)driver_commit(c->driver));
     metric_set(&c->counters[G_LAST], (int64_t)log_last(c->log));
     metric_set(&c->counters[G_LOG_BYTES], (int64_t)stats.written_bytes);
@@ -78,11 +87,12 @@ static void settle(struct consensus *c)
         view(c, &v);
         c->read_deadline_ms = read_index_poll(&c->reads, &v, env_now_ms(c->config.env),
                                               c->config.heartbeat_ms, c->config.send, c->config.ctx);
+        consensus_tell_images(c);
         if (c->dirty) {
             c->dirty = false;
             c->config.changed(c->config.ctx);
         }
-    } while ((c->dirty || c->unsettled) && !c->dead);
+    } while ((c->dirty || c->unsettled || c->install_due || c->fetch.index != 0) && !c->dead);
     c->settling = false;
     if (!c->dead) {
         arm(c);
@@ -99,6 +109,16 @@ void consensus_must(struct consensus *c, int rv, struct error *e, const char *wh
     }
 }
 
+void consensus_must_soon(struct consensus *c, int rv, struct error *e, const char *what)
+{
+    if (rv != 0) {
+        error_wrap(e, "consensus core, %s", what);
+        consensus_die(c, e);
+    } else {
+        consensus_settle_soon(c);
+    }
+}
+
 void consensus_on_timer(void *owner)
 {
     struct consensus *c = consensus_of(owner);
@@ -107,10 +127,27 @@ void consensus_on_timer(void *owner)
     if (c->dead) {
         return;
     }
-    if (now >= driver_deadline(c->driver)) {
+    if (c->driver == NULL) {
+        consensus_tell_images(c); /* recovering */
+    } else if (!c->removed && now >= driver_deadline(c->driver)) {
         consensus_must(c, driver_timeout(c->driver, now, &e), &e, "timeout");
     } else {
         settle(c);
+    }
+}
+
+/* Before anybody hears of the first entry of a log that was blank. */
+static void note_begun(struct consensus *c)
+{
+    struct meta_state state = *meta_state(c->meta);
+    struct error e;
+
+    if (state.begun || state.founder) {
+        return;
+    }
+    state.begun = true;
+    if (consensus_save(c, &state, &e) != 0) {
+        consensus_die(c, &e);
     }
 }
 
@@ -122,7 +159,8 @@ void consensus_on_durable(void *ctx, uint64_t index)
     if (c->dead) {
         return;
     }
-    if (c->driver != NULL) {
+    if (c->driver != NULL && !c->removed) {
+        note_begun(c);
         consensus_must(c, driver_durable(c->driver, env_now_ms(c->config.env), index, &e), &e,
                        "durable entries");
     } else if (c->starting && index == log_last(c->log) && consensus_boot(c, &e) != 0) {
@@ -187,7 +225,7 @@ int consensus_receive(struct consensus *c, uint64_t from, const uint8_t *bytes, 
     uint8_t kind = cursor_u8(&cursor);
     uint64_t term, round;
 
-    if (c->dead || c->driver == NULL) {
+    if (!consensus_takes_part(c)) {
         return 0; /* as if lost */
     }
     metric_add(&c->counters[C_MESSAGES_RECEIVED], 1);
@@ -216,7 +254,7 @@ int consensus_submit(struct consensus *c, enum log_entry_type type, const void *
 {
     struct error failed;
     int rv;
-    if (c->dead || c->driver == NULL) {
+    if (!consensus_takes_part(c)) {
         return error_set(e, Q_NOT_LEADER, "this node does not lead");
     }
     rv = driver_submit(c->driver, env_now_ms(c->config.env), type, p, len, &failed);
@@ -231,7 +269,7 @@ int consensus_transfer(struct consensus *c, uint64_t to, struct error *e)
 {
     struct error failed;
     int rv;
-    if (c->dead || c->driver == NULL) {
+    if (!consensus_takes_part(c)) {
         return error_set(e, Q_NOT_LEADER, "this node does not lead");
     }
     rv = driver_transfer(c->driver, env_now_ms(c->config.env), to, &failed);
@@ -264,64 +302,7 @@ void consensus_forget(struct consensus_read *read)
     list_remove(&read->link);
 }
 
-/* Compaction. */
-
-int consensus_compact(struct consensus *c, uint64_t index, struct error *e)
-{
-    struct meta_state state = *meta_state(c->meta);
-    struct raft_snapshot_metadata metadata = {.index = index, .term = log_term(c->log, index)};
-    uint64_t configuration_index;
-    const struct raft_configuration *members;
-    struct raft_buffer bytes;
-    struct error failed;
-    int rv;
-
-    if (index <= state.snapshot_index) {
-        return 0;
-    }
-    assert(index <= driver_applicable(c->driver) && metadata.term != 0);
-    if (index == 1) { /* the core cannot do it (driver_compacted()), and meta may not be ahead of the core */
-        return error_set(e, Q_BUSY, "the first entry is not compacted alone");
-    }
-    members = driver_committed_configuration(c->driver, &configuration_index);
-    if (configuration_index > index || configuration_index == 0) {
-        return error_set(e, Q_BUSY, "the configuration at index %" PRIu64 " is newer than index %" PRIu64,
-                         configuration_index, index);
-    }
-    if (raft_configuration_encode(members, &bytes) != 0) {
-        return error_set(e, Q_NOMEM, "out of memory for the configuration");
-    }
-    rv = bytes.len > sizeof state.configuration
-             ? error_set(e, Q_TOO_BIG, "the configuration of %zu bytes is over the limit of %zu", bytes.len,
-                         sizeof state.configuration)
-             : 0;
-    if (rv == 0) {
-        memcpy(state.configuration, bytes.base, bytes.len);
-        state.configuration_len = (uint32_t)bytes.len;
-    }
-    raft_free(bytes.base);
-    if (rv != 0) {
-        return rv;
-    }
-    state.snapshot_index = index;
-    state.snapshot_term = metadata.term;
-    state.configuration_index = configuration_index;
-    metadata.configuration_index = configuration_index;
-    metadata.configuration = *members; /* borrowed: the driver copies */
-    rv = driver_compacted(c->driver, env_now_ms(c->config.env), &metadata, 0, &failed);
-    if (rv == Q_BUSY) {
-        return error_set(e, Q_BUSY, "%s", failed.text);
-    }
-    /* Meta names the new beginning durably before the log lets go of what lies before it. */
-    if (rv == 0) {
-        rv = PLANTED("compaction_is_not_noted") ? 0 : consensus_save(c, &state, &failed);
-    }
-    if (rv == 0) {
-        log_trim(c->log, index + 1);
-    }
-    consensus_must(c, rv, &failed, "compaction");
-    return 0;
-}
+/* What this node promises. */
 
 int consensus_admit(struct consensus *c, uint64_t id, uint64_t incarnation, struct error *e)
 {
@@ -371,8 +352,8 @@ void consensus_fence(struct consensus *c, enum meta_fence why, uint64_t index)
 void consensus_step_down(struct consensus *c)
 {
     struct error failed;
-    int rv = c->dead || c->driver == NULL ? Q_NOT_LEADER
-                                          : driver_step_down(c->driver, env_now_ms(c->config.env), &failed);
+    int rv = consensus_takes_part(c) ? driver_step_down(c->driver, env_now_ms(c->config.env), &failed)
+                                     : Q_NOT_LEADER;
 
     if (rv != Q_NOT_LEADER) {
         consensus_must(c, rv, &failed, "step down");
@@ -388,8 +369,7 @@ enum consensus_role consensus_role(const struct consensus *c)
 
 bool consensus_leads(const struct consensus *c)
 {
-    return c->driver != NULL && !c->dead && driver_state(c->driver) == RAFT_LEADER &&
-           !driver_transferring(c->driver) && meta_state(c->meta)->fence == META_NO_FENCE;
+    return leads(c) && !driver_transferring(c->driver) && meta_state(c->meta)->fence == META_NO_FENCE;
 }
 
 uint64_t consensus_term(const struct consensus *c)
@@ -399,7 +379,7 @@ uint64_t consensus_term(const struct consensus *c)
 
 uint64_t consensus_leader(const struct consensus *c)
 {
-    return c->driver ? driver_leader(c->driver) : 0;
+    return consensus_takes_part(c) ? driver_leader(c->driver) : 0;
 }
 
 uint64_t consensus_commit(const struct consensus *c)
@@ -451,7 +431,7 @@ bool consensus_is_voter(const struct consensus *c, uint64_t id)
 
 uint64_t consensus_match(const struct consensus *c, uint64_t id)
 {
-    if (c->driver == NULL || driver_state(c->driver) != RAFT_LEADER) {
+    if (!leads(c)) {
         return 0;
     }
     return id == c->config.id ? log_durable(c->log) : driver_match(c->driver, id);
@@ -461,7 +441,7 @@ uint64_t consensus_floor(const struct consensus *c)
 {
     const struct raft_configuration *members;
     uint64_t floor = UINT64_MAX;
-    if (c->driver == NULL || driver_state(c->driver) != RAFT_LEADER) {
+    if (!leads(c)) {
         return 0;
     }
     members = driver_configuration(c->driver);

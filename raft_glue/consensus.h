@@ -16,16 +16,35 @@ struct consensus_server {
     const char *address;
 };
 
+/* An image of the database at INDEX, as far as consensus is concerned: what a log has to know of the entries
+ * that the image stands for. CONFIGURATION is opaque to everybody else; borrowed. */
+struct consensus_image {
+    uint64_t index, term, configuration_index;
+    const void *configuration;
+    uint32_t configuration_len;
+};
+
 struct consensus_config {
     struct env *env;
     const char *dir; /* must exist; copied */
-    uint64_t id;
+    uint64_t id;     /* 0: what meta says, for a directory that exists */
     uint8_t cluster_id[CLUSTER_ID_BYTES];
+    /* A directory that exists is opened with the cluster id that its meta holds, whatever the one above. */
+    bool any_cluster;
+    /* Of a new directory; they are remembered. FOUNDER: it begins with the first configuration, MEMBERS. Else
+     * it is blank, belongs to a cluster that exists, and waits for a leader that has been told of it. */
+    bool founder;
+    uint64_t incarnation;              /* 0: made here, at random */
+    uint8_t origin[META_ORIGIN_BYTES]; /* of a cluster that was restored: what from; zeros */
     const struct consensus_server
         *members; /* the first configuration; borrowed until consensus_open() returns */
     unsigned count;
     unsigned election_ms, heartbeat_ms;
     uint64_t segment_bytes, cache_bytes;
+    /* Part of consensus_open(), before APPLIED: a crash has interrupted an install of IMAGE (index and term).
+     * Puts the staged database in its place; done again if it was done already. NULL: nothing is ever staged.
+     */
+    int (*swap)(void *ctx, const struct consensus_image *image, struct error *e);
     /* Opens the database, and says up to where it holds what the log held: asked once, after meta and before
      * the log is opened. NULL: nothing is known. An error is that of consensus_open(). */
     int (*applied)(void *ctx, uint64_t *ret_index, uint64_t *ret_term, struct error *e);
@@ -34,6 +53,14 @@ struct consensus_config {
     /* State, term, leader, or what may be applied has changed: look again. Comes at the end of
      * consensus_receive() or from the loop, never inside another call, and may call what it likes. */
     void (*changed)(void *ctx);
+    /* Only an image at or above INDEX, which is of TERM, brings this node forward: fetch one, from member
+     * FROM or whoever has it, and stage it; then consensus_staged(). Repeated as long as it is so, and INDEX
+     * may grow. Never inside another call. NULL: it is fatal. */
+    void (*fetch)(void *ctx, uint64_t from, uint64_t index, uint64_t term);
+    /* The image that consensus_staged() was given last is to become the database now; then
+     * consensus_installed(). There is no way back: a crash from here on leads to SWAP. Never inside another
+     * call. */
+    void (*install)(void *ctx);
     /* While recovering: consensus_wanted() or consensus_mended() says something new. Never inside another
      * call. */
     void (*recovering)(void *ctx);
@@ -42,9 +69,10 @@ struct consensus_config {
     void *ctx;
 };
 
-/* Opens meta and log, making both for a new directory, and writes the first configuration (entry 1, term 1,
- * the same bytes on every member). Blocking. Errors: Q_MISMATCH (the directory is another node's or another
- * cluster's), Q_CORRUPT, Q_IO, Q_NO_SPACE, Q_NOMEM. */
+/* Opens meta and log, making both for a new directory, and, for a founder, writes the first configuration
+ * (entry 1, term 1, the same bytes on every member). Finishes an install or a rebuild that a crash has
+ * interrupted. Blocking. Errors: Q_MISMATCH (the directory is another node's or another cluster's),
+ * Q_CONFLICT (retired), Q_CORRUPT, Q_IO, Q_NO_SPACE, Q_NOMEM, Q_INVALID. */
 int consensus_open(const struct consensus_config *config, struct consensus **ret_consensus,
                    struct log_report *ret_report, struct error *e);
 /* RECOVERING: the log that was opened is damaged (log.h). The member answers others from it, and neither
@@ -74,7 +102,8 @@ uint64_t consensus_term_at(const struct consensus *c, uint64_t index);
 bool consensus_linked(const struct consensus *c, uint64_t first, uint64_t last);
 
 /* Starts the core of a member that is not recovering. APPLIED is what the database holds already.
- * Errors: Q_CORRUPT (the database is behind the beginning of the log, or ahead of its end). */
+ * Errors: Q_CORRUPT (the database is behind the beginning of the log, or ahead of its end). A node that was
+ * removed starts, too, but takes part in nothing. */
 int consensus_start(struct consensus *c, uint64_t applied, uint64_t applied_term, struct error *e);
 void consensus_free(struct consensus *c); /* NULL is fine */
 
@@ -113,9 +142,90 @@ const struct meta_state *consensus_meta(const struct consensus *c);
 int consensus_entry(struct consensus *c, uint64_t index, struct log_entry *ret_entry, struct error *e);
 /* Bytes of the segments in use: what a start has to read. */
 uint64_t consensus_log_bytes(const struct consensus *c);
-/* The database is durable at INDEX, an applicable one, and every member has it durable in its log: entries up
- * to it are dropped. Q_BUSY (nothing done): the configuration is newer than INDEX, or INDEX is 1. */
-int consensus_compact(struct consensus *c, uint64_t index, struct error *e);
+/* The database is durable at INDEX, an applicable one: the log stands for what comes behind it. It keeps its
+ * entries from KEEP_FROM on, at most INDEX + 1, for members that lack them; whoever lacks older ones needs an
+ * image. Nothing is done if INDEX is not above the last one. Q_BUSY (nothing done): INDEX is not known to be
+ * committed yet (right after a start), or is 1, or an image is being installed. */
+int consensus_compact(struct consensus *c, uint64_t index, uint64_t keep_from, struct error *e);
+/* The lowest index that the log can keep entries from, and take at most BYTES of segments (but the newest one
+ * stays in any case). */
+uint64_t consensus_index_within(const struct consensus *c, uint64_t bytes);
+
+/* IMAGES. A database may come from another member as a whole: an image at index J, which stands for all
+ * entries up to J. Two ways lead there.
+ *
+ * The log has to be replaced with it (consensus_staged()): what this node lacks, no log has any more; or its
+ * log is damaged, and nobody has what is lost. Meta says so durably before INSTALL (the commit point), and
+ * the log begins anew behind J.
+ *
+ *      FETCH --> consensus_staged() --> INSTALL --> consensus_installed()
+ *                                  \ (not wanted any more)
+ *
+ * Or the log is fine and only the database is wrong (consensus_rebuild()): then the log has to go on where
+ * the image ends, and nothing of it changes.
+ *
+ *      consensus_rebuild() --> the owner swaps --> consensus_rebuilt()
+ *
+ * A crash between the two calls is made good by the next consensus_open(). */
+/* What an image of the database at INDEX, an applied one, has to carry. The configuration is borrowed until
+ * the next call. Errors: Q_BUSY there is no core that knows yet; Q_NOT_FOUND the log does not go back to
+ * INDEX; Q_TOO_BIG, Q_NOMEM, Q_CORRUPT, Q_IO. */
+int consensus_image_at(struct consensus *c, uint64_t index, struct consensus_image *ret_image,
+                       struct error *e);
+/* The lowest index of an image that consensus_staged() takes now; 0: none is wanted. */
+uint64_t consensus_image_wanted(const struct consensus *c);
+/* IMAGE is staged: complete, verified and durable. INSTALL follows, at once or when a leader asks for it that
+ * is sure to have its entries; or nothing, if it is not needed any more (consensus_image_wanted() says 0). An
+ * image that is staged later takes its place. A member that is recovering takes one, too, if it reaches as
+ * far as its log did. Errors (nothing done): Q_INVALID it is too old, Q_BUSY one is being installed already,
+ * Q_CORRUPT its configuration is not understood, Q_TOO_BIG. */
+int consensus_staged(struct consensus *c, const struct consensus_image *image, struct error *e);
+/* Blocking: the database is the staged one, durably. The log begins anew behind it, and the fence is lifted.
+ * A member that was recovering is to be started now. An error is final. */
+int consensus_installed(struct consensus *c, struct error *e);
+/* Blocking: IMAGE, which is staged, is to become the database, durably noted. Errors (nothing done): Q_BUSY
+ * the log is not durable up to it, or an image is being installed already; Q_CONFLICT the log does not go on
+ * behind it (too old, or of another history). */
+int consensus_rebuild(struct consensus *c, const struct consensus_image *image, struct error *e);
+/* Blocking: the database is that one, durably. The fence is lifted. An error is final. */
+int consensus_rebuilt(struct consensus *c, struct error *e);
+/* Between the commit point and consensus_installed() or consensus_rebuilt(). */
+bool consensus_installing(const struct consensus *c);
+
+/* MEMBERSHIP. One change at a time, made by the leader. Who may vote changes by one voter in a step. */
+enum consensus_member_role { CONSENSUS_STANDBY, CONSENSUS_VOTER, CONSENSUS_SPARE };
+struct consensus_member {
+    uint64_t id;
+    enum consensus_member_role role;
+};
+/* The newest configuration, committed or not: at most MAX of its members; returns how many. */
+unsigned consensus_members(const struct consensus *c, struct consensus_member *ret_members, unsigned max);
+/* Leader: neither a change nor a catch-up is under way, and an entry of the own term is committed. */
+bool consensus_settled(const struct consensus *c);
+enum consensus_change {
+    CONSENSUS_ADD,     /* as standby */
+    CONSENSUS_PROMOTE, /* a member to voter */
+    CONSENSUS_DEMOTE,  /* a voter to standby */
+    CONSENSUS_REMOVE,
+};
+/* Leader: begins the change; it is done when consensus_settled() again and consensus_members() shows it.
+ * Errors (nothing done): Q_NOT_LEADER; Q_BUSY (not settled); Q_NOT_FOUND; Q_CONFLICT (it is so already);
+ * Q_INVALID (it would leave no voter, or a sole one that is not this leader); Q_TOO_BIG; Q_NOMEM. */
+int consensus_change(struct consensus *c, enum consensus_change what, uint64_t id, struct error *e);
+/* Leader: measures how fast a member that does not vote catches up. Errors (nothing done): Q_NOT_LEADER,
+ * Q_BUSY, Q_NOT_FOUND, Q_INVALID (a voter). */
+int consensus_catch_up(struct consensus *c, uint64_t id, struct error *e);
+enum consensus_catch_up {
+    CONSENSUS_CATCH_UP_NONE,
+    CONSENSUS_CATCH_UP_RUNNING,
+    CONSENSUS_CATCH_UP_ABORTED, /* too slow */
+    CONSENSUS_CATCH_UP_FINISHED,
+};
+enum consensus_catch_up consensus_catch_up_state(const struct consensus *c, uint64_t id);
+/* This node was removed from the cluster, as a leader that a majority follows, or the log, has said: durable,
+ * and from now on, over restarts, it neither votes nor campaigns, answers nobody, and follows nobody. */
+void consensus_retire_removed(struct consensus *c);
+bool consensus_removed(const struct consensus *c);
 
 /* Whether the disk had no room for the log's next segment: entries may wait, not durable, for
  * consensus_retry(). */

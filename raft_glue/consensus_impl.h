@@ -1,4 +1,4 @@
-/* consensus_impl: what consensus.c, consensus_io.c and consensus_open.c share: the struct and its events. */
+/* consensus_impl: what the consensus*.c share: the struct and its events. */
 #ifndef QUORATE_RAFT_GLUE_CONSENSUS_IMPL_H
 #define QUORATE_RAFT_GLUE_CONSENSUS_IMPL_H
 
@@ -37,6 +37,11 @@ enum consensus_counter {
     CONSENSUS_COUNTERS
 };
 
+/* What the core asked for, to be passed on; index 0: nothing. */
+struct consensus_fetch {
+    uint64_t from, index, term;
+};
+
 struct consensus {
     OBJECT_MAGIC;
     struct consensus_config config;
@@ -55,6 +60,10 @@ struct consensus {
     struct read_index reads;
     uint64_t read_deadline_ms;
     struct buf out;
+    struct buf image; /* the configuration of consensus_image_at() */
+    struct consensus_fetch fetch;
+    bool install_due; /* the owner has not been told yet that the commit point is passed */
+    bool removed;     /* as meta says; it takes part in nothing */
     /* What the owner was last told of. */
     bool dirty, settling, unsettled, dead;
     struct error cause; /* of dead */
@@ -81,10 +90,32 @@ void consensus_remember_index(struct consensus *c, uint64_t id, uint64_t index);
 void consensus_die(struct consensus *c, const struct error *why);
 /* After a call of the driver that must not fail: settles, or dies with E. */
 void consensus_must(struct consensus *c, int rv, struct error *e, const char *what);
+/* As consensus_must(), but settles from the timer: for calls in which the owner must not be called. */
+void consensus_must_soon(struct consensus *c, int rv, struct error *e, const char *what);
 /* The same as after an event, but from the timer. */
 void consensus_settle_soon(struct consensus *c);
 /* The core's timer. */
 void consensus_on_timer(void *owner);
+/* Runs, and was neither removed nor has failed. */
+static inline bool consensus_takes_part(const struct consensus *c)
+{
+    return c->driver != NULL && !c->dead && !c->removed;
+}
+
+/* What STATE says of the log before its first entry. Close its configuration. */
+int consensus_snapshot(const struct meta_state *state, struct raft_snapshot_metadata *ret_metadata,
+                       struct error *e);
+/* The newest configuration up to INDEX, a committed one that is not before the snapshot, into STATE. Errors:
+ * Q_BUSY it is not known; Q_TOO_BIG; those of a read. */
+int consensus_configuration_at(struct consensus *c, uint64_t index, struct meta_state *state,
+                               struct error *e);
+struct log_config consensus_log_config(struct consensus *c);
+/* Part of consensus_open(), once meta is open. */
+int consensus_finish_install(struct consensus *c, struct error *e);
+/* The core's word to install what is staged. */
+void consensus_io_install(void *ctx, const struct raft_snapshot_metadata *metadata);
+/* Tells the owner of what has to be fetched or installed. */
+void consensus_tell_images(struct consensus *c);
 /* Opens the log of the directory; part of consensus_open(). */
 int consensus_open_log(struct consensus *c, struct log_report *ret_report, struct error *e);
 /* Makes the driver once the log is durable; part of consensus_start(). */

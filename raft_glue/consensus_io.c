@@ -76,7 +76,7 @@ static void io_flush(void *ctx)
 static void io_send(void *ctx, const struct raft_message *message)
 {
     struct consensus *c = consensus_of(ctx);
-    if (c->dead) {
+    if (c->dead || c->removed) {
         return; /* what would be said may depend on what could not be written */
     }
     buf_clear(&c->out);
@@ -103,6 +103,9 @@ static void io_role(void *ctx, int state, uint64_t term, uint64_t leader)
     if (role == CONSENSUS_LEADER && c->role != CONSENSUS_LEADER) {
         metric_add(&c->counters[C_ELECTIONS], 1);
     }
+    if (c->removed) {
+        return;
+    }
     metric_add(&c->counters[C_TERM_CHANGES], term != c->term);
     metric_add(&c->counters[C_LEADER_CHANGES], leader != c->leader && leader != 0);
     c->role = role;
@@ -118,24 +121,19 @@ static void io_configuration(void *ctx, uint64_t index, const struct raft_config
     consensus_of(ctx)->dirty = true;
 }
 
-/* The log is trimmed only below what every member has, so a leader of this version never has to send a
- * snapshot. */
 static void io_fetch_snapshot(void *ctx, uint64_t from, uint64_t index, uint64_t term)
 {
     struct consensus *c = consensus_of(ctx);
     struct error e;
+    if (c->config.fetch != NULL) {
+        c->fetch = (struct consensus_fetch){from, index, term};
+        return;
+    }
     error_set(&e, Q_MISMATCH,
               "member %" PRIu64 " offers a snapshot at index %" PRIu64 " (term %" PRIu64
               ") because this node lacks entries before it: its directory must be replaced",
               from, index, term);
     consensus_die(c, &e);
-}
-
-static void io_install_snapshot(void *ctx, const struct raft_snapshot_metadata *metadata)
-{
-    (void)ctx;
-    (void)metadata;
-    assert(!"a snapshot that was never staged cannot be installed");
 }
 
 const struct driver_io consensus_io = {
@@ -153,5 +151,5 @@ const struct driver_io consensus_io = {
     .role = io_role,
     .configuration = io_configuration,
     .fetch_snapshot = io_fetch_snapshot,
-    .install_snapshot = io_install_snapshot,
+    .install_snapshot = consensus_io_install,
 };

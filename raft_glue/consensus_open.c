@@ -96,7 +96,14 @@ static void look_for_past(void *ctx, const char *name)
 /* A directory without meta is a new one, or one that has lost it. */
 static int create_meta(struct consensus *c, struct error *e)
 {
-    struct meta_state state = {.node_id = c->config.id, .term = 1, .boots = 1};
+    struct meta_state state = {
+        .node_id = c->config.id,
+        .incarnation = c->config.incarnation,
+        .term = 1,
+        .boots = 1,
+        .founder = c->config.founder,
+        .log_first = 1,
+    };
     char past[PAST_MAX] = "";
     int rv = env_list_dir(c->config.env, c->dir, look_for_past, past, e);
 
@@ -107,11 +114,17 @@ static int create_meta(struct consensus *c, struct error *e)
             "and it must not vote any more: replace it by a new member",
             c->dir, c->dir, past);
     }
+    if (rv == 0 && c->config.id == 0) {
+        rv = error_set(e, Q_INVALID, "%s is a new directory: the node has no id", c->dir);
+    }
     if (rv != 0) {
         return rv;
     }
     memcpy(state.cluster_id, c->config.cluster_id, CLUSTER_ID_BYTES);
-    env_random(c->config.env, &state.incarnation, sizeof state.incarnation);
+    memcpy(state.origin, c->config.origin, META_ORIGIN_BYTES);
+    if (state.incarnation == 0) {
+        env_random(c->config.env, &state.incarnation, sizeof state.incarnation);
+    }
     env_random(c->config.env, &state.marks[state.boots % META_MARKS], sizeof state.marks[0]);
     return meta_create(c->config.env, c->dir, &state, &c->meta, e);
 }
@@ -143,6 +156,12 @@ static int open_meta(struct consensus *c, struct error *e)
             "newest disk back, or replace the node by a new member",
             c->dir);
     }
+    if (c->config.any_cluster) {
+        memcpy(c->config.cluster_id, meta_state(c->meta)->cluster_id, CLUSTER_ID_BYTES);
+    }
+    if (c->config.id == 0) {
+        c->config.id = meta_state(c->meta)->node_id;
+    }
     if (memcmp(meta_state(c->meta)->cluster_id, c->config.cluster_id, CLUSTER_ID_BYTES) != 0 &&
         !PLANTED("directory_of_another_cluster_is_taken")) {
         return error_set(e, Q_MISMATCH,
@@ -170,8 +189,9 @@ static int keep_members(struct consensus *c, struct error *e)
     return buf_check(&c->first_members, "the member list", e);
 }
 
-/* Entry 1 of a new cluster: every member writes the same bytes, so they need not agree on it first. A node
- * that has voted had it once: there its absence is damage. */
+/* Entry 1 of a new cluster: every founder writes the same bytes, so they need not agree on it first. A
+ * founder that has voted had it once: there its absence is damage. Any other node waits for a leader to send
+ * it, and may vote before that. */
 static int bootstrap(struct consensus *c, struct error *e)
 {
     const struct meta_state *state = meta_state(c->meta);
@@ -179,16 +199,20 @@ static int bootstrap(struct consensus *c, struct error *e)
     int rv;
 
     if (log_damaged(c->log)) {
-        return keep_members(c, e);
+        return state->founder && c->config.count > 0 ? keep_members(c, e) : 0;
     }
     if (log_last(c->log) > 0) {
         return 0;
     }
-    if ((state->term > 1 || state->vote != 0) && !PLANTED("lost_log_is_begun_anew")) {
+    bool had_entries = state->founder ? state->term > 1 || state->vote != 0 : state->begun;
+    if (had_entries && !PLANTED("lost_log_is_begun_anew")) {
         return error_set(e, Q_CORRUPT,
                          "the log in %s is empty, but this node has taken part in term %" PRIu64
                          ": its log is lost and it must not vote any more",
                          c->dir, state->term);
+    }
+    if (!state->founder) {
+        return 0;
     }
     rv = encode_members(&c->config, &bytes, e);
     if (rv != 0) {
@@ -221,16 +245,26 @@ int consensus_open(const struct consensus_config *config, struct consensus **ret
     c->read_deadline_ms = UINT64_MAX;
     buf_init(&c->out, MESSAGE_BYTES_MAX + 1);
     buf_init(&c->first_members, META_CONFIGURATION_MAX);
+    buf_init(&c->image, META_CONFIGURATION_MAX);
     if ((size_t)snprintf(c->dir, sizeof c->dir, "%s", config->dir) >= sizeof c->dir) {
         rv = error_set(e, Q_INVALID, "the directory's name is longer than %zu bytes", sizeof c->dir - 1);
         goto fail;
     }
+    c->timer = env_timer_new(c->config.env, consensus_on_timer, c);
+    if (c->timer == NULL) {
+        rv = error_set(e, Q_NOMEM, "out of memory for a timer");
+        goto fail;
+    }
     rv = open_meta(c, e);
+    if (rv == 0) {
+        consensus_load_met(c);
+        c->removed = meta_state(c->meta)->removed && !PLANTED("removed_node_campaigns");
+        rv = consensus_finish_install(c, e);
+    }
     if (rv == 0 && config->applied != NULL) {
         rv = config->applied(config->ctx, &c->known_index, &c->known_term, e);
     }
     if (rv == 0) {
-        consensus_load_met(c);
         rv = consensus_open_log(c, &report, e);
     }
     if (rv == 0) {
@@ -250,9 +284,8 @@ fail:
     return rv;
 }
 
-/* The metadata that stands for the log before its first entry. */
-static int snapshot_metadata(const struct meta_state *state, struct raft_snapshot_metadata *ret_metadata,
-                             struct error *e)
+int consensus_snapshot(const struct meta_state *state, struct raft_snapshot_metadata *ret_metadata,
+                       struct error *e)
 {
     struct raft_buffer bytes = {(void *)(uintptr_t)state->configuration, state->configuration_len};
     ret_metadata->index = state->snapshot_index;
@@ -290,7 +323,7 @@ int consensus_boot(struct consensus *c, struct error *e)
     env_random(c->config.env, &config.seed, sizeof config.seed);
     raft_configuration_init(&metadata.configuration);
     if (state->snapshot_index > 0) {
-        rv = snapshot_metadata(state, &metadata, e);
+        rv = consensus_snapshot(state, &metadata, e);
         config.snapshot = &metadata;
     }
     if (rv == 0) {
@@ -328,10 +361,6 @@ int consensus_start(struct consensus *c, uint64_t applied, uint64_t applied_term
                          " but the log has term %" PRIu64 " there",
                          applied, applied_term, log_term(c->log, applied));
     }
-    c->timer = env_timer_new(c->config.env, consensus_on_timer, c);
-    if (c->timer == NULL) {
-        return error_set(e, Q_NOMEM, "out of memory for a timer");
-    }
     c->applied = applied;
     c->starting = true;
     /* The first entry of a new cluster may still be on its way to the disk: then its completion boots. */
@@ -350,6 +379,7 @@ void consensus_free(struct consensus *c)
     meta_close(c->meta);
     buf_close(&c->out);
     buf_close(&c->first_members);
+    buf_close(&c->image);
     c->magic = 0;
     free(c);
 }

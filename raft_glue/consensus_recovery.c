@@ -1,11 +1,12 @@
 /* A member whose log is damaged: how it opens, lends from what is left, and becomes whole again. */
+#include <inttypes.h>
 #include <string.h>
 
 #include "base/buf.h"
 #include "raft_glue/consensus_impl.h"
 #include "raft_glue/log_swap.h"
 
-static struct log_config log_config_of(struct consensus *c)
+struct log_config consensus_log_config(struct consensus *c)
 {
     const struct meta_state *state = meta_state(c->meta);
     return (struct log_config){
@@ -14,8 +15,8 @@ static struct log_config log_config_of(struct consensus *c)
         .cluster = get_le64(state->cluster_id),
         .segment_bytes = c->config.segment_bytes,
         .cache_bytes = c->config.cache_bytes,
-        .first_index = state->snapshot_index + 1,
-        .before_term = state->snapshot_term,
+        .first_index = state->log_first,
+        .before_term = state->log_before_term,
         .known_index = c->known_index,
         .known_term = c->known_term,
         .durable = consensus_on_durable,
@@ -26,7 +27,7 @@ static struct log_config log_config_of(struct consensus *c)
 
 int consensus_open_log(struct consensus *c, struct log_report *ret_report, struct error *e)
 {
-    struct log_config config = log_config_of(c);
+    struct log_config config = consensus_log_config(c);
     struct log_report report;
     struct log *log;
     int rv = log_swap_recover(c->config.env, c->dir, e);
@@ -59,10 +60,37 @@ static void on_mend_changed(void *ctx)
     }
 }
 
+/* What the log kept only for others is not worth a repair. */
+static int drop_kept(struct consensus *c, struct error *e)
+{
+    struct meta_state state = *meta_state(c->meta);
+
+    if (state.log_first > state.snapshot_index) {
+        return 0;
+    }
+    if (log_last(c->log) < state.snapshot_index) {
+        return error_set(e, Q_CORRUPT,
+                         "%s/log is damaged, ends at index %" PRIu64
+                         " and does not reach the snapshot at index %" PRIu64,
+                         c->dir, log_last(c->log), state.snapshot_index);
+    }
+    state.log_first = state.snapshot_index + 1;
+    state.log_before_term = state.snapshot_term;
+    int rv = consensus_save(c, &state, e);
+    if (rv == 0) {
+        log_skip(c->log, state.snapshot_index, state.snapshot_term);
+    }
+    return rv;
+}
+
 int consensus_recover(struct consensus *c, struct error *e)
 {
+    int rv = drop_kept(c, e);
+    if (rv != 0) {
+        return rv;
+    }
     struct log_mend_config config = {
-        .log = log_config_of(c),
+        .log = consensus_log_config(c),
         .old = c->log,
         .changed = on_mend_changed,
         .failed = consensus_on_log_failed,
@@ -86,21 +114,27 @@ int consensus_give(struct consensus *c, enum log_proof proof, uint64_t before_te
     return rv;
 }
 
-/* The newest configuration up to INDEX, of the log or of meta, into STATE. If it is lost with the log, the
- * one that the cluster began with is taken: this version has no other. */
-static int configuration_at(struct consensus *c, uint64_t index, struct meta_state *state, struct error *e)
+/* If it is lost with the log, the one that the cluster began with is taken. */
+int consensus_configuration_at(struct consensus *c, uint64_t index, struct meta_state *state, struct error *e)
 {
     const uint8_t *bytes = c->first_members.data;
     size_t n = state->configuration_index == 0 ? c->first_members.len : 0;
     uint64_t at = state->configuration_index == 0 ? 1 : state->configuration_index;
     struct log_entry entry;
-    for (uint64_t i = index; i >= log_first(c->log); i--) {
-        if (log_type(c->log, i) == LOG_CONFIGURATION && log_get(c->log, i, &entry, e) == 0) {
+    for (uint64_t i = index; i >= log_first(c->log) && i > state->configuration_index; i--) {
+        if (log_type(c->log, i) == LOG_CONFIGURATION) {
+            int rv = log_get(c->log, i, &entry, e);
+            if (rv != 0) {
+                return rv;
+            }
             bytes = entry.data;
             n = entry.len;
             at = i;
             break;
         }
+    }
+    if (n == 0 && state->configuration_len == 0) {
+        return error_set(e, Q_BUSY, "the members as of index %" PRIu64 " are not known", index);
     }
     if (n > sizeof state->configuration) {
         return error_set(e, Q_TOO_BIG, "the configuration of %zu bytes is over the limit of %zu", n,
@@ -117,12 +151,14 @@ static int configuration_at(struct consensus *c, uint64_t index, struct meta_sta
 int consensus_skip(struct consensus *c, uint64_t index, uint64_t term, struct error *e)
 {
     struct meta_state state = *meta_state(c->meta);
-    int rv = configuration_at(c, index, &state, e);
+    int rv = consensus_configuration_at(c, index, &state, e);
     if (rv != 0) {
         return rv;
     }
     state.snapshot_index = index;
     state.snapshot_term = term;
+    state.log_first = index + 1;
+    state.log_before_term = term;
     rv = consensus_save(c, &state, e);
     if (rv == 0) {
         log_mend_free(c->mend);

@@ -93,13 +93,17 @@ void core_send_contact(struct core *c, uint64_t to, const char *address)
     send_result(c, &contact);
 }
 
-/* The core leaves everything but the term and the receiver to us. */
+/* The core leaves everything but the term and the receiver to us. What is asked for is the oldest image that
+ * will do: one behind which our log goes on, and not older than the configuration that we name. */
 static void send_install_snapshot(struct core *c, struct raft_message message)
 {
     struct raft_install_snapshot *is = &message.install_snapshot;
+    uint64_t index = c->io->first(c->ctx);
 
-    is->last_index = c->snapshot.index;
-    is->last_term = c->snapshot.term;
+    index = index > c->snapshot.configuration_index ? index : c->snapshot.configuration_index;
+    index = index < c->snapshot.index ? index : c->snapshot.index;
+    is->last_index = index;
+    is->last_term = index < c->snapshot.index ? c->io->term(c->ctx, index) : c->snapshot.term;
     is->conf = c->snapshot.configuration;
     is->conf_index = c->snapshot.configuration_index;
     is->data = (struct raft_buffer){.base = NULL, .len = 0};

@@ -111,10 +111,32 @@ int driver_receive(struct driver *d, uint64_t now_ms, struct raft_message *messa
     return leave(d, inbox_receive(&d->core, message), "receive", e);
 }
 
-int driver_snapshot_staged(struct driver *d, uint64_t now_ms, struct error *e)
+uint64_t driver_snapshot_wanted(const struct driver *d)
 {
+    return inbox_snapshot_wanted(&d->core);
+}
+
+int driver_snapshot_staged(struct driver *d, uint64_t now_ms, const struct raft_snapshot_metadata *metadata,
+                           uint64_t known_in, struct error *e)
+{
+    struct raft_snapshot_metadata image = *metadata;
+    uint64_t wanted = driver_snapshot_wanted(d);
+
+    if (install_running(&d->core.install)) {
+        return error_set(e, Q_BUSY, "snapshot staged: another one is being installed");
+    }
+    if (metadata->index < wanted) {
+        return error_set(e, Q_INVALID, "snapshot staged: it is of index %llu, and %llu is asked for",
+                         (unsigned long long)metadata->index, (unsigned long long)wanted);
+    }
+    if (wanted == 0) {
+        return 0;
+    }
+    if (configuration_copy(&metadata->configuration, &image.configuration, e) != 0) {
+        return Q_NOMEM;
+    }
     enter(d, now_ms);
-    install_staged(&d->core.install);
+    install_staged(&d->core.install, &image, known_in > image.term ? known_in : image.term);
     return leave(d, inbox_deliver_snapshot(&d->core), "snapshot staged", e);
 }
 
@@ -425,6 +447,12 @@ bool driver_own_term_committed(const struct driver *d)
 {
     return d->core.raft.state == RAFT_LEADER &&
            d->core.io->term(d->core.ctx, d->core.raft.commit_index) == d->core.raft.current_term;
+}
+
+bool driver_settled(const struct driver *d)
+{
+    return driver_own_term_committed(d) && d->core.raft.configuration_uncommitted_index == 0 &&
+           d->core.raft.leader_state.promotee_id == 0;
 }
 
 bool driver_transferring(const struct driver *d)

@@ -52,9 +52,9 @@ struct driver_io {
     /* A configuration is known to be committed, by its entry or by an installed snapshot. Borrowed. What
      * driver_new() found is not told again: ask driver_committed_configuration(). */
     void (*configuration)(void *ctx, uint64_t index, const struct raft_configuration *configuration);
-    /* The leader says that only a snapshot at INDEX of TERM can bring this node forward: fetch it from FROM
-     * (or anyone who has it) and stage it, then call driver_snapshot_staged(). A newer call replaces an older
-     * one. */
+    /* The leader says that only a snapshot at INDEX of TERM, or a later one, can bring this node forward:
+     * fetch one from FROM (or anyone who has it) and stage it, then call driver_snapshot_staged(). Said again
+     * as often as the leader says so; INDEX may grow. */
     void (*fetch_snapshot)(void *ctx, uint64_t from, uint64_t index, uint64_t term);
     /* Make the staged snapshot the live one and the log empty, durably; then call
      * driver_snapshot_installed(). */
@@ -78,7 +78,7 @@ struct driver_config {
     /* Durable state at start. The log is asked through io. */
     uint64_t term, vote;
     const struct raft_snapshot_metadata *snapshot; /* NULL before the first compaction; borrowed */
-    /* What the database already holds: at least the snapshot's index, at most the log's last. */
+    /* What the database already holds: from there on the log has all. */
     uint64_t applied;
     uint64_t now_ms;
     unsigned guards; /* GUARD_ALL; tests switch single ones off to show that they are needed */
@@ -132,8 +132,14 @@ int driver_catch_up_status(const struct driver *d, uint64_t id);
  * index. */
 int driver_compacted(struct driver *d, uint64_t now_ms, const struct raft_snapshot_metadata *metadata,
                      uint64_t trailing, struct error *e);
-/* What fetch_snapshot() asked for last is staged. Ignored if it is not wanted any more. */
-int driver_snapshot_staged(struct driver *d, uint64_t now_ms, struct error *e);
+/* A snapshot is staged whose entries were committed in a term up to KNOWN_IN: it is installed in place of the
+ * one that the leader named, once that leader is sure to have its entries. METADATA is copied. Ignored if
+ * none is wanted any more. Soft: Q_INVALID it is older than what fetch_snapshot() asked for last; Q_BUSY one
+ * is being installed. */
+int driver_snapshot_staged(struct driver *d, uint64_t now_ms, const struct raft_snapshot_metadata *metadata,
+                           uint64_t known_in, struct error *e);
+/* The lowest index of a snapshot that would be installed now; 0: none. */
+uint64_t driver_snapshot_wanted(const struct driver *d);
 /* What install_snapshot() asked for is done, the log is empty and its next entry follows METADATA's index.
  * METADATA (copied) is the same. */
 int driver_snapshot_installed(struct driver *d, uint64_t now_ms,
@@ -147,6 +153,8 @@ uint64_t driver_leader(const struct driver *d); /* 0: unknown */
 uint64_t driver_commit(const struct driver *d);
 uint64_t driver_applicable(const struct driver *d);
 bool driver_own_term_committed(const struct driver *d); /* leads, and an entry of its term is committed */
+/* Leads, has committed an entry of its term, and neither a change nor a catch-up is under way. */
+bool driver_settled(const struct driver *d);
 bool driver_transferring(const struct driver *d);
 /* The newest configuration, committed or not; and the last committed one with its index. Borrowed. */
 const struct raft_configuration *driver_configuration(const struct driver *d);

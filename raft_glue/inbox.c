@@ -133,17 +133,29 @@ static int receive_append(struct core *c, const struct raft_message *original)
 
 /* Snapshots */
 
-static bool needs_snapshot(struct core *c, const struct raft_install_snapshot *is)
+static bool needs_snapshot(const struct core *c, uint64_t index, uint64_t term)
 {
-    return is->last_index > c->snapshot.index && c->io->term(c->ctx, is->last_index) != is->last_term;
+    return index > c->snapshot.index && c->io->term(c->ctx, index) != term;
+}
+
+uint64_t inbox_snapshot_wanted(const struct core *c)
+{
+    const struct raft_install_snapshot *is = &c->install.held.install_snapshot;
+    bool held = c->install.state == INSTALL_FETCHING || c->install.state == INSTALL_STAGED;
+
+    return held && needs_snapshot(c, is->last_index, is->last_term) ? is->last_index : 0;
 }
 
 int inbox_deliver_snapshot(struct core *c)
 {
+    const struct raft_install_snapshot *is = &c->install.held.install_snapshot;
+
     if (!install_due(&c->install, c->raft.current_term)) {
         return 0;
     }
-    if (!needs_snapshot(c, &c->install.held.install_snapshot)) {
+    /* Entries may have come meanwhile that make do without it. */
+    if (!needs_snapshot(c, is->last_index, is->last_term) ||
+        !needs_snapshot(c, c->install.image.index, c->install.image.term)) {
         install_drop(&c->install);
         return 0;
     }
@@ -160,12 +172,12 @@ static int receive_heartbeat_of(struct core *c, const struct raft_message *insta
 
 static int hold_snapshot(struct core *c, const struct raft_message *message)
 {
-    const struct raft_install_snapshot *is = &message->install_snapshot;
-    uint64_t index = is->last_index, term = is->last_term;
+    const struct raft_install_snapshot *held = &c->install.held.install_snapshot;
     int rv;
 
-    if (install_hold(&c->install, message)) {
-        c->io->fetch_snapshot(c->ctx, message->server_id, index, term);
+    install_hold(&c->install, message);
+    if (c->install.state == INSTALL_FETCHING) {
+        c->io->fetch_snapshot(c->ctx, message->server_id, held->last_index, held->last_term);
     }
     rv = receive_heartbeat_of(c, message);
     return rv == 0 ? inbox_deliver_snapshot(c) : rv;
@@ -183,10 +195,9 @@ static int receive_install(struct core *c, struct raft_message *message)
         message_close(message, false);
         return receive_heartbeat_of(c, message);
     }
-    if (installing || !needs_snapshot(c, &message->install_snapshot) || !guard_hold(&c->guards)) {
-        return receive(c, message);
-    }
-    return hold_snapshot(c, message);
+    const struct raft_install_snapshot *is = &message->install_snapshot;
+    bool needed = !installing && needs_snapshot(c, is->last_index, is->last_term);
+    return needed && guard_hold(&c->guards) ? hold_snapshot(c, message) : receive(c, message);
 }
 
 static int dispatch(struct core *c, struct raft_message *message)

@@ -7,6 +7,8 @@
 
 /* As driver_receive(). A code of the core. */
 int inbox_receive(struct core *c, struct raft_message *message);
+/* The lowest index of a snapshot that would be installed now; 0: none. */
+uint64_t inbox_snapshot_wanted(const struct core *c);
 /* Feeds the held InstallSnapshot to the core if it is staged and its time has come. A code of the core. */
 int inbox_deliver_snapshot(struct core *c);
 

@@ -22,20 +22,25 @@ struct install {
     enum install_state state;
     struct raft_message held;              /* FETCHING, STAGED */
     char address[MESSAGE_ADDRESS_MAX + 1]; /* held.server_address points here */
+    struct raft_snapshot_metadata image;   /* STAGED */
+    uint64_t image_known_in;               /* STAGED: a term in which the image's entries were committed */
 };
 
 /* Frees what is held. A zeroed struct is INSTALL_IDLE. */
 void install_close(struct install *i);
 /* Holds MESSAGE (InstallSnapshot; its configuration is given) in place of an older one. What is held and
  * newer stays, since whatever is newer is committed too and just as good, and only gets the new sender and
- * term. True: another snapshot than before, so that it must be fetched. Not while RUNNING. */
-bool install_hold(struct install *i, const struct raft_message *message);
-/* The fetch is complete. Nothing happens unless FETCHING. */
-void install_staged(struct install *i);
-/* What is held is staged and of the current TERM. */
+ * term; an image that is staged stays if it reaches as far. Not while RUNNING. */
+void install_hold(struct install *i, const struct raft_message *message);
+/* An image that reaches as far as what is held is staged, in place of an earlier one. Its configuration is
+ * given. KNOWN_IN: a term in which its entries were committed. Only while FETCHING or STAGED. */
+void install_staged(struct install *i, const struct raft_snapshot_metadata *image, uint64_t known_in);
+/* What is held is staged, of the current TERM, and from a leader that is sure to have the image's entries: a
+ * leader has what was committed in earlier terms and its own. To one of an earlier term, who cannot know that
+ * it was deposed, the image might be another history than its own. */
 bool install_due(const struct install *i, uint64_t term);
-/* Takes the held message out for delivery: IDLE. Its configuration is given to the caller; its address stays
- * valid until the next install_hold(). */
+/* Takes the held message out for delivery, with the image's index, term and configuration: IDLE. The
+ * configuration is given to the caller; the address stays valid until the next install_hold(). */
 struct raft_message install_take(struct install *i);
 /* Drops what is held: IDLE. */
 void install_drop(struct install *i);

@@ -240,6 +240,21 @@ uint64_t log_bytes_from(const struct log *l, uint64_t index)
     return log_table_bytes_from(&l->table, index);
 }
 
+uint64_t log_index_within(const struct log *l, uint64_t bytes)
+{
+    const struct list *segments = &l->writer.segments;
+    uint64_t kept = 0, index = l->table.first;
+    for (const struct list *item = segments->prev; item != segments; item = item->prev) {
+        const struct segment *s = CONTAINER_OF(item, struct segment, link);
+        kept += s->head.bytes;
+        if (kept > bytes && item != segments->prev) {
+            index = s->last_index + 1 > index ? s->last_index + 1 : index;
+            break;
+        }
+    }
+    return index <= l->writer.durable + 1 ? index : l->writer.durable + 1;
+}
+
 static int cold_room(struct log *l, size_t bytes, struct error *e)
 {
     if (bytes > l->cold_bytes) {

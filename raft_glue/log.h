@@ -128,6 +128,10 @@ int log_get(struct log *l, uint64_t index, struct log_entry *ret_entry, struct e
 /* The bytes of payload of the entries from INDEX to the last. */
 uint64_t log_bytes_from(const struct log *l, uint64_t index);
 
+/* The lowest index from which the log takes at most BYTES of segments, if all before it is trimmed. The
+ * newest segment stays. At most durable + 1. */
+uint64_t log_index_within(const struct log *l, uint64_t bytes);
+
 /* Appends an entry with the index last + 1 to what waits to be written. The bytes are copied. LEN at most
  * log_entry_max(). Errors: Q_NOMEM. */
 int log_append(struct log *l, uint64_t term, enum log_entry_type type, const void *p, uint32_t len,

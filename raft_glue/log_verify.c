@@ -36,8 +36,8 @@ static int verify(struct env *env, const char *dir, const struct log_verifier *v
                            : error_set(e, Q_NOMEM, "out of memory to verify a log");
     if (rc == 0) {
         config.cluster = get_le64(state->cluster_id);
-        config.first_index = state->snapshot_index + 1;
-        config.before_term = state->snapshot_term;
+        config.first_index = state->log_first;
+        config.before_term = state->log_before_term;
         rc = name_of(env, dir, &config.name, e);
     }
     free(state);

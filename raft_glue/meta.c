@@ -11,10 +11,12 @@
 
 enum { META_SLOTS = 2, META_SUM_AT = META_SLOT_BYTES - 4, META_PATH_MAX = 4096 };
 
-static const char magic[8] = "QRTMETA2", magic_before[8] = "QRTMETA1";
+enum { FORMAT_NOW = 3, FLAG_FOUNDER = 1, FLAG_BEGUN = 2, FLAG_REMOVED = 4, FLAGS = 7 };
+
+static const char magic[8] = "QRTMETA3"; /* the last byte is the format */
 
 static_assert(META_SLOT_BYTES % ENV_BLOCK == 0, "slots are written past the page cache");
-static_assert(120 + META_CONFIGURATION_MAX + META_MARKS * 4 + META_PEERS_MAX * 52 + 4 <= META_SLOT_BYTES,
+static_assert(120 + META_CONFIGURATION_MAX + META_MARKS * 4 + META_PEERS_MAX * 52 + 72 + 4 <= META_SLOT_BYTES,
               "a slot holds all");
 
 struct meta {
@@ -69,6 +71,14 @@ static int encode(const struct meta_state *s, uint64_t version, uint8_t *slot, s
         buf_put_u64(&b, s->peer[i].durable_index);
         buf_put_u64(&b, s->peer[i].durable_term);
     }
+    buf_put_u32(&b, (s->founder ? FLAG_FOUNDER : 0u) | (s->begun ? FLAG_BEGUN : 0u) |
+                        (s->removed ? FLAG_REMOVED : 0u));
+    buf_put_bytes(&b, s->origin, META_ORIGIN_BYTES);
+    buf_put_u64(&b, s->log_first);
+    buf_put_u64(&b, s->log_before_term);
+    buf_put_u32(&b, s->installing);
+    buf_put_u64(&b, s->installing_index);
+    buf_put_u64(&b, s->installing_term);
     rv = buf_check(&b, "the node's metadata", e);
     if (rv == 0) {
         memset(slot, 0, META_SLOT_BYTES);
@@ -79,8 +89,8 @@ static int encode(const struct meta_state *s, uint64_t version, uint8_t *slot, s
     return rv;
 }
 
-/* What QRTMETA1 did not have. */
-static void decode_rest(struct cursor *c, struct meta_state *s)
+/* What format 1 did not have. */
+static void decode_life(struct cursor *c, struct meta_state *s)
 {
     s->boots = cursor_u64(c);
     for (uint32_t i = 0; i < META_MARKS; i++) {
@@ -98,6 +108,26 @@ static void decode_rest(struct cursor *c, struct meta_state *s)
     }
 }
 
+/* What format 2 did not have. */
+static bool decode_images(struct cursor *c, struct meta_state *s)
+{
+    uint32_t flags = cursor_u32(c);
+    const uint8_t *origin = cursor_bytes(c, META_ORIGIN_BYTES);
+
+    if (origin != NULL) {
+        memcpy(s->origin, origin, META_ORIGIN_BYTES);
+    }
+    s->founder = (flags & FLAG_FOUNDER) != 0;
+    s->begun = (flags & FLAG_BEGUN) != 0;
+    s->removed = (flags & FLAG_REMOVED) != 0;
+    s->log_first = cursor_u64(c);
+    s->log_before_term = cursor_u64(c);
+    s->installing = (enum meta_installing)cursor_u32(c);
+    s->installing_index = cursor_u64(c);
+    s->installing_term = cursor_u64(c);
+    return flags <= FLAGS && s->installing <= META_INSTALLING_DATABASE;
+}
+
 static enum slot_kind decode(const uint8_t *slot, struct meta_state *ret_state, uint64_t *ret_version)
 {
     struct meta_state s = {0};
@@ -106,8 +136,8 @@ static enum slot_kind decode(const uint8_t *slot, struct meta_state *ret_state, 
         return SLOT_DAMAGED;
     }
     const uint8_t *begin = cursor_bytes(&c, sizeof magic);
-    bool before = memcmp(begin, magic_before, sizeof magic) == 0;
-    if (!before && memcmp(begin, magic, sizeof magic) != 0) {
+    unsigned format = begin[sizeof magic - 1] - (unsigned)'0';
+    if (memcmp(begin, magic, sizeof magic - 1) != 0 || format == 0 || format > FORMAT_NOW) {
         return SLOT_UNKNOWN;
     }
     uint64_t version = cursor_u64(&c);
@@ -132,10 +162,16 @@ static enum slot_kind decode(const uint8_t *slot, struct meta_state *ret_state, 
         s.peer[i].id = cursor_u64(&c);
         s.peer[i].incarnation = cursor_u64(&c);
     }
-    if (!before) {
-        decode_rest(&c, &s);
+    s.founder = true;
+    s.log_first = s.snapshot_index + 1;
+    s.log_before_term = s.snapshot_term;
+    if (format >= 2) {
+        decode_life(&c, &s);
     }
-    if (c.bad || s.fence > META_FENCE_SCAN) {
+    if (format >= 3 && !decode_images(&c, &s)) {
+        return SLOT_DAMAGED;
+    }
+    if (c.bad || s.fence > META_FENCE_SCAN || s.log_first == 0 || s.log_first > s.snapshot_index + 1) {
         return SLOT_DAMAGED;
     }
     *ret_state = s;
@@ -210,6 +246,7 @@ static int save(struct meta *m, const struct meta_state *state, unsigned first, 
 int meta_save(struct meta *m, const struct meta_state *state, struct error *e)
 {
     assert(state->configuration_len <= META_CONFIGURATION_MAX && state->peers <= META_PEERS_MAX);
+    assert(state->log_first > 0 && state->log_first <= state->snapshot_index + 1);
     return save(m, state, 0, e);
 }
 

@@ -8,7 +8,7 @@
  * good at any time.
  *
  * Slot, little-endian:
- *    8 bytes  "QRTMETA2"
+ *    8 bytes  "QRTMETA3"
  *    u64      version: grows by one with each save
  *   16 bytes  cluster id
  *    u64      node id
@@ -25,12 +25,17 @@
  *    for each peer, in the same order: u64 boots, u32 mark of that boot, u64 term, u64 index, u64 its term:
  *             the most that was seen of it. The entry is a committed one that it had durable, so its log
  *             holds it for ever, or has compacted it
+ *    u32      flags. 1: founder, 2: begun, 4: removed
+ *   32 bytes  origin
+ *    u64 u64  first index that the log keeps, term of the entry before it
+ *    u32      installing (enum meta_installing), u64 u64 index and term of the image
  *             zeros up to META_SLOT_BYTES - 4
  *    u32      CRC32C of all before it
- * "QRTMETA1" is the same without what stands behind the peers: it is read (all of that is 0),
- * and the next save writes the newer one. A slot with a good checksum that starts otherwise is of an unknown
- * format, and is refused: so does a program that knows only QRTMETA1, and does not lose a fence that it
- * cannot see.
+ * "QRTMETA2" is the same without what stands behind what was seen of the peers, "QRTMETA1" without what
+ * stands behind the peers. Both are read: what they lack is 0, but that their nodes are founders, and that
+ * their logs keep nothing up to the snapshot's index. The next save writes the newest. A slot with a good
+ * checksum that starts otherwise is of an unknown format, and is refused: so does a program that knows only
+ * QRTMETA1, and does not lose a fence that it cannot see.
  *
  * Threads: loop only; meta_save() blocks for two small durable writes (terms change rarely). */
 #ifndef QUORATE_RAFT_GLUE_META_H
@@ -39,7 +44,7 @@
 #include "base/env.h"
 
 enum { META_SLOT_BYTES = 8192, META_CONFIGURATION_MAX = 4096, META_PEERS_MAX = 64, META_MARKS = 32 };
-enum { CLUSTER_ID_BYTES = 16 };
+enum { CLUSTER_ID_BYTES = 16, META_ORIGIN_BYTES = 32 };
 
 /* Why the database of this node is not served any more, at the index where it was found wrong. The numbers
  * are on disk. */
@@ -48,6 +53,13 @@ enum meta_fence {
     META_FENCE_MAJORITY = 1, /* a majority of the members has another digest there */
     META_FENCE_LEADER = 2,   /* the leader has another digest, and nobody could say who is right */
     META_FENCE_SCAN = 3,     /* a scan found content that its own digest does not name */
+};
+
+/* An image that is taking the database's place. The numbers are on disk. */
+enum meta_installing {
+    META_NOT_INSTALLING = 0,
+    META_INSTALLING_LOG = 1,      /* and the log begins anew behind it: it is the snapshot named above */
+    META_INSTALLING_DATABASE = 2, /* and the log stays as it is */
 };
 
 /* The most that was seen of a node's life. */
@@ -72,6 +84,13 @@ struct meta_state {
     bool retired;
     enum meta_fence fence;
     uint64_t fence_index;
+    bool founder; /* began with the first configuration; else it came to a cluster that existed */
+    bool begun;   /* no founder: its log has held an entry durably, so an empty one is a lost one */
+    bool removed; /* from its cluster: it takes part in nothing any more */
+    uint8_t origin[META_ORIGIN_BYTES]; /* what its cluster was restored from; zeros */
+    uint64_t log_first, log_before_term;
+    enum meta_installing installing;
+    uint64_t installing_index, installing_term;
 };
 
 struct meta;

@@ -21,9 +21,9 @@ static int check(const struct driver_config *c, uint64_t first, uint64_t last, s
     if (snapshot == NULL && last >= first && io->type(c->ctx, first) != LOG_CONFIGURATION) {
         return error_set(e, Q_INVALID, "the log does not begin with a configuration");
     }
-    if (c->applied < base || c->applied > last) {
-        return error_set(e, Q_INVALID, "the database is at %llu, snapshot and log reach from %llu to %llu",
-                         (unsigned long long)c->applied, (unsigned long long)base, (unsigned long long)last);
+    if (c->applied + 1 < first || c->applied > last) {
+        return error_set(e, Q_INVALID, "the database is at %llu, the log reaches from %llu to %llu",
+                         (unsigned long long)c->applied, (unsigned long long)first, (unsigned long long)last);
     }
     if (last - base > UINT_MAX || last + 1 - first > UINT_MAX) {
         return error_set(e, Q_INVALID, "the log has too many entries");

@@ -74,6 +74,15 @@ static void take_state(struct cursor *input, struct meta_state *s)
         s->peer[i].durable_index = cursor_u8(input);
         s->peer[i].durable_term = cursor_u8(input);
     }
+    s->founder = input_range(input, 0, 1) != 0;
+    s->begun = input_range(input, 0, 1) != 0;
+    s->removed = input_range(input, 0, 1) != 0;
+    s->origin[0] = cursor_u8(input);
+    s->log_first = input_range(input, 1, (uint32_t)s->snapshot_index + 1);
+    s->log_before_term = cursor_u8(input);
+    s->installing = (enum meta_installing)input_range(input, 0, META_INSTALLING_DATABASE);
+    s->installing_index = cursor_u8(input);
+    s->installing_term = cursor_u8(input);
 }
 
 static void run(const uint8_t *p, size_t n)

@@ -34,8 +34,9 @@ uint64_t consensus_compacted_index(const struct consensus *c)
     return c->compacted;
 }
 
-int consensus_compact(struct consensus *c, uint64_t index, struct error *e)
+int consensus_compact(struct consensus *c, uint64_t index, uint64_t keep_from, struct error *e)
 {
+    assert_int_equal(keep_from, index + 1);
     c->tried++;
     if (c->refusal != Q_OK) {
         return error_set(e, c->refusal, "not now");

@@ -17,10 +17,10 @@ static void compacted_entries_are_gone_after_a_restart(void **state)
     MEMBERS_UNTIL(m, consensus_applicable(member->c) == consensus_last(member->c));
     last = consensus_last(member->c);
     term = consensus_term(member->c);
-    assert_int_equal(consensus_compact(member->c, 60, &e), 0);
+    assert_int_equal(consensus_compact(member->c, 60, 60 + 1, &e), 0);
     assert_int_equal(consensus_first(member->c), 61);
     assert_int_equal(consensus_entry(member->c, 60, &entry, &e), Q_NOT_FOUND);
-    assert_int_equal(consensus_compact(member->c, 30, &e), 0); /* done already */
+    assert_int_equal(consensus_compact(member->c, 30, 30 + 1, &e), 0); /* done already */
     assert_int_equal(consensus_compacted_index(member->c), 60);
 
     member_crash(member);
@@ -32,7 +32,7 @@ static void compacted_entries_are_gone_after_a_restart(void **state)
     assert_true(consensus_is_voter(member->c, 1)); /* the member list is in meta now */
     member_submit(member, 100, 1000);
     MEMBERS_UNTIL(m, consensus_applicable(member->c) == consensus_last(member->c));
-    assert_int_equal(consensus_compact(member->c, 150, &e), 0);
+    assert_int_equal(consensus_compact(member->c, 150, 150 + 1, &e), 0);
     assert_int_equal(consensus_first(member->c), 151);
 }
 
@@ -49,7 +49,7 @@ static void members_go_on_together_after_a_compaction_and_a_restart(void **state
     last = consensus_last(leader->c);
     MEMBERS_UNTIL(m, all_have_applicable(m, last) && consensus_floor(leader->c) == last);
     for (unsigned i = 1; i <= 3; i++) {
-        assert_int_equal(consensus_compact(m->member[i].c, last, &e), 0);
+        assert_int_equal(consensus_compact(m->member[i].c, last, last + 1, &e), 0);
         assert_int_equal(consensus_first(m->member[i].c), last + 1);
     }
     for (unsigned i = 1; i <= 3; i++) {
@@ -71,13 +71,13 @@ static void the_first_entry_alone_is_not_compacted(void **state)
 
     member_start(member);
     members_leader(m);
-    assert_int_equal(consensus_compact(member->c, 1, &e), Q_BUSY);
+    assert_int_equal(consensus_compact(member->c, 1, 1 + 1, &e), Q_BUSY);
 
     assert_int_equal(member->fatals, 0);
     assert_int_equal(consensus_compacted_index(member->c), 0);
     member_submit(member, 1, 100);
     MEMBERS_UNTIL(m, consensus_applicable(member->c) == consensus_last(member->c));
-    assert_int_equal(consensus_compact(member->c, 2, &e), 0);
+    assert_int_equal(consensus_compact(member->c, 2, 2 + 1, &e), 0);
 }
 
 /* Whom it has met. */

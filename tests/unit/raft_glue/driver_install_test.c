@@ -15,10 +15,10 @@ static void hear_install(struct server *s, uint64_t from, uint64_t term, uint64_
     server_hear(s, &m);
 }
 
+/* The very snapshot that was asked for. */
 static void stage(struct server *s)
 {
-    struct error e;
-    assert_int_equal(driver_snapshot_staged(s->driver, s->now_ms, &e), 0);
+    assert_int_equal(server_stage(s, s->fetch_index, s->fetch_term), 0);
 }
 
 static void a_staged_snapshot_is_installed_and_acknowledged(void **state)
@@ -53,7 +53,7 @@ static void a_staged_snapshot_is_installed_and_acknowledged(void **state)
     server_close(&s);
 }
 
-static void the_same_request_again_fetches_nothing_anew(void **state)
+static void what_is_wanted_is_said_as_often_as_the_leader_says_it(void **state)
 {
     (void)state;
     struct server s;
@@ -63,7 +63,9 @@ static void the_same_request_again_fetches_nothing_anew(void **state)
         hear_install(&s, 2, 1, 50);
     }
 
-    assert_int_equal(s.fetches, 1);
+    assert_int_equal(s.fetches, 5);
+    assert_int_equal(s.fetch_index, 50);
+    assert_int_equal(driver_snapshot_wanted(s.driver), 50);
     assert_int_equal(server_sent(&s, RAFT_APPEND_ENTRIES_RESULT, 2), 5);
     server_close(&s);
 }
@@ -92,7 +94,7 @@ static void an_older_snapshot_of_a_new_leader_keeps_the_newer_one(void **state)
 
     hear_install(&s, 2, 1, 70);
     hear_install(&s, 3, 2, 50);
-    assert_int_equal(s.fetches, 1);
+    assert_int_equal(s.fetch_index, 70);
     stage(&s);
 
     assert_int_equal(s.install.index, 70);
@@ -222,7 +224,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_staged_snapshot_is_installed_and_acknowledged),
-        cmocka_unit_test(the_same_request_again_fetches_nothing_anew),
+        cmocka_unit_test(what_is_wanted_is_said_as_often_as_the_leader_says_it),
         cmocka_unit_test(a_newer_snapshot_replaces_the_one_that_is_fetched),
         cmocka_unit_test(an_older_snapshot_of_a_new_leader_keeps_the_newer_one),
         cmocka_unit_test(a_staged_snapshot_waits_for_a_leader_of_the_current_term),

@@ -464,7 +464,7 @@ static void a_disk_whose_parts_do_not_fit_together_does_not_start(void **state)
     server_init(&s, 1);
     server_bootstrap(&s, 3);
     s.database = 5;
-    expect_no_start(&s, "the database is at 5, snapshot and log reach from 0 to 1");
+    expect_no_start(&s, "the database is at 5, the log reaches from 1 to 1");
 
     server_init(&s, 1);
     server_bootstrap(&s, 3);

@@ -223,13 +223,12 @@ static bool gives_all_memory_back(unsigned guards)
     struct raft_heap heap = {
         .malloc = count_malloc, .free = count_free, .calloc = count_calloc, .realloc = count_realloc};
     struct server s;
-    struct error e;
     raft_heap_set(&heap);
     live = 0;
     open_follower(&s, guards);
     struct raft_message first = install_request(2, 1, 50, 1);
     server_hear(&s, &first);
-    driver_snapshot_staged(s.driver, s.now_ms, &e);
+    server_stage(&s, 50, 1);
 
     struct raft_message again = install_request(2, 1, 50, 1);
     server_hear(&s, &again);

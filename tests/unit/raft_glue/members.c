@@ -85,6 +85,7 @@ void members_init(struct members *m, unsigned count)
             .dir = "data",
             .id = i,
             .cluster_id = {0xc1},
+            .founder = true,
             .members = m->servers,
             .count = count,
             .election_ms = MEMBERS_ELECTION_MS,

@@ -45,7 +45,16 @@ static struct meta_state state_of(uint64_t n)
         .boots = n * 3,
         .fence = (enum meta_fence)(n % (META_FENCE_SCAN + 1)),
         .fence_index = n * 8,
+        .log_first = n * 10 - n % 7,
+        .log_before_term = n,
+        .installing = (enum meta_installing)(n % (META_INSTALLING_DATABASE + 1)),
+        .installing_index = n * 12,
+        .installing_term = n + 1,
     };
+    s.founder = n % 2 == 0;
+    s.begun = n % 3 == 0;
+    s.removed = n % 5 == 0;
+    memset(s.origin, (int)(n % 200), sizeof s.origin);
     s.retired = n % 2 != 0;
     for (uint32_t i = 0; i < META_MARKS; i++) {
         s.marks[i] = (uint32_t)(n * 11 + i);
@@ -83,6 +92,15 @@ static void expect_state(const struct meta *m, uint64_t n)
     assert_int_equal(found->boots, s.boots);
     assert_memory_equal(found->marks, s.marks, sizeof s.marks);
     assert_int_equal(found->retired, s.retired);
+    assert_int_equal(found->founder, s.founder);
+    assert_int_equal(found->begun, s.begun);
+    assert_int_equal(found->removed, s.removed);
+    assert_memory_equal(found->origin, s.origin, sizeof s.origin);
+    assert_int_equal(found->log_first, s.log_first);
+    assert_int_equal(found->log_before_term, s.log_before_term);
+    assert_int_equal(found->installing, s.installing);
+    assert_int_equal(found->installing_index, s.installing_index);
+    assert_int_equal(found->installing_term, s.installing_term);
     assert_int_equal(found->fence, s.fence);
     assert_int_equal(found->fence_index, s.fence_index);
 }
@@ -235,7 +253,7 @@ static void an_unknown_format_is_refused_and_a_short_file_is_corrupt(void **stat
 {
     struct rig r;
     struct meta *m;
-    static uint8_t slots[2 * META_SLOT_BYTES] = "QRTMETA3";
+    static uint8_t slots[2 * META_SLOT_BYTES] = "QRTMETA4";
     (void)state;
     init(&r, 6);
 
@@ -249,23 +267,31 @@ static void an_unknown_format_is_refused_and_a_short_file_is_corrupt(void **stat
     done(&r);
 }
 
-/* What is behind the peers is not there yet; the rest counts, and the next save writes it all. */
-static void the_format_before_is_read(void **state)
+/* A format that ends sooner is read, with what it lacks made up, and the next save writes all of it. */
+static void open_older(const char *format, bool has_life)
 {
-    enum { CONFIGURATION_AT = 88 };
+    enum {
+        CONFIGURATION_AT = 88,
+        LIFE_AT = CONFIGURATION_AT + 24,
+        FENCE_AT = LIFE_AT + 8 + 4 * META_MARKS + 4
+    };
     static uint8_t slots[2 * META_SLOT_BYTES];
     struct rig r;
     struct meta *m;
-    (void)state;
     init(&r, 6);
 
-    memcpy(slots, "QRTMETA1", 8);
+    memset(slots, 0, sizeof slots);
+    memcpy(slots, format, 8);
     put_le64(slots + 8, 5);   /* version */
     put_le64(slots + 32, 3);  /* node id */
     put_le64(slots + 48, 17); /* term */
+    put_le64(slots + 64, 40); /* snapshot */
+    put_le64(slots + 72, 16);
     put_le32(slots + CONFIGURATION_AT + 4, 1);
     put_le64(slots + CONFIGURATION_AT + 8, 2);
     put_le64(slots + CONFIGURATION_AT + 16, 99);
+    put_le64(slots + LIFE_AT, 12);
+    put_le32(slots + FENCE_AT, META_FENCE_SCAN);
     put_le32(slots + META_SLOT_BYTES - 4, crc32c(0, slots, META_SLOT_BYTES - 4));
     memcpy(slots + META_SLOT_BYTES, slots, META_SLOT_BYTES);
     write_file(&r, "data/meta", slots, sizeof slots);
@@ -278,11 +304,24 @@ static void the_format_before_is_read(void **state)
         assert_int_equal(meta_state(m)->peer[0].id, 2);
         assert_int_equal(meta_state(m)->peer[0].incarnation, 99);
         assert_int_equal(meta_state(m)->peer[0].durable_index, 0);
-        assert_int_equal(meta_state(m)->fence, META_NO_FENCE);
+        assert_int_equal(meta_state(m)->boots, has_life ? 12 : 0);
+        assert_int_equal(meta_state(m)->fence, has_life ? META_FENCE_SCAN : META_NO_FENCE);
+        assert_true(meta_state(m)->founder);
+        assert_false(meta_state(m)->removed);
+        assert_int_equal(meta_state(m)->log_first, 41);
+        assert_int_equal(meta_state(m)->log_before_term, 16);
+        assert_int_equal(meta_state(m)->installing, META_NOT_INSTALLING);
         assert_int_equal(meta_save(m, meta_state(m), &r.error), 0);
         meta_close(m);
     }
     done(&r);
+}
+
+static void the_formats_before_are_read(void **state)
+{
+    (void)state;
+    open_older("QRTMETA1", false);
+    open_older("QRTMETA2", true);
 }
 
 static void lengths_in_a_slot_are_checked(void **state)
@@ -435,7 +474,7 @@ int main(void)
         cmocka_unit_test(a_slot_with_a_flip_anywhere_is_healed_from_the_other),
         cmocka_unit_test(two_damaged_slots_are_corrupt),
         cmocka_unit_test(an_unknown_format_is_refused_and_a_short_file_is_corrupt),
-        cmocka_unit_test(the_format_before_is_read),
+        cmocka_unit_test(the_formats_before_are_read),
         cmocka_unit_test(lengths_in_a_slot_are_checked),
         cmocka_unit_test(power_loss_in_a_save_leaves_the_old_state_or_the_new_one),
         cmocka_unit_test(power_loss_while_a_slot_is_healed_leaves_the_other),

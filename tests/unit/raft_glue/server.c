@@ -200,6 +200,11 @@ void server_bootstrap(struct server *s, unsigned voters)
     s->term = 1;
 }
 
+uint64_t server_database(const struct server *s)
+{
+    return s->database > s->disk.first - 1 ? s->database : s->disk.first - 1;
+}
+
 int server_try_start(struct server *s, struct error *e)
 {
     struct driver_config config = s->config;
@@ -210,7 +215,7 @@ int server_try_start(struct server *s, struct error *e)
     config.term = s->term;
     config.vote = s->vote;
     config.snapshot = s->snapshot.index > 0 ? &s->snapshot : NULL;
-    config.applied = s->database > s->snapshot.index ? s->database : s->snapshot.index;
+    config.applied = server_database(s);
     config.now_ms = s->now_ms;
     s->applicable = config.applied;
     s->state = RAFT_FOLLOWER;
@@ -318,6 +323,17 @@ void server_compact(struct server *s, uint64_t index, uint64_t trailing)
         memlog_trim(&s->log, first);
         memlog_trim(&s->disk, first);
     }
+}
+
+int server_stage(struct server *s, uint64_t index, uint64_t term)
+{
+    struct raft_snapshot_metadata image = {.index = index, .term = term, .configuration_index = 1};
+    struct error e;
+
+    image.configuration = members(3, 0);
+    int rv = driver_snapshot_staged(s->driver, s->now_ms, &image, term, &e);
+    raft_configuration_close(&image.configuration);
+    return rv;
 }
 
 void server_install(struct server *s)

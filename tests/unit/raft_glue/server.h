@@ -30,7 +30,7 @@ struct server {
     uint64_t written;
     uint64_t term, vote;
     struct raft_snapshot_metadata snapshot; /* on disk; index 0: none */
-    uint64_t database;                      /* the next start finds it at this index, or at the snapshot's */
+    uint64_t database; /* the next start finds it at this index, or where the log begins */
 
     /* What was sent, oldest first */
     struct letter *sent, **sent_end;
@@ -50,8 +50,10 @@ struct server {
 void server_init(struct server *s, uint64_t id);
 /* Writes term 1 and, as entry 1, a configuration of VOTERS servers with the ids from 1 on that vote. */
 void server_bootstrap(struct server *s, unsigned voters);
-/* Starts the driver on what is on disk. The database holds everything up to the snapshot's index. */
+/* Starts the driver on what is on disk. */
 void server_start(struct server *s);
+/* What the database holds at a start. */
+uint64_t server_database(const struct server *s);
 /* As server_start(), and returns the code. */
 int server_try_start(struct server *s, struct error *e);
 /* Forgets all that is not on disk. */
@@ -68,6 +70,9 @@ void server_write_all(struct server *s);
 void server_submit(struct server *s, const char *text);
 /* Compacts at INDEX and trims the log. */
 void server_compact(struct server *s, uint64_t index, uint64_t trailing);
+/* What fetch_snapshot() asked for is staged: an image at INDEX of TERM, with the voters 1 to 3. Returns the
+ * driver's code. */
+int server_stage(struct server *s, uint64_t index, uint64_t term);
 /* Does what install_snapshot() asked for. */
 void server_install(struct server *s);
 /* As the first server of VOTERS: times out and gets every vote of 2 .. VOTERS, so that it leads. */

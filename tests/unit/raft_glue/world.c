@@ -49,6 +49,53 @@ static void post_all(struct world *w, struct world_node *n)
     }
 }
 
+/* The committed configuration as of INDEX, an applied one; index 0: it is not known. */
+static struct raft_snapshot_metadata image_at(struct world *w, struct server *s, uint64_t index)
+{
+    struct raft_snapshot_metadata image = {.index = index, .term = w->entry[index].term};
+    struct log_entry entry;
+
+    for (uint64_t i = index; i >= s->log.first && i > s->snapshot.configuration_index; i--) {
+        if (memlog_at(&s->log, i)->type == LOG_CONFIGURATION) {
+            image.configuration_index = memlog_get(&s->log, i, &entry) ? i : 0;
+            int rv = configuration_decode(entry.data, entry.len, &image.configuration, NULL);
+            assert(rv == 0);
+            return image;
+        }
+    }
+    image.configuration_index = s->snapshot.configuration_index;
+    int rv = configuration_copy(&s->snapshot.configuration, &image.configuration, NULL);
+    assert(rv == 0);
+    return image;
+}
+
+/* Whoever has applied enough takes an image of an index that it likes. */
+static bool take_image(struct world *w, uint64_t at_least, struct world_node *for_node)
+{
+    struct world_node *source = &w->node[between(w, 0, WORLD_NODES - 1)];
+    uint64_t snapshot = source->server.snapshot.index, low = at_least > snapshot ? at_least : snapshot;
+
+    if (!source->up || source == for_node || source->server.install.index != 0 || low > source->applied) {
+        return false;
+    }
+    raft_configuration_close(&for_node->image.configuration);
+    for_node->image = image_at(w, &source->server, between(w, low, source->applied));
+    for_node->image_known_in = driver_term(source->server.driver);
+    return true;
+}
+
+static void stage_image(struct world *w, struct world_node *n)
+{
+    struct error e;
+    uint64_t wanted = driver_snapshot_wanted(n->server.driver);
+    int rv = driver_snapshot_staged(n->server.driver, w->now_ms, &n->image, n->image_known_in, &e);
+
+    if (rv != 0 && rv != Q_BUSY && !(rv == Q_INVALID && n->image.index < wanted)) {
+        world_breach(w, "staged: %s", e.text);
+    }
+    w->counters.leaps += rv == 0 && wanted != 0 && n->image.index > wanted;
+}
+
 /* Looks at what a server did in the last event, and plans what follows from it. */
 static void after_event(struct world *w, struct world_node *n)
 {
@@ -61,7 +108,9 @@ static void after_event(struct world *w, struct world_node *n)
     }
     if (s->fetches != n->fetches) {
         n->fetches = s->fetches;
-        n->staged_at = w->now_ms + between(w, 1, w->calm ? 100 : w->fetch_ms);
+        if (n->staged_at == 0 && take_image(w, s->fetch_index, n)) {
+            n->staged_at = w->now_ms + between(w, 1, w->calm ? 100 : w->fetch_ms);
+        }
     }
     if (s->install.index > 0 && n->installed_at == 0) {
         if (w->entry[s->install.index].term != s->install.term) {
@@ -97,8 +146,7 @@ static void start(struct world *w, struct world_node *n)
     n->server.now_ms = w->now_ms;
     n->server.config.seed = (unsigned)between(w, 1, 1 << 30);
     server_start(&n->server);
-    n->applied =
-        n->server.database > n->server.snapshot.index ? n->server.database : n->server.snapshot.index;
+    n->applied = server_database(&n->server);
     after_event(w, n);
 }
 
@@ -121,7 +169,7 @@ static void crash(struct world *w, struct world_node *n, uint64_t restart_ms)
     if (s->written <= memlog_last(&s->log) && s->install.index == 0 && chance(w, 50)) {
         memlog_write(&s->disk, &s->log, s->written, between(w, s->written, memlog_last(&s->log)));
     }
-    s->database = between(w, s->snapshot.index, n->applied);
+    s->database = between(w, s->disk.first - 1, n->applied);
     count_hits(w, n);
     server_stop(s);
     n->up = false;
@@ -144,7 +192,6 @@ static void write_some(struct world *w, struct world_node *n)
 static void node_event(struct world *w, struct world_node *n)
 {
     struct server *s = &n->server;
-    struct error e;
 
     s->now_ms = w->now_ms;
     if (!n->up) {
@@ -155,7 +202,7 @@ static void node_event(struct world *w, struct world_node *n)
         write_some(w, n);
     } else if (n->staged_at != 0 && n->staged_at <= w->now_ms) {
         n->staged_at = 0;
-        driver_snapshot_staged(s->driver, w->now_ms, &e);
+        stage_image(w, n);
     } else if (n->installed_at != 0 && n->installed_at <= w->now_ms) {
         n->installed_at = n->write_at = 0;
         server_install(s);
@@ -465,6 +512,7 @@ void world_free(struct world *w)
             count_hits(w, &w->node[i]);
         }
         server_close(&w->node[i].server);
+        raft_configuration_close(&w->node[i].image.configuration);
     }
     while (w->posts > 0) {
         free(w->post[--w->posts].letter);

@@ -13,6 +13,8 @@ struct world_node {
     bool exists, up;
     uint64_t wake_at, write_at, staged_at, installed_at; /* ms; 0: nothing is due */
     unsigned fetches;                                    /* seen so far */
+    struct raft_snapshot_metadata image;                 /* that is being fetched, until STAGED_AT */
+    uint64_t image_known_in;
     uint64_t applied;
 };
 
@@ -23,7 +25,7 @@ struct world_entry {
 };
 
 struct world_counters {
-    unsigned events, elections, crashes, partitions, changes, compactions, installs, transfers;
+    unsigned events, elections, crashes, partitions, changes, compactions, installs, leaps, transfers;
     uint64_t applied, hits[DRIVER_GUARDS];
 };
 

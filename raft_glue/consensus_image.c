@@ -1,0 +1,430 @@
+/* Compaction, and the images that stand for what it dropped. */
+#include <assert.h>
+#include <inttypes.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "base/plant.h"
+#include "raft_glue/configuration.h"
+#include "raft_glue/consensus_impl.h"
+#include "raft_glue/log_swap.h"
+
+/* An image's configuration, as everybody else carries it: u64 a term in which its entries were committed,
+ * then the configuration as the core encodes it. */
+enum { KNOWN_IN_BYTES = 8 };
+
+/* STATE with a snapshot at INDEX of TERM; the log begins behind it. */
+static void set_snapshot(struct meta_state *state, uint64_t index, uint64_t term)
+{
+    state->snapshot_index = index;
+    state->snapshot_term = term;
+    state->log_first = index + 1;
+    state->log_before_term = term;
+}
+
+/* Compaction */
+
+static void keep_from(struct consensus *c, uint64_t from, struct meta_state *state)
+{
+    uint64_t first = log_first(c->log);
+
+    from = from > first ? from : first;
+    if (from <= state->snapshot_index && !PLANTED("nothing_is_kept_below_a_compaction")) {
+        state->log_first = from;
+        state->log_before_term = log_term(c->log, from - 1);
+    }
+}
+
+int consensus_compact(struct consensus *c, uint64_t index, uint64_t from, struct error *e)
+{
+    struct meta_state state = *meta_state(c->meta);
+    struct raft_snapshot_metadata metadata;
+    struct error failed;
+    int rv;
+
+    if (index <= state.snapshot_index) {
+        return 0;
+    }
+    if (consensus_installing(c)) {
+        return error_set(e, Q_BUSY, "an image is being installed");
+    }
+    assert(index <= driver_applicable(c->driver) && from > 0 && from <= index + 1);
+    if (index == 1) { /* the core cannot do it (driver_compacted()), and meta may not be ahead of the core */
+        return error_set(e, Q_BUSY, "the first entry is not compacted alone");
+    }
+    rv = consensus_configuration_at(c, index, &state, e);
+    if (rv != 0) {
+        return rv;
+    }
+    set_snapshot(&state, index, log_term(c->log, index));
+    rv = consensus_snapshot(&state, &metadata, e);
+    if (rv != 0) {
+        return rv;
+    }
+    keep_from(c, from, &state);
+    rv = driver_compacted(c->driver, env_now_ms(c->config.env), &metadata, index + 1 - state.log_first,
+                          &failed);
+    raft_configuration_close(&metadata.configuration);
+    if (rv == Q_BUSY) {
+        return error_set(e, Q_BUSY, "%s", failed.text);
+    }
+    /* Meta names the new beginning durably before the log lets go of what lies before it. */
+    if (rv == 0) {
+        rv = PLANTED("compaction_is_not_noted") ? 0 : consensus_save(c, &state, &failed);
+    }
+    if (rv == 0) {
+        log_trim(c->log, state.log_first);
+    }
+    consensus_must(c, rv, &failed, "compaction");
+    return 0;
+}
+
+uint64_t consensus_index_within(const struct consensus *c, uint64_t bytes)
+{
+    return log_index_within(c->log, bytes);
+}
+
+/* What an image carries */
+
+int consensus_image_at(struct consensus *c, uint64_t index, struct consensus_image *ret_image,
+                       struct error *e)
+{
+    struct meta_state state = *meta_state(c->meta);
+    uint64_t term = log_term(c->log, index);
+    int rv;
+
+    if (c->driver == NULL || consensus_installing(c) || index > driver_applicable(c->driver)) {
+        return error_set(e, Q_BUSY, "index %" PRIu64 " is not known to be committed now", index);
+    }
+    if (index == 0 || term == 0 || index < state.snapshot_index) {
+        return error_set(e, Q_NOT_FOUND, "the log does not go back to index %" PRIu64, index);
+    }
+    rv = consensus_configuration_at(c, index, &state, e);
+    if (rv != 0) {
+        return rv;
+    }
+    buf_clear(&c->image);
+    buf_put_u64(&c->image, driver_term(c->driver));
+    buf_put_bytes(&c->image, state.configuration, state.configuration_len);
+    *ret_image = (struct consensus_image){
+        .index = index,
+        .term = term,
+        .configuration_index = state.configuration_index,
+        .configuration = c->image.data,
+        .configuration_len = (uint32_t)c->image.len,
+    };
+    return buf_check(&c->image, "the configuration", e);
+}
+
+static int decode(const struct consensus_image *image, struct raft_snapshot_metadata *ret_metadata,
+                  uint64_t *ret_known_in, struct error *e)
+{
+    const uint8_t *bytes = image->configuration;
+
+    if (image->configuration_len <= KNOWN_IN_BYTES || image->index == 0 || image->term == 0 ||
+        image->configuration_index == 0 || image->configuration_index > image->index) {
+        return error_set(e, Q_CORRUPT, "the image at index %" PRIu64 " does not say who the members are",
+                         image->index);
+    }
+    if (image->configuration_len - KNOWN_IN_BYTES > META_CONFIGURATION_MAX) {
+        return error_set(e, Q_TOO_BIG, "the image's configuration is longer than %d bytes",
+                         META_CONFIGURATION_MAX);
+    }
+    *ret_metadata = (struct raft_snapshot_metadata){
+        .index = image->index, .term = image->term, .configuration_index = image->configuration_index};
+    *ret_known_in = get_le64(bytes);
+    if (configuration_decode(bytes + KNOWN_IN_BYTES, image->configuration_len - KNOWN_IN_BYTES,
+                             &ret_metadata->configuration, e) != 0) {
+        return error_wrap(e, "the image at index %" PRIu64, image->index);
+    }
+    return 0;
+}
+
+/* In place of the log */
+
+bool consensus_installing(const struct consensus *c)
+{
+    return meta_state(c->meta)->installing != META_NOT_INSTALLING;
+}
+
+uint64_t consensus_image_wanted(const struct consensus *c)
+{
+    if (c->dead || c->removed || consensus_installing(c)) {
+        return 0;
+    }
+    if (consensus_recovering(c)) {
+        return log_last(c->log) > 0 ? log_last(c->log) : 1;
+    }
+    return c->driver != NULL ? driver_snapshot_wanted(c->driver) : 0;
+}
+
+/* The commit point. */
+static int begin_install(struct consensus *c, const struct raft_snapshot_metadata *metadata,
+                         struct meta_state *state, struct error *e)
+{
+    struct raft_buffer members;
+
+    if (raft_configuration_encode(&metadata->configuration, &members) != 0) {
+        return error_set(e, Q_NOMEM, "out of memory for the configuration");
+    }
+    assert(members.len <= sizeof state->configuration); /* decode() has seen to it */
+    if (!PLANTED("configuration_of_images_is_not_taken")) {
+        memcpy(state->configuration, members.base, members.len);
+        state->configuration_len = (uint32_t)members.len;
+        state->configuration_index = metadata->configuration_index;
+    }
+    raft_free(members.base);
+    set_snapshot(state, metadata->index, metadata->term);
+    state->installing = META_INSTALLING_LOG;
+    state->installing_index = metadata->index;
+    state->installing_term = metadata->term;
+    c->install_due = !PLANTED("install_begins_before_it_is_noted");
+    int rv = consensus_save(c, state, e);
+    return rv == 0 ? 0 : error_wrap(e, "the image at index %" PRIu64, state->installing_index);
+}
+
+void consensus_io_install(void *ctx, const struct raft_snapshot_metadata *metadata)
+{
+    struct consensus *c = consensus_of(ctx);
+    struct meta_state state = *meta_state(c->meta);
+    struct error e;
+
+    if (PLANTED("install_begins_before_it_is_noted")) {
+        c->config.install(c->config.ctx);
+    }
+    if (!c->dead && begin_install(c, metadata, &state, &e) != 0) {
+        consensus_die(c, &e);
+    }
+}
+
+/* What was durable here may have been acknowledged, so it may be committed: the image has to reach as far. */
+static int stage_recovering(struct consensus *c, const struct raft_snapshot_metadata *metadata,
+                            uint64_t known_in, struct error *e)
+{
+    struct meta_state state = *meta_state(c->meta);
+    uint64_t term = known_in > metadata->term ? known_in : metadata->term;
+    struct error failed;
+
+    if (metadata->index < consensus_image_wanted(c) && !PLANTED("recovery_takes_any_image")) {
+        return error_set(e, Q_INVALID,
+                         "the image is of index %" PRIu64 ", but the damaged log reached up to %" PRIu64,
+                         (uint64_t)metadata->index, log_last(c->log));
+    }
+    if (term > state.term) {
+        state.term = term; /* no log has entries of a later term than its owner's */
+        state.vote = 0;
+    }
+    if (begin_install(c, metadata, &state, &failed) != 0) {
+        consensus_die(c, &failed);
+        return 0;
+    }
+    consensus_settle_soon(c);
+    return 0;
+}
+
+int consensus_staged(struct consensus *c, const struct consensus_image *image, struct error *e)
+{
+    struct raft_snapshot_metadata metadata;
+    struct error failed;
+    uint64_t known_in;
+    int rv;
+
+    if (c->dead || c->removed) {
+        return 0;
+    }
+    if (consensus_installing(c)) {
+        return error_set(e, Q_BUSY, "an image is being installed");
+    }
+    rv = decode(image, &metadata, &known_in, e);
+    if (rv != 0) {
+        return rv;
+    }
+    if (consensus_recovering(c)) {
+        rv = stage_recovering(c, &metadata, known_in, e);
+    } else if (c->driver != NULL) {
+        rv = driver_snapshot_staged(c->driver, env_now_ms(c->config.env), &metadata, known_in, &failed);
+        if (rv == Q_INVALID || rv == Q_BUSY) {
+            rv = error_set(e, (enum error_code)rv, "%s", failed.text);
+        } else {
+            consensus_must_soon(c, rv, &failed, "snapshot staged");
+            rv = 0;
+        }
+    }
+    raft_configuration_close(&metadata.configuration);
+    return rv;
+}
+
+/* Meta says that it is done, and that the database is as good as any. */
+static int end_install(struct consensus *c, struct error *e)
+{
+    struct meta_state state = *meta_state(c->meta);
+
+    state.installing = META_NOT_INSTALLING;
+    state.installing_index = state.installing_term = 0;
+    state.fence = META_NO_FENCE;
+    state.fence_index = 0;
+    return consensus_save(c, &state, e);
+}
+
+/* An empty log behind the snapshot, under a name of its own first, takes the place of whatever is there. */
+static int begin_log(struct consensus *c, struct error *e)
+{
+    struct log_config config = consensus_log_config(c);
+    struct log_report report;
+    struct log *log;
+    int rv = log_swap_prepare(c->config.env, c->dir, e);
+
+    config.name = LOG_SWAP_NEW;
+    config.known_index = config.known_term = 0;
+    if (rv == 0) {
+        rv = log_open(&config, &log, &report, e);
+    }
+    if (rv == 0) {
+        log_close(log);
+        rv = log_swap_finish(c->config.env, c->dir, e);
+    }
+    return rv;
+}
+
+/* The damaged log goes, and with it the recovery. */
+static int replace_damaged_log(struct consensus *c, struct error *e)
+{
+    const struct meta_state *state = meta_state(c->meta);
+    struct log *damaged = c->log;
+    struct log_report report;
+    int rv = begin_log(c, e);
+
+    if (rv == 0) {
+        c->known_index = state->installing_index;
+        c->known_term = state->installing_term;
+        rv = consensus_open_log(c, &report, e);
+    }
+    if (rv == 0) {
+        log_mend_free(c->mend);
+        c->mend = NULL;
+        log_close(damaged);
+    }
+    return rv;
+}
+
+static int install(struct consensus *c, struct error *e)
+{
+    const struct meta_state *state = meta_state(c->meta);
+    struct raft_snapshot_metadata metadata;
+    int rv;
+
+    if (c->driver == NULL) {
+        rv = replace_damaged_log(c, e);
+        return rv == 0 ? end_install(c, e) : rv;
+    }
+    rv = consensus_snapshot(state, &metadata, e);
+    if (rv != 0) {
+        return rv;
+    }
+    if (!PLANTED("installed_log_is_not_reset")) {
+        rv = log_reset(c->log, state->snapshot_index + 1, state->snapshot_term, e);
+    }
+    if (rv == 0) {
+        rv = end_install(c, e);
+    }
+    if (rv == 0) {
+        driver_let_campaign(c->driver, true);
+        rv = driver_snapshot_installed(c->driver, env_now_ms(c->config.env), &metadata, e);
+    }
+    raft_configuration_close(&metadata.configuration);
+    return rv;
+}
+
+static int finish(struct consensus *c, int rv, const char *what, struct error *e)
+{
+    if (rv != 0) {
+        error_wrap(e, "%s", what);
+        consensus_die(c, e);
+        return rv;
+    }
+    c->dirty = true;
+    if (c->driver != NULL) {
+        consensus_settle_soon(c);
+    }
+    return 0;
+}
+
+int consensus_installed(struct consensus *c, struct error *e)
+{
+    assert(meta_state(c->meta)->installing == META_INSTALLING_LOG);
+    return finish(c, install(c, e), "the log of an installed image", e);
+}
+
+/* Beside the log */
+
+int consensus_rebuild(struct consensus *c, const struct consensus_image *image, struct error *e)
+{
+    struct meta_state state = *meta_state(c->meta);
+
+    if (consensus_installing(c) || log_damaged(c->log) || image->index > log_durable(c->log)) {
+        return error_set(e, Q_BUSY, "the log is not durable up to the image at index %" PRIu64 " now",
+                         image->index);
+    }
+    if (image->index + 1 < log_first(c->log) || log_term(c->log, image->index) != image->term) {
+        return error_set(e, Q_CONFLICT,
+                         "the log, from index %" PRIu64 " on, does not follow the image at index %" PRIu64
+                         " of term %" PRIu64,
+                         log_first(c->log), image->index, image->term);
+    }
+    state.installing = META_INSTALLING_DATABASE;
+    state.installing_index = image->index;
+    state.installing_term = image->term;
+    int rv = consensus_save(c, &state, e);
+    if (rv != 0) {
+        consensus_die(c, e);
+    }
+    return rv;
+}
+
+int consensus_rebuilt(struct consensus *c, struct error *e)
+{
+    assert(meta_state(c->meta)->installing == META_INSTALLING_DATABASE);
+    int rv = end_install(c, e);
+    if (rv == 0 && c->driver != NULL) {
+        driver_let_campaign(c->driver, true);
+    }
+    return finish(c, rv, "the fence of a rebuilt database", e);
+}
+
+/* A crash has interrupted it, and it is done once more, from the beginning. */
+int consensus_finish_install(struct consensus *c, struct error *e)
+{
+    const struct meta_state *state = meta_state(c->meta);
+    struct consensus_image image = {.index = state->installing_index, .term = state->installing_term};
+    int rv;
+
+    if (!consensus_installing(c)) {
+        return 0;
+    }
+    if (c->config.swap == NULL) {
+        return error_set(e, Q_CORRUPT, "%s: an image was being installed, and there is nobody to finish it",
+                         c->dir);
+    }
+    rv = c->config.swap(c->config.ctx, &image, e);
+    if (rv == 0 && state->installing == META_INSTALLING_LOG) {
+        rv = log_swap_recover(c->config.env, c->dir, e);
+        if (rv == 0) {
+            rv = begin_log(c, e);
+        }
+    }
+    return rv == 0 ? end_install(c, e) : rv;
+}
+
+/* Tells the owner what the core asked for. */
+void consensus_tell_images(struct consensus *c)
+{
+    if (c->fetch.index != 0) {
+        struct consensus_fetch fetch = c->fetch;
+        c->fetch.index = 0;
+        c->config.fetch(c->config.ctx, fetch.from, fetch.index, fetch.term);
+    }
+    if (c->install_due && !c->dead) {
+        c->install_due = false;
+        c->config.install(c->config.ctx);
+    }
+}
