@@ -7,6 +7,21 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/plant.h"
+#include "storage/store.h"
+
+/* The default limit of instructions is left out: so it was before there was a limit. */
+void cluster_semantics(bool foreign_keys, uint64_t instructions_max, char ret_text[CLUSTER_SEMANTICS_MAX])
+{
+    bool keys = foreign_keys && !PLANTED("semantics_do_not_make_the_cluster");
+    int n = snprintf(ret_text, CLUSTER_SEMANTICS_MAX, "foreign-keys=%s", keys ? "on" : "off");
+
+    if (instructions_max != 0 && instructions_max != STORE_INSTRUCTIONS_DEFAULT) {
+        snprintf(ret_text + n, CLUSTER_SEMANTICS_MAX - (size_t)n, ",sql-instructions=%" PRIu64,
+                 instructions_max);
+    }
+}
+
 static int by_id(const void *a, const void *b)
 {
     const struct peers_member *const *x = a, *const *y = b;

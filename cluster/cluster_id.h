@@ -7,6 +7,10 @@
 
 #include "cluster/peers.h"
 
+/* What decides results and must be the same on all members, as a text such as "foreign-keys=on". */
+enum { CLUSTER_SEMANTICS_MAX = 128 };
+void cluster_semantics(bool foreign_keys, uint64_t instructions_max, char ret_text[CLUSTER_SEMANTICS_MAX]);
+
 /* SEMANTICS: such as "foreign-keys=on,sql-instructions=5000000". COUNT at most PEERS_MAX. Errors: Q_NOMEM;
  * Q_TOO_BIG the names together are longer than 1 MiB. */
 int cluster_id_make(const char *name, const struct peers_member *members, unsigned count,

@@ -14,17 +14,11 @@ enum {
     ANSWER_EXTRA = 1024,          /* of a forwarded answer besides its result */
 };
 
-/* The default limit of instructions is left out of what is hashed. */
 static int make_cluster_id(struct replica *r, struct error *e)
 {
-    uint64_t limit = r->config.instructions_max;
-    char semantics[80];
-    bool keys = r->config.foreign_keys && !PLANTED("semantics_do_not_make_the_cluster");
-    int n = snprintf(semantics, sizeof semantics, "foreign-keys=%s", keys ? "on" : "off");
+    char semantics[CLUSTER_SEMANTICS_MAX];
 
-    if (limit != 0 && limit != STORE_INSTRUCTIONS_DEFAULT) {
-        snprintf(semantics + n, sizeof semantics - (size_t)n, ",sql-instructions=%" PRIu64, limit);
-    }
+    cluster_semantics(r->config.foreign_keys, r->config.instructions_max, semantics);
     return cluster_id_make(r->name, r->first, r->config.count, semantics, r->cluster_id, e);
 }
 
