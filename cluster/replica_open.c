@@ -71,6 +71,8 @@ static int open_store(struct replica *r, struct error *e)
         .instructions_max = r->config.instructions_max,
         .elapsed_ns = elapsed_ns,
         .ctx = r->config.env,
+        .say = r->config.log,
+        .say_ctx = r->config.ctx,
     };
     int rv = store_open(&config, &r->store, e);
     if (rv == Q_CORRUPT && !r->config.in_memory && members_count(r->members) > 1) {

@@ -5,14 +5,16 @@
 #include "base/object.h"
 #include "base/plant.h"
 #include "storage/clock_vfs.h"
+#include "storage/page_sum.h"
 #include "storage/sql_error.h"
 #include "storage/state.h"
 #include "storage/statement.h"
+#include "storage/wal_sums.h"
 
 enum {
     CHECKPOINT_MAGIC = 0x51434b50,
-    SETTLE_BYTES =
-        64 * 1024, /* SQLite's own VFS writes at most 128 KiB - 1 at once, and calls more a full disk */
+    SETTLE_FRAMES = 15, /* SQLite's own VFS writes at most 128 KiB - 1 at once, and calls more a full disk */
+    SETTLE_BYTES = SETTLE_FRAMES * (WAL_FRAME_HEADER_BYTES + PAGE_BYTES),
 };
 
 struct checkpoint {
@@ -96,20 +98,23 @@ static int sync_file(struct checkpoint *c, int which, struct error *e)
     return rc == SQLITE_OK ? 0 : sql_error(c->db, rc, "checkpoint: sync", e);
 }
 
-/* Writes a file once more, byte by byte what it is. */
-static int rewrite(sqlite3_file *file)
+/* Writes the WAL once more, byte by byte what it is: its header, then whole frames (wal_sums.h). */
+static int rewrite(sqlite3_file *wal)
 {
-    sqlite3_int64 size = 0;
+    sqlite3_int64 size = 0, at = 0;
     uint8_t *bytes = malloc(SETTLE_BYTES);
-    int rc = bytes != NULL ? file->pMethods->xFileSize(file, &size) : SQLITE_NOMEM;
+    int rc = bytes != NULL ? wal->pMethods->xFileSize(wal, &size) : SQLITE_NOMEM;
 
-    for (sqlite3_int64 at = 0; rc == SQLITE_OK && at < size; at += SETTLE_BYTES) {
-        int n = size - at < SETTLE_BYTES ? (int)(size - at) : SETTLE_BYTES;
-        rc = file->pMethods->xRead(file, bytes, n, at);
-        rc = rc == SQLITE_OK ? file->pMethods->xWrite(file, bytes, n, at) : rc;
+    while (rc == SQLITE_OK && at < size) {
+        int n = at == 0 ? WAL_HEADER_BYTES : SETTLE_BYTES;
+
+        n = size - at < n ? (int)(size - at) : n;
+        rc = wal->pMethods->xRead(wal, bytes, n, at);
+        rc = rc == SQLITE_OK ? wal->pMethods->xWrite(wal, bytes, n, at) : rc;
+        at += n;
     }
     free(bytes);
-    return rc == SQLITE_OK && size > 0 ? file->pMethods->xSync(file, SQLITE_SYNC_NORMAL) : rc;
+    return rc == SQLITE_OK && size > 0 ? wal->pMethods->xSync(wal, SQLITE_SYNC_NORMAL) : rc;
 }
 
 int checkpoint_settle(struct checkpoint *c, struct error *e)

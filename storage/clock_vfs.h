@@ -12,8 +12,6 @@
 
 struct clock_vfs;
 
-enum { CLOCK_VFS_NAME_MAX = 40 };
-
 /* Registers it, under a name that no other object of the process has. UNDER is the name of the VFS below
  * (NULL: the default one), which must stay registered. The clock starts at 0. Errors: Q_NOT_FOUND there is no
  * VFS of that name; Q_NOMEM. */

@@ -50,6 +50,13 @@ static int lift_memory_limit(sqlite3 *db, struct error *e)
     return rc == SQLITE_OK ? 0 : sql_error(db, rc, "lifting the limit of memory", e);
 }
 
+static int reserve(sqlite3 *db, int bytes, struct error *e)
+{
+    int rc = sqlite3_file_control(db, "main", SQLITE_FCNTL_RESERVE_BYTES, &bytes);
+
+    return rc == SQLITE_OK ? 0 : sql_error(db, rc, "reserving bytes of each page", e);
+}
+
 static int configure(sqlite3 *db, const struct connection_place *place, enum connection_use use,
                      struct error *e)
 {
@@ -58,7 +65,10 @@ static int configure(sqlite3 *db, const struct connection_place *place, enum con
         if (statement_once(db, write_settings, e)) {
             return (int)e->code;
         }
-        return place->in_memory ? lift_memory_limit(db, e) : use_wal(db, e);
+        if (place->in_memory) {
+            return lift_memory_limit(db, e);
+        }
+        return reserve(db, place->reserved, e) ? (int)e->code : use_wal(db, e);
     case CONNECTION_READ: return statement_once(db, read_settings, e);
     case CONNECTION_CHECKPOINT:
         if (PLANTED("checkpoints_are_not_synced")) {

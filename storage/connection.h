@@ -13,6 +13,7 @@ struct connection_place {
     const char *name; /* path; in memory: a name that begins with '/' and that no other store has */
     const char *vfs;  /* of SQLite; NULL for its default */
     bool in_memory;
+    int reserved; /* bytes at the end of each page of a database that is made */
 };
 
 enum connection_use {

@@ -10,6 +10,8 @@
 #include <sqlite3.h>
 #include <stdbool.h>
 
+#include "storage/vfs_layer.h"
+
 enum { FILE_FAILURE_TEXT_MAX = 384 };
 
 /* The last failure that SQLite was told of; RC is SQLITE_OK if there was none. */
@@ -19,11 +21,12 @@ struct file_failure {
     char text[FILE_FAILURE_TEXT_MAX]; /* operation, place, file, and what the system said */
 };
 
-/* For a VFS that opens its files here: its szOsFile, and its xOpen. FAILURE is kept until the file is closed.
- */
-int file_watch_size(const sqlite3_vfs *under);
-int file_watch_open(sqlite3_vfs *under, struct file_failure *failure, const char *name, sqlite3_file *file,
-                    int flags, int *ret_flags);
+/* For a layer (vfs_layer.h) that opens its files here: what they take, their methods, and its xOpen. FAILURE
+ * is kept until the file is closed. */
+int file_watch_bytes(void);
+const sqlite3_io_methods *file_watch_methods(void);
+int file_watch_open(struct vfs_layer *layer, struct file_failure *failure, const char *name,
+                    sqlite3_file *file, int flags, int *ret_flags);
 
 /* Takes the last failure out of the files of DB; false when they are not watched. */
 bool file_watch_take(sqlite3 *db, struct file_failure *ret_failure);

@@ -4,6 +4,7 @@
 
 #include "base/plant.h"
 #include "storage/file_watch.h"
+#include "storage/page_vfs.h"
 
 static enum error_code code_of(int rc)
 {
@@ -11,6 +12,9 @@ static enum error_code code_of(int rc)
      * 'integrity-check'): the same on every node, and what one node's disk did shows in the digest. */
     if (rc == SQLITE_CORRUPT_VTAB) {
         return Q_SQL;
+    }
+    if (rc == SQLITE_IOERR_DATA && !PLANTED("bad_page_is_an_io_error")) {
+        return Q_CORRUPT;
     }
     switch (rc & 0xff) {
     case SQLITE_NOMEM: return Q_NOMEM;
@@ -52,7 +56,11 @@ int sql_error(sqlite3 *db, int rc, const char *what, struct error *e)
     struct file_failure failure = {.rc = SQLITE_OK};
     bool watched = db != NULL && file_watch_take(db, &failure);
     enum error_code code = refine(rc, watched, &failure);
+    char bad_page[PAGE_VFS_TEXT_MAX];
 
+    if (rc == SQLITE_IOERR_DATA && db != NULL && page_vfs_last_bad(db, bad_page)) {
+        return error_set(e, code, "%s: %s", what, bad_page);
+    }
     if (sql_error_is_nodes(code) && failure.rc != SQLITE_OK) {
         return error_set(e, code, "%s: %s: %s", what, words, failure.text);
     }

@@ -10,7 +10,10 @@
 #include "base/object.h"
 #include "base/plant.h"
 #include "storage/checkpoint.h"
+#include "storage/convert.h"
 #include "storage/gate.h"
+#include "storage/page_sum.h"
+#include "storage/page_vfs.h"
 #include "storage/readers.h"
 #include "storage/writer.h"
 
@@ -21,6 +24,7 @@ struct store {
     struct store_config config; /* its strings are PATH and VFS */
     char *path, *vfs;           /* NULL as in the configuration */
     char memory_name[40];       /* of a database in memory */
+    struct page_vfs *pages;     /* NULL in memory */
     struct connection_place place;
 
     /* All of them, or none: then WHY says why there is no database. */
@@ -112,9 +116,12 @@ static int make(const struct store_config *config, struct store **ret_store, str
     s->config.vfs = s->vfs;
     if (in_memory(s)) {
         snprintf(s->memory_name, sizeof s->memory_name, "/quorate-%p", (void *)s);
-        s->place = (struct connection_place){s->memory_name, CONNECTION_MEMORY_VFS, true};
+        s->place = (struct connection_place){s->memory_name, CONNECTION_MEMORY_VFS, true, 0};
+    } else if (page_vfs_new(s->vfs, &s->pages, e)) {
+        store_close(s);
+        return (int)e->code;
     } else {
-        s->place = (struct connection_place){s->path, s->vfs, false};
+        s->place = (struct connection_place){s->path, page_vfs_name(s->pages), false, PAGE_SUM_BYTES};
     }
     *ret_store = s;
     return 0;
@@ -123,6 +130,11 @@ static int make(const struct store_config *config, struct store **ret_store, str
 uint64_t store_wal_bytes(const struct store *s)
 {
     return atomic_load(&s->wal_bytes);
+}
+
+uint64_t store_bad_pages(const struct store *s)
+{
+    return s->pages != NULL ? page_vfs_bad_pages(s->pages) : 0;
 }
 
 static int open_writer(struct store *s, struct error *e)
@@ -163,9 +175,16 @@ static void close_connections(struct store *s)
     s->writer = NULL;
 }
 
+static int convert(struct store *s, struct error *e)
+{
+    struct connection_place plain = {.name = s->path, .vfs = s->vfs};
+
+    return in_memory(s) ? 0 : convert_if_needed(&plain, s->config.say, s->config.say_ctx, e);
+}
+
 static int open_connections(struct store *s, struct error *e)
 {
-    if (open_writer(s, e) == 0 &&
+    if (convert(s, e) == 0 && open_writer(s, e) == 0 &&
         (in_memory(s) ||
          (checkpoint_new(&s->place, &s->checkpoint, e) == 0 && checkpoint_settle(s->checkpoint, e) == 0)) &&
         open_readers(s, e) == 0) {
@@ -195,8 +214,11 @@ int store_open(const struct store_config *config, struct store **ret_store, stru
 
 int store_open_absent(const struct store_config *config, struct store **ret_store, struct error *e)
 {
+    struct error mine;
+
+    e = e != NULL ? e : &mine;
     if (check_config(config, e)) {
-        return e != NULL ? (int)e->code : Q_INVALID;
+        return (int)e->code;
     }
     if (config->path == NULL) {
         return error_set(e, Q_INVALID, "a database in memory is never absent");
@@ -211,6 +233,7 @@ void store_close(struct store *s)
     }
     assert(s->magic == STORE_MAGIC);
     close_connections(s);
+    page_vfs_free(s->pages);
     gate_close(&s->writing);
     gate_close(&s->reading);
     pthread_mutex_destroy(&s->position_lock);

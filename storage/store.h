@@ -40,9 +40,13 @@ struct store_config {
     uint64_t (*elapsed_ns)(void *ctx); /* a monotonic clock, any thread, for timings and for the timeouts of
                                           readers; NULL: all timings are 0 and nothing times out */
     void *ctx;
+    void (*say)(void *ctx, const char *line); /* for the operator, `event key=value ...`, while the store is
+                                                 being opened; NULL: nobody hears */
+    void *say_ctx;
 };
 
-/* Opens or creates; restores applied index and digest; recovers SQLite's own journal. Blocking.
+/* Opens or creates; restores applied index and digest; recovers SQLite's own journal; converts a
+ * file whose pages have no room for checksums (convert.h), which takes a while and is said first. Blocking.
  * Errors: Q_CORRUPT, Q_MISMATCH (a newer format, a database that is not a store's, or another SQLite than the
  * one that is recorded and matters), Q_INVALID (the configuration), Q_IO, Q_NO_SPACE, Q_NOMEM. */
 int store_open(const struct store_config *config, struct store **ret_store, struct error *e);
@@ -118,6 +122,10 @@ int store_swap(struct store *s, int (*swap)(void *ctx, struct error *e), void *c
 
 /* Bytes of the WAL that a start would have to read, as of the last commit; 0 in memory. Any lane. */
 uint64_t store_wal_bytes(const struct store *s);
+
+/* How often a page of the file or the WAL failed its checksum since the store was opened; 0 in memory. Any
+ * lane. */
+uint64_t store_bad_pages(const struct store *s);
 
 /* What a scan of the whole content found. */
 enum { STORE_CHECK_NAMES_MAX = 256 };

@@ -21,7 +21,7 @@ quorate_test(cluster_cluster_id_test LABEL unit SOURCES cluster/cluster_id_test.
 # These stand on a whole cluster in the simulator.
 foreach(test deadlines disk_error divergence neighbours replica requests space stale stop)
     quorate_test(cluster_${test}_test LABEL unit
-        SOURCES cluster/${test}_test.c cluster/asker.c LINKS quorate_group)
+        SOURCES cluster/${test}_test.c cluster/asker.c LINKS quorate_group storage_kit)
 endforeach()
 foreach(test ship)
     quorate_test(cluster_${test}_test LABEL unit

@@ -1,11 +1,11 @@
 /* A row is changed behind a node's back: the odd node, and only it, is fenced. */
 #include <ftw.h>
-#include <sqlite3.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "cluster/replica_impl.h"
 #include "tests/unit/cluster/asker.h"
+#include "tests/unit/storage/behind.h"
 
 struct scene {
     struct sim *sim;
@@ -112,15 +112,11 @@ static struct group_node *start(struct scene *s, unsigned count)
 static void change_behind_its_back(struct scene *s, struct group_node *node, const char *sql)
 {
     char path[40];
-    sqlite3 *db;
 
     settle(s);
     group_kill(node);
     snprintf(path, sizeof path, "%s/db.sqlite", scene.dirs[node->id - 1]);
-    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
-    assert_int_equal(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK);
-    assert_int_equal(sqlite3_changes(db), 1);
-    sqlite3_close(db);
+    assert_int_equal(behind_run(path, sql), 1);
     group_boot(node);
     settle(s);
 }

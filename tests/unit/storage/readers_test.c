@@ -3,6 +3,7 @@
 
 #include <sqlite3.h>
 
+#include "tests/unit/storage/behind.h"
 #include "tests/unit/storage/kit.h"
 
 static const char endless[] =
@@ -283,15 +284,6 @@ static void a_result_that_does_not_fit_the_callers_buffer_is_an_error(void **sta
     kit_close(&k);
 }
 
-static void behind_its_back(struct kit *k, const char *sql)
-{
-    sqlite3 *db;
-
-    assert_int_equal(sqlite3_open(k->path, &db), SQLITE_OK);
-    assert_int_equal(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK);
-    sqlite3_close(db);
-}
-
 static void a_scan_finds_what_no_statement_changed(void **state)
 {
     (void)state;
@@ -314,13 +306,13 @@ static void a_scan_finds_what_no_statement_changed(void **state)
     assert_memory_equal(check.digest, at.digest, DIGEST_BYTES);
     assert_string_equal(check.differing, "");
 
-    behind_its_back(&k, "UPDATE t SET x = 'wrong' WHERE id = 2");
+    behind_run(k.path, "UPDATE t SET x = 'wrong' WHERE id = 2");
     assert_int_equal(store_check(k.s, &check, NULL), 0);
     assert_false(check.ok);
     assert_string_equal(check.differing, "t");
     assert_memory_not_equal(check.digest, at.digest, DIGEST_BYTES);
 
-    behind_its_back(&k, "DELETE FROM f_content; CREATE VIEW v AS SELECT 1");
+    behind_run(k.path, "DELETE FROM f_content; CREATE VIEW v AS SELECT 1");
     assert_int_equal(store_check(k.s, &check, NULL), 0);
     assert_string_equal(check.differing, "f_content, t, sqlite_schema");
     kit_close(&k);

@@ -1,5 +1,5 @@
-#include <sqlite3.h>
 
+#include "tests/unit/storage/behind.h"
 #include "tests/unit/storage/kit.h"
 
 static const enum command_op EXECUTE = COMMAND_SQL_EXECUTE;
@@ -180,16 +180,12 @@ static void a_full_text_table_that_cannot_be_saved_fails_its_own_command(void **
 {
     (void)state;
     struct kit k;
-    sqlite3 *db;
     kit_open_file(&k);
     kit_execute(&k, "CREATE VIRTUAL TABLE f USING fts5(words)");
     kit_execute(&k, "INSERT INTO f VALUES ('some words')");
     store_close(k.s);
-    assert_int_equal(sqlite3_open(k.path, &db), SQLITE_OK);
     /* The row that says where its parts are: read only when it writes what it holds in memory. */
-    assert_int_equal(sqlite3_exec(db, "UPDATE f_data SET block = x'00' WHERE id = 10", NULL, NULL, NULL),
-                     SQLITE_OK);
-    sqlite3_close(db);
+    behind_run(k.path, "UPDATE f_data SET block = x'00' WHERE id = 10");
     assert_int_equal(store_open(&k.config, &k.s, NULL), 0);
 
     kit_add_put(&k, "ns", "key", "value", KV_ALWAYS, 0);

@@ -1,17 +1,9 @@
 #include <errno.h>
 #include <sqlite3.h>
 
+#include "tests/unit/storage/behind.h"
 #include "tests/unit/storage/faulty_vfs.h"
 #include "tests/unit/storage/kit.h"
-
-static void change_behind_its_back(const char *path, const char *sql)
-{
-    sqlite3 *db;
-
-    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
-    assert_int_equal(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK);
-    sqlite3_close(db);
-}
 
 static void a_row_that_changed_behind_its_back_is_found_by_verify(void **state)
 {
@@ -23,7 +15,7 @@ static void a_row_that_changed_behind_its_back_is_found_by_verify(void **state)
     kit_execute(&k, "INSERT INTO t (a) VALUES (1), (2)");
     assert_int_equal(store_verify(k.s, &e), 0);
 
-    change_behind_its_back(k.path, "UPDATE t SET a = 3 WHERE id = 2");
+    behind_run(k.path, "UPDATE t SET a = 3 WHERE id = 2");
 
     assert_int_equal(store_verify(k.s, &e), Q_CORRUPT);
     assert_non_null(strstr(e.text, "t"));
@@ -34,7 +26,7 @@ static int open_after(struct kit *k, const char *sql, struct error *e)
 {
     store_close(k->s);
     k->s = NULL;
-    change_behind_its_back(k->path, sql);
+    behind_run(k->path, sql);
     return store_open(&k->config, &k->s, e);
 }
 
