@@ -11,7 +11,7 @@ struct compactor {
     OBJECT_MAGIC;
     struct compactor_config config;
     struct env_work work;
-    bool busy, failed;
+    bool busy, failed, held;
     bool no_room;        /* the last checkpoint failed for want of it */
     uint64_t durable;    /* what the database is known to hold durably */
     uint64_t floor;      /* when the checkpoint was started */
@@ -29,9 +29,22 @@ static void checkpoint_on_lane(struct env_work *work)
     c->failed = store_checkpoint(c->config.store, &c->durable, &c->error) != 0;
 }
 
+/* What nobody needs any more, or costs too much to keep. */
+static uint64_t spare_index(struct compactor *c)
+{
+    uint64_t limit = c->config.limit(c->config.ctx), spare = c->floor < limit ? c->floor : limit;
+
+    if (consensus_log_bytes(c->config.consensus) > c->config.keep_bytes) {
+        uint64_t within = consensus_index_within(c->config.consensus, c->config.keep_bytes) - 1;
+        spare = within > spare ? within : spare;
+    }
+    return spare;
+}
+
 static void compact(struct compactor *c)
 {
-    uint64_t index = c->durable < c->floor || PLANTED("compaction_waits_for_nobody") ? c->durable : c->floor;
+    uint64_t spare = spare_index(c);
+    uint64_t index = c->durable < spare || PLANTED("compaction_waits_for_nobody") ? c->durable : spare;
     uint64_t applicable = consensus_applicable(c->config.consensus);
     struct error e;
 
@@ -102,10 +115,15 @@ void compactor_poll(struct compactor *c, uint64_t applied, uint64_t floor)
     due = bytes - c->last_bytes >= c->config.log_bytes ||
           store_wal_bytes(c->config.store) >= c->config.wal_bytes;
 
-    if (!c->busy && !c->no_room && c->finished == NULL && due && applied > 0) {
+    if (!c->busy && !c->held && !c->no_room && c->finished == NULL && due && applied > 0) {
         c->floor = floor;
         start(c);
     }
+}
+
+void compactor_hold(struct compactor *c, bool held)
+{
+    c->held = held;
 }
 
 bool compactor_lacks_room(const struct compactor *c)
@@ -115,7 +133,7 @@ bool compactor_lacks_room(const struct compactor *c)
 
 void compactor_make_room(struct compactor *c, uint64_t floor)
 {
-    if (!c->busy && c->finished == NULL && c->config.log_bytes != UINT64_MAX) {
+    if (!c->busy && !c->held && c->finished == NULL && c->config.log_bytes != UINT64_MAX) {
         c->floor = floor;
         start(c);
     }

@@ -272,6 +272,12 @@ void divergence_fenced(struct divergence *d)
     metric_set(&d->counters[G_FENCED], 1);
 }
 
+void divergence_lifted(struct divergence *d)
+{
+    d->open = d->suspect = d->fenced = false;
+    metric_set(&d->counters[G_FENCED], 0);
+}
+
 bool divergence_suspects(const struct divergence *d)
 {
     return d->suspect;

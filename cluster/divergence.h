@@ -72,6 +72,8 @@ int divergence_received(struct divergence *d, uint64_t from, const uint8_t *body
 void divergence_tick(struct divergence *d);
 /* This node's content is known to be wrong: it asks no more, but still answers. */
 void divergence_fenced(struct divergence *d);
+/* It has another content now, that of the others. */
+void divergence_lifted(struct divergence *d);
 /* It differs from the leader, and it is not known yet who is wrong. */
 bool divergence_suspects(const struct divergence *d);
 

@@ -295,6 +295,12 @@ void replica_on_received(void *ctx, uint64_t from, uint8_t type, const uint8_t *
         rv = replica_space_received(r, from, body, n, &e);
     } else if (type == FRAME_REPAIR_QUESTION || type == FRAME_REPAIR_ANSWER) {
         rv = repair_received(r->repair, from, type, body, n, &e);
+    } else if (type == FRAME_SHIP_QUESTION && r->ship_source != NULL) {
+        rv = ship_source_received(r->ship_source, from, body, n, &e);
+    } else if (type == FRAME_SHIP_ANSWER && r->ship_target != NULL) {
+        rv = ship_target_received(r->ship_target, from, body, n, &e);
+    } else if (type == FRAME_SHIP_QUESTION || type == FRAME_SHIP_ANSWER) {
+        rv = error_set(&e, Q_MISMATCH, "a database in memory has no images");
     } else if (type == FRAME_DIGEST) {
         rv = divergence_received(r->divergence, from, body, n, &e);
     } else {
@@ -311,6 +317,9 @@ void replica_on_up(void *ctx, uint64_t id)
     replica_say(r, "peer_up id=%" PRIu64, id);
     replica_space_up(r, id);
     repair_up(r->repair);
+    if (r->ship_target != NULL) {
+        ship_target_up(r->ship_target);
+    }
 }
 
 void replica_on_down(void *ctx, uint64_t id)
@@ -319,6 +328,9 @@ void replica_on_down(void *ctx, uint64_t id)
     replica_say(r, "peer_down id=%" PRIu64, id);
     save_met(r); /* it may come back with another disk */
     forward_down(r->forward, id);
+    if (r->ship_target != NULL) {
+        ship_target_down(r->ship_target, id);
+    }
 }
 
 void replica_on_refused(void *ctx, const char *who, const struct error *why)
@@ -329,7 +341,9 @@ void replica_on_refused(void *ctx, const char *who, const struct error *why)
 void replica_on_compacted(void *ctx, uint64_t index, const struct error *failed)
 {
     struct replica *r = replica_of(ctx);
-    if (failed != NULL) {
+    if (failed != NULL && failed->code == Q_CORRUPT) {
+        replica_page_bad(r, failed);
+    } else if (failed != NULL) {
         replica_on_fatal(r, failed);
     } else {
         replica_say(r, "compacted index=%" PRIu64 " log_first=%" PRIu64, index,
@@ -369,7 +383,7 @@ static void continue_stop(struct replica *r)
     if ((requests_idle(r->requests) && !leads) || late) {
         applier_stop(r->applier);
         if (applier_idle(r->applier) && requests_idle(r->requests) && space_is_idle(r->space) &&
-            !r->checking && replica_membership_idle(r)) {
+            !r->checking && replica_membership_idle(r) && replica_snapshot_idle(r)) {
             r->peers_closing = true;
             env_timer_stop(r->config.env, r->tick);
             if (r->peers != NULL) {
@@ -394,6 +408,7 @@ void replica_stop(struct replica *r, void (*stopped)(void *ctx))
     calls_stop(r->calls);
     changes_stop(r->changes);
     space_stop(r->space);
+    replica_snapshot_stop(r);
     if (consensus_leads(r->consensus) && replica_other_voters(r) > 0 &&
         !PLANTED("leaders_go_without_handing_over") && consensus_transfer(r->consensus, 0, &e) != 0) {
         replica_say(r, "transfer_failed error=\"%s\"", e.text);
@@ -419,6 +434,8 @@ void replica_on_tick(void *owner)
         save_met(r);
     }
     replica_fence_tick(r);
+    replica_install_tick(r);
+    replica_snapshot_tick(r);
     reach_waits(r, false);
     if (r->stopped != NULL) {
         continue_stop(r);

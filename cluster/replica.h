@@ -47,6 +47,9 @@ struct replica_config {
     uint64_t segment_bytes, cache_bytes;
     uint64_t compact_bytes;   /* log since the last compaction that starts the next one */
     uint64_t ballast_bytes;   /* held back on the disk for the day it is full; 0: none */
+    uint64_t log_keep_bytes;  /* of log kept for a member that lacks it, before it has to be helped with an
+                                 image; 0: no limit */
+    uint64_t ship_rate;       /* bytes a second, at most, of images given to other members; 0: no limit */
     uint64_t space_min_bytes; /* of the disk that must be free, or writes are refused; 0: two segments and
                                  what the database's WAL may need */
     /* One line for the operator: `event key=value ...`. */
@@ -87,6 +90,18 @@ struct replica_member {
     uint64_t last_heard_ms; /* milliseconds ago; 0 for this node */
 };
 
+/* An image of the database on its way to this node, or from it. */
+struct replica_shipment {
+    const char *role; /* "target", "source", or "" if there is none */
+    const char
+        *state;    /* of a target: "asking", "scanning", "fetching", "verifying", "staged", "installing" */
+    uint64_t peer; /* who gives, or gets */
+    uint64_t index, term;
+    uint64_t bytes_all, bytes_wire, bytes_per_s;
+    uint32_t chunks_all, chunks_reused, chunks_fetched; /* of a source: FETCHED are those that it sent */
+    uint64_t eta_ms;                                    /* UINT64_MAX: not known */
+};
+
 struct replica_status {
     uint64_t id, term, leader; /* leader 0: unknown */
     const char *state;         /* "leader", "follower", "candidate", "recovering", "removed",
@@ -112,6 +127,10 @@ struct replica_status {
     unsigned voters;   /* as many as there are to be */
     bool removed;      /* this node was: it takes no part any more */
     char steward[256]; /* on the leader: what a change that is wanted waits for; "" if nothing */
+    struct replica_shipment shipment;
+    uint64_t installs; /* images that became the database since the start */
+    bool taking;       /* an image of the database is being taken: */
+    uint64_t taken_bytes, taking_bytes;
     unsigned count;
     struct replica_member members[PEERS_MAX];
 };
@@ -156,6 +175,28 @@ struct replica_check {
 /* CHECK is kept until DONE. Errors, without DONE: Q_BUSY another one is under way; Q_CLOSED this node stops.
  */
 int replica_check(struct replica *r, struct replica_check *check, struct error *e);
+
+/* Takes an image of this node's database as it is now or later, or finds one that was taken since the last
+ * change. It can be had in DIR/manifests and DIR/chunks (snapshots/catalog.h, chunk_store.h) for KEEP_MS from
+ * when it is there or was touched last. */
+struct replica_take {
+    uint64_t keep_ms;
+    /* FAILED NULL: INDEX and TERM are there. Comes once, not inside replica_take(). */
+    void (*done)(struct replica_take *, const struct error *failed);
+    uint64_t index, term;
+    /* Private. */
+    uint64_t at_least;
+    struct list link;
+};
+/* TAKE is kept until DONE or replica_forget_take(). Errors, without DONE: Q_CLOSED this node stops; Q_INVALID
+ * its database is in memory; Q_CONFLICT it has none that it could answer for; Q_NOT_FOUND nothing is in it.
+ */
+int replica_take(struct replica *r, struct replica_take *take, struct error *e);
+void replica_forget_take(struct replica_take *take);
+/* Keeps an image for as long again. False: it is gone. */
+bool replica_touch_snapshot(struct replica *r, uint64_t index, uint64_t term);
+/* The directory that has the manifests and chunks. */
+const char *replica_snapshot_dir(const struct replica *r);
 
 /* All counters and histograms below the doors: raft, log, batcher, apply, reads, peers. */
 void replica_metrics(struct replica *r, struct metrics *metrics);

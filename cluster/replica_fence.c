@@ -11,6 +11,7 @@ static const char *const reasons[] = {
     [META_FENCE_MAJORITY] = "a majority of the members has another content",
     [META_FENCE_LEADER] = "the leader has another content, and no majority could say who is right",
     [META_FENCE_SCAN] = "a scan found content that its own digest does not name",
+    [META_FENCE_PAGE] = "it cannot be read",
 };
 
 const char *replica_fence_reason(const struct replica *r)
@@ -54,6 +55,12 @@ static void leave_leadership(struct replica *r)
     }
 }
 
+/* What becomes of it. */
+static const char *rebuild_of(const struct replica *r)
+{
+    return r->config.in_memory || members_count(r->members) == 1 ? "needed" : "from_others";
+}
+
 /* IDS: members that are not known to be wrong; none: any. */
 static void fence(struct replica *r, enum meta_fence why, uint64_t index, const uint64_t *ids, unsigned count)
 {
@@ -66,9 +73,12 @@ static void fence(struct replica *r, enum meta_fence why, uint64_t index, const 
     if (!PLANTED("fence_is_not_durable")) {
         consensus_fence(r->consensus, why, index);
     }
-    replica_say(r, "diverged index=%" PRIu64 " action=fenced reason=\"%s\" rebuild=needed", index,
-                reasons[why]);
+    replica_say(r, "%s index=%" PRIu64 " action=fenced reason=\"%s\" rebuild=%s",
+                why == META_FENCE_PAGE ? "page_bad" : "diverged", index, reasons[why], rebuild_of(r));
     batcher_abandon(r->batcher);
+    if (r->images != NULL) {
+        images_cancel(r->images, true);
+    }
     if (consensus_role(r->consensus) == CONSENSUS_LEADER) {
         leave_leadership(r);
     }
@@ -143,12 +153,24 @@ void replica_scanned_wrong(struct replica *r, uint64_t index)
     fence(r, META_FENCE_SCAN, index, NULL, 0);
 }
 
+void replica_page_bad(struct replica *r, const struct error *why)
+{
+    if (r->config.in_memory || members_count(r->members) == 1) {
+        replica_on_fatal(r, why); /* there is nobody who could help */
+    } else if (!r->fenced) {
+        replica_say(r, "page_bad error=\"%s\"", why->text);
+        fence(r, META_FENCE_PAGE, applier_position(r->applier)->index, NULL, 0);
+    }
+}
+
 void replica_on_apply_failed(void *ctx, const struct error *why)
 {
     struct replica *r = replica_of(ctx);
 
     if (r->fenced) {
         replica_say(r, "apply_stopped error=\"%s\"", why->text); /* it is not needed to vote */
+    } else if (why->code == Q_CORRUPT) {
+        replica_page_bad(r, why);
     } else {
         replica_on_fatal(r, why);
     }
@@ -169,11 +191,32 @@ void replica_fence_tick(struct replica *r)
     }
 }
 
+bool replica_is_unfit(struct replica *r)
+{
+    uint64_t applied = applier_position(r->applier)->index, first = consensus_first(r->consensus);
+
+    if (!r->unfit && !r->config.in_memory && applied + 1 < first && members_count(r->members) > 1) {
+        r->unfit = true;
+        error_set(&r->unfit_why, Q_CORRUPT,
+                  "the database is at index %" PRIu64 " but the log begins at %" PRIu64, applied, first);
+    }
+    if (r->unfit && !r->fenced) {
+        r->fenced = true;
+        divergence_fenced(r->divergence);
+        consensus_fence(r->consensus, META_FENCE_PAGE, 0);
+        replica_say(r, "page_bad error=\"%s\" rebuild=%s", r->unfit_why.text, rebuild_of(r));
+    }
+    return r->unfit;
+}
+
 /* A database that was made anew from the whole log is not the one that was fenced. */
 void replica_fence_at_start(struct replica *r)
 {
     const struct meta_state *meta = consensus_meta(r->consensus);
 
+    if (replica_is_unfit(r)) {
+        return;
+    }
     if (meta->fence != META_NO_FENCE && applier_position(r->applier)->index == 0) {
         replica_say(r, "fence_lifted index=%" PRIu64 " reason=\"the database is made anew from the log\"",
                     meta->fence_index);
@@ -181,8 +224,8 @@ void replica_fence_at_start(struct replica *r)
     } else if (meta->fence != META_NO_FENCE) {
         r->fenced = true;
         divergence_fenced(r->divergence);
-        replica_say(r, "fenced index=%" PRIu64 " reason=\"%s\" rebuild=needed", meta->fence_index,
-                    reasons[meta->fence]);
+        replica_say(r, "fenced index=%" PRIu64 " reason=\"%s\" rebuild=%s", meta->fence_index,
+                    reasons[meta->fence], rebuild_of(r));
     }
 }
 
@@ -190,7 +233,9 @@ bool replica_may_answer(void *ctx, struct error *why)
 {
     struct replica *r = replica_of(ctx);
 
-    if (r->fenced) {
+    if (r->install.step != INSTALL_NOT) {
+        error_set(why, Q_BUSY, "node %" PRIu64 " installs an image of the database: try again", r->config.id);
+    } else if (r->fenced) {
         error_set(why, Q_CORRUPT,
                   "the database of node %" PRIu64 " is fenced since index %" PRIu64
                   " (%s): it answers nothing until it is rebuilt",

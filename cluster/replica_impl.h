@@ -6,6 +6,7 @@
 #define QUORATE_CLUSTER_REPLICA_IMPL_H
 
 #include "base/object.h"
+#include "cluster/cluster_id.h"
 #include "cluster/compactor.h"
 #include "cluster/divergence.h"
 #include "cluster/members.h"
@@ -13,6 +14,8 @@
 #include "cluster/replica.h"
 #include "cluster/requests.h"
 #include "cluster/served.h"
+#include "cluster/ship_source.h"
+#include "cluster/ship_target.h"
 #include "cluster/space.h"
 #include "raft_glue/applier.h"
 #include "storage/members.h"
@@ -27,6 +30,15 @@ enum frame_type {
     FRAME_REPAIR_ANSWER = 5,
     FRAME_DIGEST = 6,
     FRAME_SPACE = 7,
+    FRAME_SHIP_QUESTION = 8,
+    FRAME_SHIP_ANSWER = 9,
+};
+
+/* An image on its way into the database's place. */
+enum install_step {
+    INSTALL_NOT,
+    INSTALL_WAITING,  /* it is certain; what is applied or copied still ends */
+    INSTALL_SWAPPING, /* on the worker lane */
 };
 
 /* What a replica knows of who is in, and does about it: replica_membership.c. */
@@ -83,6 +95,23 @@ struct replica {
     struct divergence *divergence;
     struct peers *peers;
     struct space *space;
+    struct images *images; /* this and the next two: NULL in memory */
+    struct ship_source *ship_source;
+    struct ship_target *ship_target;
+    char database[REPLICA_DIR_MAX], semantics[CLUSTER_SEMANTICS_MAX];
+    struct list takes; /* struct replica_take */
+    struct {
+        enum install_step step;
+        bool log;             /* it begins anew behind the image */
+        uint64_t index, term; /* of the image */
+        uint64_t from;        /* the leader that said that one is needed; 0: none */
+        struct env_work work;
+        int rc;
+        struct error error;
+    } install;
+    uint64_t installs;
+    struct error ship_trouble; /* why no image comes, as the operator was told last */
+    uint64_t ship_trouble_ms;
     uint64_t space_told_ms; /* when the members were last told of this node's disk */
     struct {
         uint64_t id, until_ms;
@@ -95,6 +124,9 @@ struct replica {
     uint64_t term_changes, leader_changes;
     uint64_t advanced_ms; /* env_wall_ms() when an entry was last applied; 0: not yet */
     bool fenced, dead;
+    bool unfit; /* there is no database that the log goes on behind: nothing is applied */
+    struct error unfit_why;
+    bool lost_for_good;       /* what the log has lost is compacted elsewhere: an image is needed */
     bool stuck;               /* the operator was told that nobody has what is lost */
     struct log_report damage; /* what the log was opened with */
     struct {                  /* the log is to begin behind INDEX, once the database is durable */
@@ -186,11 +218,38 @@ void replica_on_settled(void *ctx, const struct divergence_verdict *verdict);
 void replica_on_apply_failed(void *ctx, const struct error *why);
 /* A scan at INDEX found what the digest does not name. */
 void replica_scanned_wrong(struct replica *r, uint64_t index);
+/* A page of the database is bad, or it cannot be read at all. */
+void replica_page_bad(struct replica *r, const struct error *why);
+/* Whether there is no database that the log goes on behind: one that could not be opened, that was taken
+ * away, or that stayed behind. Then this node is fenced. */
+bool replica_is_unfit(struct replica *r);
 void replica_fence_tick(struct replica *r);
 /* Once the parts are made, before the core starts. */
 void replica_fence_at_start(struct replica *r);
 const char *replica_fence_reason(const struct replica *r); /* "" without a fence */
 bool replica_may_answer(void *ctx, struct error *why);
+
+/* replica_snapshot.c: the callbacks of images and of ship_source, and what the replica does about takes. */
+int replica_may_take(void *ctx, uint64_t index, struct error *e);
+void replica_on_taken(void *ctx, const struct images_taken *taken, const struct error *failed);
+void replica_on_held(void *ctx, bool held);
+void replica_on_page_bad(void *ctx, const struct error *why);
+void replica_on_swept(void *ctx, uint64_t chunks, uint64_t bytes);
+void replica_on_image_damaged(void *ctx, const struct error *why);
+uint64_t replica_log_limit(void *ctx);
+void replica_snapshot_tick(struct replica *r);
+void replica_snapshot_stop(struct replica *r);
+bool replica_snapshot_idle(const struct replica *r);
+
+/* replica_install.c: the callbacks of ship_target and of consensus about images, and what comes of them. */
+void replica_on_fetch(void *ctx, uint64_t from, uint64_t index, uint64_t term);
+void replica_on_install(void *ctx);
+int replica_on_swap(void *ctx, const struct consensus_image *image, struct error *e);
+unsigned replica_ship_members(void *ctx, uint64_t ret_ids[PEERS_MAX]);
+int replica_check_manifest(void *ctx, const struct manifest *m, struct error *e);
+void replica_on_staged(void *ctx, const struct manifest *m);
+void replica_on_ship_said(void *ctx, enum ship_event event, uint64_t who, const struct error *why);
+void replica_install_tick(struct replica *r);
 
 /* replica_space.c: the callbacks of space, what the batcher asks before it takes a command (0 or Q_NO_SPACE),
  * and what other members say of their disks. */

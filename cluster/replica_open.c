@@ -16,10 +16,8 @@ enum {
 
 static int make_cluster_id(struct replica *r, struct error *e)
 {
-    char semantics[CLUSTER_SEMANTICS_MAX];
-
-    cluster_semantics(r->config.foreign_keys, r->config.instructions_max, semantics);
-    return cluster_id_make(r->name, r->first, r->config.count, semantics, r->cluster_id, e);
+    cluster_semantics(r->config.foreign_keys, r->config.instructions_max, r->semantics);
+    return cluster_id_make(r->name, r->first, r->config.count, r->semantics, r->cluster_id, e);
 }
 
 static int copy_config(struct replica *r, const struct replica_config *config, struct error *e)
@@ -44,6 +42,7 @@ static int copy_config(struct replica *r, const struct replica_config *config, s
     if ((size_t)snprintf(r->dir, sizeof r->dir, "%s", config->dir) >= sizeof r->dir - 32) {
         return error_set(e, Q_INVALID, "the directory's name is longer than %zu bytes", sizeof r->dir - 33);
     }
+    snprintf(r->database, sizeof r->database, "%.*s/db.sqlite", (int)sizeof r->database - 16, r->dir);
     snprintf(r->name, sizeof r->name, "%s", config->cluster_name);
     snprintf(r->listen, sizeof r->listen, "%s", config->listen ? config->listen : "");
     snprintf(r->api, sizeof r->api, "%s", config->api_address ? config->api_address : "");
@@ -65,9 +64,8 @@ static uint64_t elapsed_ns(void *ctx)
 
 static int open_store(struct replica *r, struct error *e)
 {
-    char path[REPLICA_DIR_MAX];
     struct store_config config = {
-        .path = r->config.in_memory ? NULL : path,
+        .path = r->config.in_memory ? NULL : r->database,
         .vfs = r->config.vfs,
         .readers = r->config.readers,
         .result_max = r->config.result_max,
@@ -78,8 +76,13 @@ static int open_store(struct replica *r, struct error *e)
         .say = r->config.log,
         .say_ctx = r->config.ctx,
     };
-    snprintf(path, sizeof path, "%.*s/db.sqlite", (int)sizeof path - 16, r->dir);
-    return store_open(&config, &r->store, e);
+    int rv = store_open(&config, &r->store, e);
+    if (rv == Q_CORRUPT && !r->config.in_memory && members_count(r->members) > 1) {
+        r->unfit = true; /* the others have it */
+        r->unfit_why = *e;
+        rv = store_open_absent(&config, &r->store, e);
+    }
+    return rv;
 }
 
 static int open_database(void *ctx, uint64_t *ret_index, uint64_t *ret_term, struct error *e)
@@ -112,9 +115,12 @@ static int open_consensus(struct replica *r, struct error *e)
         .heartbeat_ms = r->config.heartbeat_ms,
         .segment_bytes = r->config.segment_bytes,
         .cache_bytes = r->config.cache_bytes,
+        .swap = r->config.in_memory ? NULL : replica_on_swap,
         .applied = open_database,
         .send = replica_consensus_sends,
         .changed = replica_on_changed,
+        .fetch = r->config.in_memory ? NULL : replica_on_fetch,
+        .install = replica_on_install,
         .recovering = replica_on_recovering,
         .fatal = replica_on_fatal,
         .ctx = r,
@@ -146,6 +152,58 @@ static int find_self(struct replica *r, struct error *e)
         snprintf(r->listen, sizeof r->listen, "%s", self->address);
     }
     return 0;
+}
+
+static int make_images(struct replica *r, struct error *e)
+{
+    struct images_config images = {
+        .env = r->config.env,
+        .dir = r->dir,
+        .store = r->store,
+        .consensus = r->consensus,
+        .node = r->config.id,
+        .cluster_name = r->name,
+        .semantics = r->semantics,
+        .done = replica_on_taken,
+        .held = replica_on_held,
+        .corrupt = replica_on_page_bad,
+        .swept = replica_on_swept,
+        .damaged = replica_on_image_damaged,
+        .fatal = replica_on_fatal,
+        .ctx = r,
+    };
+    struct ship_source_config source = {
+        .env = r->config.env,
+        .dir = r->dir,
+        .rate = r->config.ship_rate,
+        .answer_type = FRAME_SHIP_ANSWER,
+        .send = replica_forward_sends,
+        .may_take = replica_may_take,
+        .fatal = replica_on_fatal,
+        .ctx = r,
+    };
+    struct ship_target_config target = {
+        .env = r->config.env,
+        .dir = r->dir,
+        .own_path = r->database,
+        .question_type = FRAME_SHIP_QUESTION,
+        .members = replica_ship_members,
+        .send = replica_forward_sends,
+        .check = replica_check_manifest,
+        .staged = replica_on_staged,
+        .said = replica_on_ship_said,
+        .fatal = replica_on_fatal,
+        .ctx = r,
+    };
+    int rv;
+
+    memcpy(images.cluster_id, r->cluster_id, sizeof images.cluster_id);
+    rv = images_open(&images, &r->images, e);
+    if (rv == 0) {
+        source.images = target.images = r->images;
+        rv = ship_source_new(&source, &r->ship_source, e);
+    }
+    return rv == 0 ? ship_target_new(&target, &r->ship_target, e) : rv;
 }
 
 static int make_parts(struct replica *r, struct error *e)
@@ -216,6 +274,8 @@ static int make_parts(struct replica *r, struct error *e)
         /* A database in memory is rebuilt from the log: nothing of it may go. */
         .log_bytes = r->config.in_memory ? UINT64_MAX : r->config.compact_bytes,
         .wal_bytes = WAL_BYTES,
+        .keep_bytes = r->config.log_keep_bytes > 0 ? r->config.log_keep_bytes : UINT64_MAX,
+        .limit = replica_log_limit,
         .done = replica_on_compacted,
         .ctx = r,
     };
@@ -264,7 +324,7 @@ static int make_parts(struct replica *r, struct error *e)
     if (rv == 0) {
         rv = compactor_new(&compactor, &r->compactor, e);
     }
-    return rv;
+    return rv == 0 && !r->config.in_memory ? make_images(r, e) : rv;
 }
 
 /* Before what needs room: on a disk that is full the ballast makes some. */
@@ -352,6 +412,7 @@ int replica_open(const struct replica_config *config, struct replica **ret_repli
     }
     r->magic = REPLICA_MAGIC;
     list_init(&r->waits);
+    list_init(&r->takes);
     rv = copy_config(r, config, e);
     if (rv == 0) {
         rv = check_begun(r, e);
@@ -449,6 +510,9 @@ void replica_free(struct replica *r)
     env_timer_free(r->config.env, r->kick);
     peers_free(r->peers);
     replica_membership_free(r);
+    ship_target_free(r->ship_target);
+    ship_source_free(r->ship_source);
+    images_free(r->images);
     compactor_free(r->compactor);
     repair_free(r->repair);
     requests_free(r->requests);

@@ -17,8 +17,17 @@ void replica_say_opened(struct replica *r, const struct log_report *report)
 int replica_run(struct replica *r, struct error *e)
 {
     const struct store_position *at = applier_position(r->applier);
-    return consensus_recovering(r->consensus) ? consensus_recover(r->consensus, e)
-                                              : consensus_start(r->consensus, at->index, at->term, e);
+    uint64_t from = consensus_compacted_index(r->consensus);
+
+    if (consensus_recovering(r->consensus)) {
+        return consensus_recover(r->consensus, e);
+    }
+    if (replica_is_unfit(
+            r)) { /* the core goes on without a database, and nothing is applied until there is one */
+        applier_stop(r->applier);
+        return consensus_start(r->consensus, from, consensus_term_at(r->consensus, from), e);
+    }
+    return consensus_start(r->consensus, at->index, at->term, e);
 }
 
 /* The new log is complete. */
@@ -114,6 +123,7 @@ void replica_on_lost_compacted(void *ctx, const struct log_want *want, uint64_t 
                         want->from, want->to, applied);
         }
         r->stuck = true;
+        r->lost_for_good = true;
         return;
     }
     r->skip.busy = true;

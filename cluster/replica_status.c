@@ -29,6 +29,57 @@ static void member_status(struct replica *r, const struct member *member, struct
                         : "");
 }
 
+static void shipment_status(struct replica *r, struct replica_shipment *to)
+{
+    static const char *const states[] = {[SHIP_IDLE] = "",
+                                         [SHIP_ASKING] = "asking",
+                                         [SHIP_OPENING] = "scanning",
+                                         [SHIP_SCANNING] = "scanning",
+                                         [SHIP_FETCHING] = "fetching",
+                                         [SHIP_VERIFYING] = "verifying",
+                                         [SHIP_FINISHING] = "verifying",
+                                         [SHIP_STAGED] = "staged"};
+    struct ship_target_progress t = {.state = SHIP_IDLE};
+    struct ship_source_progress s = {.open = false};
+
+    *to = (struct replica_shipment){.role = "", .state = "", .eta_ms = UINT64_MAX};
+    if (r->images != NULL) {
+        t = ship_target_progress(r->ship_target);
+        s = ship_source_progress(r->ship_source);
+    }
+    if (t.state != SHIP_IDLE) {
+        *to = (struct replica_shipment){
+            .role = "target",
+            .state = r->install.step != INSTALL_NOT ? "installing" : states[t.state],
+            .peer = t.from,
+            .index = t.index,
+            .term = t.term,
+            .bytes_all = t.bytes_all,
+            .bytes_wire = t.bytes_wire,
+            .bytes_per_s = t.bytes_per_s,
+            .chunks_all = t.chunks_all,
+            .chunks_reused = t.chunks_reused,
+            .chunks_fetched = t.chunks_fetched,
+            .eta_ms = t.eta_ms,
+        };
+    } else if (s.open) {
+        const struct image *image = images_find_exact(r->images, s.index, s.term);
+        *to = (struct replica_shipment){
+            .role = "source",
+            .state = "giving",
+            .peer = s.to,
+            .index = s.index,
+            .term = s.term,
+            .bytes_all = image != NULL ? image->bytes : 0,
+            .bytes_wire = s.bytes_wire,
+            .bytes_per_s = s.bytes_per_s,
+            .chunks_all = image != NULL ? image->chunks : 0,
+            .chunks_fetched = (uint32_t)s.chunks,
+            .eta_ms = UINT64_MAX,
+        };
+    }
+}
+
 void replica_role(struct replica *r, struct replica_role *ret_role)
 {
     *ret_role = (struct replica_role){
@@ -88,6 +139,13 @@ void replica_status(struct replica *r, struct replica_status *ret_status)
     s->voters = r->config.voters;
     s->removed = consensus_removed(r->consensus);
     snprintf(s->steward, sizeof s->steward, "%s", r->membership.why);
+    shipment_status(r, &s->shipment);
+    s->installs = r->installs;
+    s->taking = r->images != NULL && images_taking(r->images);
+    if (s->taking) {
+        s->taken_bytes = images_progress(r->images).bytes_done;
+        s->taking_bytes = images_progress(r->images).bytes_all;
+    }
     s->count = members_count(r->members);
     for (unsigned i = 0; i < s->count; i++) {
         member_status(r, members_at(r->members, i), &s->members[i]);
@@ -105,4 +163,9 @@ void replica_metrics(struct replica *r, struct metrics *metrics)
     peers_metrics(r->peers, metrics);
     space_metrics(r->space, metrics);
     repair_metrics(r->repair, metrics);
+    if (r->images != NULL) {
+        images_metrics(r->images, metrics);
+        ship_source_metrics(r->ship_source, metrics);
+        ship_target_metrics(r->ship_target, metrics);
+    }
 }

@@ -334,6 +334,8 @@ static int make(const struct options *o, struct settings *s, struct error *e)
     s->replica.segment_bytes = (uint64_t)options_number(o, OPTION_segment_bytes);
     s->replica.cache_bytes = (uint64_t)options_number(o, OPTION_cache_bytes);
     s->replica.compact_bytes = (uint64_t)options_number(o, OPTION_compact_bytes);
+    s->replica.log_keep_bytes = (uint64_t)options_number(o, OPTION_log_keep_bytes);
+    s->replica.ship_rate = (uint64_t)options_number(o, OPTION_ship_rate);
     s->replica.ballast_bytes = (uint64_t)options_number(o, OPTION_ballast_bytes);
     s->replica.space_min_bytes = (uint64_t)options_number(o, OPTION_space_min_bytes);
     return 0;

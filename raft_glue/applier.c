@@ -300,6 +300,21 @@ void applier_stop(struct applier *a)
     a->stopped = true;
 }
 
+void applier_moved(struct applier *a)
+{
+    assert(applier_idle(a));
+    for (unsigned i = 0; i < RUNS; i++) {
+        a->runs[i].busy = false;
+    }
+    store_position(a->config.store, &a->position);
+    a->handed = a->position.index;
+    a->broken = 0;
+    a->stopped = a->dead = false;
+    memset(a->own, 0, sizeof a->own);
+    note_digest(a, &a->position);
+    metric_set(&a->counters[G_APPLIED], (int64_t)a->position.index);
+}
+
 bool applier_idle(const struct applier *a)
 {
     for (unsigned i = 0; i < RUNS; i++) {

@@ -46,6 +46,10 @@ bool applier_lacks_room(const struct applier *a);
 /* There may be room now: call about every second while it is lacking. */
 void applier_retry(struct applier *a);
 
+/* The store holds another database, which was put in place while nothing was on the lane: goes on, also after
+ * applier_stop() or a failure, behind where that one is. Entries that waited are forgotten. */
+void applier_moved(struct applier *a);
+
 /* As of the last run that came back. */
 const struct store_position *applier_position(const struct applier *a);
 /* This node's digest after INDEX; false if INDEX is not applied yet, or too long ago, or before the start. */

@@ -171,7 +171,7 @@ static enum slot_kind decode(const uint8_t *slot, struct meta_state *ret_state, 
     if (format >= 3 && !decode_images(&c, &s)) {
         return SLOT_DAMAGED;
     }
-    if (c.bad || s.fence > META_FENCE_SCAN || s.log_first == 0 || s.log_first > s.snapshot_index + 1) {
+    if (c.bad || s.fence > META_FENCE_PAGE || s.log_first == 0 || s.log_first > s.snapshot_index + 1) {
         return SLOT_DAMAGED;
     }
     *ret_state = s;

@@ -53,6 +53,7 @@ enum meta_fence {
     META_FENCE_MAJORITY = 1, /* a majority of the members has another digest there */
     META_FENCE_LEADER = 2,   /* the leader has another digest, and nobody could say who is right */
     META_FENCE_SCAN = 3,     /* a scan found content that its own digest does not name */
+    META_FENCE_PAGE = 4,     /* it cannot be read: a page fails its checksum, or worse */
 };
 
 /* An image that is taking the database's place. The numbers are on disk. */

@@ -65,7 +65,7 @@ static void take_state(struct cursor *input, struct meta_state *s)
     s->boots = cursor_u8(input);
     s->marks[s->boots % META_MARKS] = cursor_u32(input);
     s->retired = input_range(input, 0, 1) != 0;
-    s->fence = (enum meta_fence)input_range(input, 0, META_FENCE_SCAN);
+    s->fence = (enum meta_fence)input_range(input, 0, META_FENCE_PAGE);
     s->fence_index = cursor_u8(input);
     for (uint32_t i = 0; i < s->peers; i++) {
         s->peer[i].boots = cursor_u8(input);

@@ -23,6 +23,10 @@ foreach(test deadlines disk_error divergence neighbours replica requests space s
     quorate_test(cluster_${test}_test LABEL unit
         SOURCES cluster/${test}_test.c cluster/asker.c LINKS quorate_group storage_kit)
 endforeach()
+foreach(test ship)
+    quorate_test(cluster_${test}_test LABEL unit
+        SOURCES cluster/${test}_test.c cluster/ship_scene.c cluster/asker.c LINKS quorate_group)
+endforeach()
 foreach(test compactor divergence_vote members served)
     quorate_test(cluster_${test}_test LABEL unit SOURCES cluster/${test}_test.c LINKS quorate_cluster quorate_testlib)
 endforeach()

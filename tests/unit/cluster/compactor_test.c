@@ -9,6 +9,7 @@ enum { LOG_BYTES = 1000, WAL_BYTES = 500 };
 
 struct consensus {
     uint64_t bytes, applicable, compacted;
+    uint64_t per_index; /* bytes of an entry, from the last applicable one backwards */
     unsigned compactions, tried;
     enum error_code refusal;
 };
@@ -46,6 +47,11 @@ int consensus_compact(struct consensus *c, uint64_t index, uint64_t keep_from, s
     return 0;
 }
 
+uint64_t consensus_index_within(const struct consensus *c, uint64_t bytes)
+{
+    return c->applicable - bytes / c->per_index + 1;
+}
+
 uint64_t store_wal_bytes(const struct store *s)
 {
     return s->wal;
@@ -72,7 +78,8 @@ struct scene {
     struct consensus consensus;
     struct store store;
     struct compactor *compactor;
-    uint64_t log_bytes; /* of the configuration */
+    uint64_t log_bytes, keep_bytes; /* of the configuration */
+    uint64_t limit;
     unsigned done, failures, finished;
     uint64_t done_at;
 };
@@ -87,6 +94,12 @@ static void on_done(void *ctx, uint64_t index, const struct error *failed)
         s->done++;
         s->done_at = index;
     }
+}
+
+static uint64_t limit(void *ctx)
+{
+    struct scene *s = ctx;
+    return s->limit;
 }
 
 static void on_finished(void *ctx)
@@ -104,6 +117,8 @@ static void renew(struct scene *s)
         .store = &s->store,
         .log_bytes = s->log_bytes,
         .wal_bytes = WAL_BYTES,
+        .keep_bytes = s->keep_bytes,
+        .limit = limit,
         .done = on_done,
         .ctx = s,
     };
@@ -119,6 +134,8 @@ static int set_up(void **state)
     s->sim = sim_new(1);
     s->node = sim_node_new(s->sim, "n");
     s->log_bytes = LOG_BYTES;
+    s->keep_bytes = s->limit = UINT64_MAX;
+    s->consensus.per_index = 100;
     sim_node_boot(s->node);
     renew(s);
     s->store.applied = s->consensus.applicable = 100;
@@ -398,6 +415,64 @@ static void a_last_checkpoint_that_fails_is_told_and_ends(void **state)
     assert_int_equal(s->finished, 1);
 }
 
+static void a_log_that_is_too_long_goes_although_a_member_lacks_it(void **state)
+{
+    struct scene *s = *state;
+
+    s->keep_bytes = 2 * LOG_BYTES;
+    renew(s);
+    s->consensus.bytes = 2 * LOG_BYTES;
+    poll(s, 10);
+    settle(s);
+    assert_int_equal(s->consensus.compacted, 10);
+
+    s->consensus.bytes = 4 * LOG_BYTES;
+    poll(s, 10);
+    settle(s);
+    assert_int_equal(s->consensus.compacted, 80); /* the last 20 entries take what may be kept */
+}
+
+static void the_log_stays_for_an_image_that_is_under_way(void **state)
+{
+    struct scene *s = *state;
+
+    s->limit = 30;
+    s->consensus.bytes = LOG_BYTES;
+    poll(s, 90);
+    settle(s);
+    assert_int_equal(s->consensus.compacted, 30);
+}
+
+static void an_image_does_not_keep_a_log_that_is_too_long(void **state)
+{
+    struct scene *s = *state;
+
+    s->keep_bytes = 2 * LOG_BYTES;
+    s->limit = 30;
+    renew(s);
+    s->consensus.bytes = 4 * LOG_BYTES;
+    poll(s, 100);
+    settle(s);
+    assert_int_equal(s->consensus.compacted, 80);
+}
+
+static void nothing_is_started_while_checkpoints_do_nothing(void **state)
+{
+    struct scene *s = *state;
+
+    compactor_hold(s->compactor, true);
+    s->store.wal = WAL_BYTES;
+    poll(s, 100);
+    compactor_make_room(s->compactor, 100);
+    settle(s);
+    assert_int_equal(s->store.checkpoints, 0);
+
+    compactor_hold(s->compactor, false);
+    poll(s, 100);
+    settle(s);
+    assert_int_equal(s->store.checkpoints, 1);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -409,6 +484,10 @@ int main(void)
         TEST(a_grown_wal_is_enough),
         TEST(no_more_goes_than_every_member_has),
         TEST(no_more_goes_than_is_applicable),
+        TEST(a_log_that_is_too_long_goes_although_a_member_lacks_it),
+        TEST(the_log_stays_for_an_image_that_is_under_way),
+        TEST(an_image_does_not_keep_a_log_that_is_too_long),
+        TEST(nothing_is_started_while_checkpoints_do_nothing),
         TEST(a_floor_that_does_not_move_costs_few_checkpoints),
         TEST(after_a_compaction_growth_counts_from_what_is_left),
         TEST(what_is_refused_is_tried_again_later),

@@ -43,7 +43,7 @@ static struct meta_state state_of(uint64_t n)
         .configuration_len = (uint32_t)(n * 37 % (META_CONFIGURATION_MAX + 1)),
         .peers = (uint32_t)(n % (META_PEERS_MAX + 1)),
         .boots = n * 3,
-        .fence = (enum meta_fence)(n % (META_FENCE_SCAN + 1)),
+        .fence = (enum meta_fence)(n % (META_FENCE_PAGE + 1)),
         .fence_index = n * 8,
         .log_first = n * 10 - n % 7,
         .log_before_term = n,
