@@ -13,7 +13,7 @@ foreach(test server limits memory)
         SOURCES node/http_${test}_test.c node/http_fixture.c node/http_world.c LINKS quorate_node_http)
 endforeach()
 # These stand on a replica of their own, whose lanes are threads.
-foreach(test kv status sql)
+foreach(test cluster kv status sql)
     quorate_test(node_http_${test}_api_test LABEL unit
         SOURCES node/http_${test}_api_test.c node/api_world.c node/fake_replica.c node/http_world.c
         LINKS quorate_node_http)
