@@ -22,6 +22,7 @@ endforeach()
 foreach(test options settings)
     quorate_test(node_${test}_test LABEL unit SOURCES node/${test}_test.c LINKS quorate_node)
 endforeach()
+quorate_test(node_birth_test LABEL unit SOURCES node/birth_test.c LINKS quorate_node quorate_testlib)
 
 # The library, with threads of its own and of its callers.
 quorate_test(node_door_test LABEL unit SOURCES node/door_test.c LINKS quorate_node)
