@@ -42,16 +42,17 @@ bool member_list_settled(const struct replica_status *status, const struct repli
            (m->role == ROLE_STANDBY && (!has_room(status) || PLANTED("a_standby_counts_as_settled")));
 }
 
-/* Whether member ID is in and what is wanted of it. */
-static bool is_settled(const struct replica_status *status, uint64_t id)
+/* Whether member ID is in and what was wanted of it at INDEX or later. */
+static bool is_settled(const struct replica_status *status, uint64_t id, uint64_t index)
 {
     const struct replica_member *m = api_member(status, id);
-    return m != NULL && member_list_settled(status, m);
+    bool known = m != NULL && (m->changed >= index || PLANTED("a_change_is_done_before_it_is_known"));
+    return known && member_list_settled(status, m);
 }
 
 bool member_list_shows(const struct replica_status *status, const struct replica_change *change)
 {
-    if (status->applied < change->index && !PLANTED("a_change_is_done_before_it_is_applied")) {
+    if (status->applied < change->index) {
         return false; /* what this node knows of the members is older than the change */
     }
     if (change->verb == REPLICA_REMOVE) {
@@ -59,9 +60,9 @@ bool member_list_shows(const struct replica_status *status, const struct replica
     }
     if (change->verb == REPLICA_REPLACE) {
         return api_member(status, change->id) == NULL &&
-               (change->with == 0 || is_settled(status, change->with));
+               (change->with == 0 || is_settled(status, change->with, 0));
     }
-    return is_settled(status, change->id);
+    return is_settled(status, change->id, change->index);
 }
 
 static void put_number(struct json *j, const char *key, uint64_t v)

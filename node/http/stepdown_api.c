@@ -35,13 +35,13 @@ static void forget(struct stepdown *t)
     free(t);
 }
 
-static void respond_json(struct stepdown *t, uint64_t leader)
+static void respond_json(struct http_request *r, uint64_t leader)
 {
     struct buf body;
     struct json j;
 
     buf_init(&body, 1024);
-    js_init(&j, &body, params_flag(t->http, "pretty"));
+    js_init(&j, &body, params_flag(r, "pretty"));
     js_begin_object(&j);
     js_key(&j, "done");
     js_bool(&j, leader != 0);
@@ -50,14 +50,14 @@ static void respond_json(struct stepdown *t, uint64_t leader)
         js_unsigned(&j, leader);
     }
     js_end_object(&j);
-    http_respond(t->http, leader != 0 ? 200 : 202, API_JSON, &body);
+    http_respond(r, leader != 0 ? 200 : 202, API_JSON, &body);
 }
 
 /* LEADER is the new one; 0: nobody has waited for one. */
 static void succeed(struct stepdown *t, uint64_t leader)
 {
     if (t->as_json) {
-        respond_json(t, leader);
+        respond_json(t->http, leader);
     } else {
         http_respond(t->http, 200, NULL, NULL);
     }
@@ -185,7 +185,14 @@ static void begin(struct api *api, struct http_request *r, uint64_t to, bool as_
 
 void stepdown_api_transfer(struct api *api, struct http_request *r, uint64_t to)
 {
-    begin(api, r, to, true);
+    struct replica_role role;
+
+    replica_role(api->config.replica, &role);
+    if (to != 0 && to == role.leader) {
+        respond_json(r, to); /* it leads already */
+    } else {
+        begin(api, r, to, true);
+    }
 }
 
 void stepdown_api_begin(struct api *api, struct http_request *r)

@@ -288,15 +288,18 @@ static void a_replacement_is_done_when_the_old_one_is_gone_and_the_new_one_settl
                  "{\"index\":0,\"done\":false}");
 }
 
-static void a_node_that_has_not_applied_the_change_does_not_know_that_it_is_done(void **state)
+static void a_node_that_does_not_know_of_the_change_does_not_know_that_it_is_done(void **state)
 {
+    static const char promote[] = "/v1/cluster/members/2/promote?wait&timeout=60ms";
     struct api_world *w = *state;
 
     w->replica.change_index = 1;
-    expect_reply(post(w, "/v1/cluster/members/2/promote?wait&timeout=60ms", ""), 202,
-                 "{\"index\":1,\"done\":false}");
+    member(w, 2)->changed = 1;
+    expect_reply(post(w, promote, ""), 202, "{\"index\":1,\"done\":false}");
     ask(w, "PUT", "/v1/kv/ns/k", "", "v"); /* that is index 1 */
-    expect_reply(post(w, "/v1/cluster/members/2/promote?wait", ""), 200, "{\"index\":1,\"done\":true}");
+    expect_reply(post(w, promote, ""), 200, "{\"index\":1,\"done\":true}");
+    member(w, 2)->changed = 0; /* it is applied, but the list of members is still that of before */
+    expect_reply(post(w, promote, ""), 202, "{\"index\":1,\"done\":false}");
 }
 
 static void a_change_that_waits_ends_with_the_api(void **state)
@@ -327,6 +330,7 @@ static void leadership_moves_by_either_door(void **state)
     expect_reply(post(w, "/v1/cluster/transfer?wait", "{\"to\":2}"), 200, "{\"done\":true,\"leader\":2}");
     assert_int_equal(w->replica.transferred_to, 2);
     error_set(&w->replica.transfer_fails, Q_NOT_FOUND, "there is no member 9");
+    expect_reply(post(w, "/v1/cluster/transfer", "{\"to\":2}"), 200, "{\"done\":true,\"leader\":2}");
     expect_reply(post(w, "/v1/cluster/transfer", "{\"to\":9}"), 404,
                  "{\"error\":\"there is no member 9\",\"code\":\"not_found\"}");
 }
@@ -374,7 +378,7 @@ int main(void)
         TEST(a_client_that_waits_is_answered_when_it_is_done),
         TEST(what_is_not_done_in_time_is_answered_as_decided),
         TEST(a_replacement_is_done_when_the_old_one_is_gone_and_the_new_one_settled),
-        TEST(a_node_that_has_not_applied_the_change_does_not_know_that_it_is_done),
+        TEST(a_node_that_does_not_know_of_the_change_does_not_know_that_it_is_done),
         TEST(a_change_that_waits_ends_with_the_api),
         TEST(leadership_moves_by_either_door),
         TEST(remove_is_what_clients_of_rqlite_know),
