@@ -10,6 +10,7 @@
 #include "base/metrics.h"
 #include "cluster/calls.h"
 #include "cluster/changes.h"
+#include "cluster/members.h"
 #include "cluster/peers.h"
 #include "cluster/request.h"
 #include "storage/store.h"
@@ -158,6 +159,8 @@ void replica_transfer(struct replica *r, uint64_t to, struct peer_call *call);
 /* Asks the leader, this node or another, for a change of the members; see changes.h. DONE says that it is
  * decided; it is done when the status says so. */
 void replica_change_member(struct replica *r, struct replica_change *change);
+/* The I-th of those members that were removed, by id; false beyond the last of them. */
+bool replica_removed(struct replica *r, unsigned i, struct member *ret_member);
 /* Asks member ID whether it is there; see calls_contact(). */
 void replica_contact(struct replica *r, uint64_t id, struct peer_call *call);
 

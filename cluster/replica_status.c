@@ -152,6 +152,18 @@ void replica_status(struct replica *r, struct replica_status *ret_status)
     }
 }
 
+bool replica_removed(struct replica *r, unsigned i, struct member *ret_member)
+{
+    for (unsigned k = 0; k < members_known(r->members); k++) {
+        const struct member *m = members_known_at(r->members, k);
+        if (m->state == MEMBER_REMOVED && i-- == 0) {
+            *ret_member = *m;
+            return true;
+        }
+    }
+    return false;
+}
+
 void replica_metrics(struct replica *r, struct metrics *metrics)
 {
     consensus_metrics(r->consensus, metrics);

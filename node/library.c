@@ -1,16 +1,13 @@
-/* The functions of quorate.h: commands out of arguments, and results taken apart. */
-#include "node/quorate.h"
+#include "node/library.h"
 
-#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "node/call.h"
+#include "node/env/address.h"
 #include "node/node.h"
 #include "storage/command.h"
 #include "storage/result.h"
-
-enum { COMMAND_BYTES_MAX = 16 * 1024 * 1024 };
 
 #define SAME_CODE(a, b) _Static_assert((int)(a) == (int)(b), "the public codes are the internal ones")
 SAME_CODE(QUORATE_INVALID, Q_INVALID);
@@ -31,10 +28,16 @@ SAME_CODE(QUORATE_WEAK, READ_WEAK);
 SAME_CODE(QUORATE_LINEARIZABLE, READ_LINEARIZABLE);
 SAME_CODE(QUORATE_STRONG, READ_STRONG);
 SAME_CODE(QUORATE_BLOB, VALUE_BLOB);
+SAME_CODE(QUORATE_MEMBER_ADD, REPLICA_ADD);
+SAME_CODE(QUORATE_MEMBER_REMOVE, REPLICA_REMOVE);
+SAME_CODE(QUORATE_MEMBER_PROMOTE, REPLICA_PROMOTE);
+SAME_CODE(QUORATE_MEMBER_DEMOTE, REPLICA_DEMOTE);
+SAME_CODE(QUORATE_MEMBER_MOVE, REPLICA_MOVE);
+SAME_CODE(QUORATE_MEMBER_REPLACE, REPLICA_REPLACE);
 _Static_assert(sizeof((struct quorate_error *)0)->text == ERROR_TEXT_MAX,
                "the public text is the internal one");
 
-static int report(struct quorate_error *to, int rv, const struct error *e)
+int library_report(struct quorate_error *to, int rv, const struct error *e)
 {
     if (rv != 0 && to != NULL) {
         to->code = (enum quorate_code)e->code;
@@ -70,13 +73,13 @@ int quorate_options_set(struct quorate_options *options, const char *name, const
                         struct quorate_error *error)
 {
     struct error e;
-    return report(error, options_set(&options->options, name, value, FROM_FLAG, &e), &e);
+    return library_report(error, options_set(&options->options, name, value, FROM_FLAG, &e), &e);
 }
 
 int quorate_options_file(struct quorate_options *options, const char *path, struct quorate_error *error)
 {
     struct error e;
-    return report(error, options_file(&options->options, path, &e), &e);
+    return library_report(error, options_file(&options->options, path, &e), &e);
 }
 
 /* Life. */
@@ -85,7 +88,7 @@ int quorate_start(const struct quorate_options *options, struct quorate **ret_no
                   struct quorate_error *error)
 {
     struct error e;
-    return report(error, node_start(&options->options, ret_node, &e), &e);
+    return library_report(error, node_start(&options->options, ret_node, &e), &e);
 }
 
 void quorate_stop(struct quorate *node)
@@ -98,7 +101,7 @@ void quorate_stop(struct quorate *node)
 int quorate_wait_ready(struct quorate *node, uint64_t timeout_ms, struct quorate_error *error)
 {
     struct error e;
-    return report(error, call_wait_ready(node, timeout_ms, &e), &e);
+    return library_report(error, call_wait_ready(node, timeout_ms, &e), &e);
 }
 
 int quorate_http_port(struct quorate *node)
@@ -106,219 +109,63 @@ int quorate_http_port(struct quorate *node)
     return node_http_port(node);
 }
 
-/* SQL. */
+/* Members. */
 
-struct quorate_result {
-    struct call_result raw;
-    int64_t last_insert_id;
-    uint64_t rows_affected;
-    size_t columns, rows;
-    char **names;
-    struct quorate_value *values; /* rows * columns; bytes point into raw */
-};
+/* Takes CHANGE apart, and refuses what has no meaning. */
+static int read_change(const struct quorate_member_change *change, struct replica_change *ret,
+                       struct error *e)
+{
+    bool needs_address = change->verb == QUORATE_MEMBER_ADD || change->verb == QUORATE_MEMBER_MOVE;
+    const char *address = change->address != NULL ? change->address : "";
 
-static int check_level(enum quorate_level level, struct error *e)
+    if ((unsigned)change->verb > QUORATE_MEMBER_REPLACE) {
+        return error_set(e, Q_INVALID, "%d is nothing that can be done to a member", (int)change->verb);
+    }
+    if (change->id == 0 || change->id > INT64_MAX) {
+        return error_set(e, Q_INVALID, "%llu is not the id of a member", (unsigned long long)change->id);
+    }
+    if (!needs_address && address[0] != 0) {
+        return error_set(e, Q_INVALID, "an address means nothing here");
+    }
+    if (strlen(address) > PEERS_ADDRESS_MAX) {
+        return error_set(e, Q_TOO_BIG, "the address is longer than %d bytes", PEERS_ADDRESS_MAX);
+    }
+    if (change->verb == QUORATE_MEMBER_REPLACE ? change->with == change->id : change->with != 0) {
+        return error_set(e, Q_INVALID, "member %llu cannot be the one that takes a place here",
+                         (unsigned long long)change->with);
+    }
+    *ret = (struct replica_change){
+        .verb = (enum replica_verb)change->verb, .id = change->id, .with = change->with};
+    memcpy(ret->address, address, strlen(address) + 1);
+    return needs_address ? address_dialable(address, e) : 0;
+}
+
+int quorate_member_change(struct quorate *node, const struct quorate_member_change *change, uint64_t wait_ms,
+                          struct quorate_error *error)
+{
+    struct replica_change asked;
+    struct error e;
+    int rv = read_change(change, &asked, &e);
+
+    if (rv == 0) {
+        rv = call_change(node, &asked, wait_ms, &e);
+    }
+    return library_report(error, rv, &e);
+}
+
+int quorate_transfer(struct quorate *node, uint64_t to, struct quorate_error *error)
+{
+    struct error e;
+    return library_report(error, call_transfer(node, to, &e), &e);
+}
+
+/* KV. */
+
+int library_check_level(enum quorate_level level, struct error *e)
 {
     return (unsigned)level <= QUORATE_STRONG ? 0
                                              : error_set(e, Q_INVALID, "%d is not a read level", (int)level);
 }
-
-static int check_parameters(const struct quorate_value *parameters, size_t count, struct error *e)
-{
-    if (count > COMMAND_PARAMETERS_MAX) {
-        return error_set(e, Q_TOO_BIG, "%zu parameters are over the limit of %d", count,
-                         COMMAND_PARAMETERS_MAX);
-    }
-    for (size_t i = 0; i < count; i++) {
-        if ((unsigned)parameters[i].type > QUORATE_BLOB) {
-            return error_set(e, Q_INVALID, "parameter %zu has the unknown type %d", i + 1,
-                             (int)parameters[i].type);
-        }
-    }
-    return 0;
-}
-
-static void put_parameter(struct buf *b, const struct quorate_value *v)
-{
-    struct value value = {
-        .type = (enum value_type)v->type,
-        .integer = v->integer,
-        .real = v->real,
-        .bytes = cursor_of(v->bytes, v->type == QUORATE_TEXT || v->type == QUORATE_BLOB ? v->len : 0),
-    };
-    command_put_parameter(b, "", 0, &value);
-}
-
-static bool parse_names(struct quorate_result *r, struct cursor column)
-{
-    r->names = calloc(r->columns ? r->columns : 1, sizeof *r->names);
-    for (size_t i = 0; r->names != NULL && i < r->columns; i++) {
-        struct cursor name = cursor_blob(&column);
-        cursor_blob(&column); /* the declared type */
-        r->names[i] = strndup((const char *)name.p, cursor_left(&name));
-        if (r->names[i] == NULL) {
-            return false;
-        }
-    }
-    return r->names != NULL;
-}
-
-static bool parse_rows(struct quorate_result *r, struct cursor *c)
-{
-    size_t capacity = 0;
-    while (result_next_row(c)) {
-        if ((r->rows + 1) * r->columns > capacity) {
-            size_t more = capacity ? capacity * 2 : 16 * r->columns;
-            struct quorate_value *values = reallocarray(r->values, more, sizeof *values);
-            if (values == NULL) {
-                return false;
-            }
-            r->values = values;
-            capacity = more;
-        }
-        for (size_t i = 0; i < r->columns; i++) {
-            struct value v = value_get(c);
-            r->values[r->rows * r->columns + i] = (struct quorate_value){
-                (enum quorate_type)v.type, v.integer, v.real, v.bytes.p, cursor_left(&v.bytes)};
-        }
-        r->rows++;
-    }
-    return true;
-}
-
-/* Fills R from its raw bytes. Of several statements the last one that answered counts. */
-static int parse_sql(struct quorate_result *r, struct error *e)
-{
-    struct cursor c = cursor_of(r->raw.bytes, r->raw.len);
-    enum result_kind kind;
-    struct result_sql item;
-    struct error failed;
-    int rv = result_decode(&c, &kind, &failed, e);
-
-    if (rv != 0) {
-        return rv;
-    }
-    if (kind == RESULT_ERROR) {
-        return error_set(e, failed.code, "%s", failed.text);
-    }
-    while (result_next_item(&c, &item)) {
-        if (item.item == RESULT_STATEMENT_ERROR) {
-            return error_set(e, Q_SQL, "%.*s", (int)cursor_left(&item.text), (const char *)item.text.p);
-        }
-        if (item.item == RESULT_WRITE) {
-            r->last_insert_id = item.last_insert_id;
-            r->rows_affected = item.rows_affected;
-        } else if (item.item == RESULT_ROWS) {
-            r->columns = item.columns;
-            if (!parse_names(r, item.column) || !parse_rows(r, &c)) {
-                return error_set(e, Q_NOMEM, "out of memory for the result; the command was done");
-            }
-        }
-    }
-    return c.bad ? error_set(e, Q_CORRUPT, "the result does not follow its format") : 0;
-}
-
-static int run_sql(struct quorate *node, enum command_op op, enum quorate_level level, const char *sql,
-                   const struct quorate_value *parameters, size_t count, struct quorate_result **ret_result,
-                   struct quorate_error *error)
-{
-    struct quorate_result *r = calloc(1, sizeof *r);
-    struct error e;
-    struct buf command;
-    int rv = r != NULL ? 0 : error_set(&e, Q_NOMEM, "out of memory for a result");
-
-    buf_init(&command, COMMAND_BYTES_MAX);
-    if (rv == 0) {
-        rv = check_level(level, &e);
-    }
-    if (rv == 0) {
-        rv = check_parameters(parameters, count, &e);
-    }
-    if (rv == 0) {
-        command_put_sql(&command, op, COMMAND_TRANSACTION, 1);
-        command_put_statement(&command, sql, strlen(sql), (uint32_t)count);
-        for (size_t i = 0; i < count; i++) {
-            put_parameter(&command, &parameters[i]);
-        }
-        rv = call_run(node, &command, (enum read_level)level, &r->raw, &e);
-    }
-    buf_close(&command);
-    if (rv == 0) {
-        rv = parse_sql(r, &e);
-    }
-    if (rv == 0 && ret_result != NULL) {
-        *ret_result = r;
-    } else {
-        quorate_result_free(r);
-    }
-    return report(error, rv, &e);
-}
-
-int quorate_execute(struct quorate *node, const char *sql, const struct quorate_value *parameters,
-                    size_t count, struct quorate_result **ret_result, struct quorate_error *error)
-{
-    return run_sql(node, COMMAND_SQL_EXECUTE, QUORATE_STRONG, sql, parameters, count, ret_result, error);
-}
-
-int quorate_query(struct quorate *node, enum quorate_level level, const char *sql,
-                  const struct quorate_value *parameters, size_t count, struct quorate_result **ret_result,
-                  struct quorate_error *error)
-{
-    return run_sql(node, COMMAND_SQL_QUERY, level, sql, parameters, count, ret_result, error);
-}
-
-void quorate_result_free(struct quorate_result *result)
-{
-    if (result == NULL) {
-        return;
-    }
-    for (size_t i = 0; result->names != NULL && i < result->columns; i++) {
-        free(result->names[i]);
-    }
-    free(result->names);
-    free(result->values);
-    free(result->raw.bytes);
-    free(result);
-}
-
-size_t quorate_result_columns(const struct quorate_result *result)
-{
-    return result->columns;
-}
-
-size_t quorate_result_rows(const struct quorate_result *result)
-{
-    return result->rows;
-}
-
-const char *quorate_result_name(const struct quorate_result *result, size_t column)
-{
-    assert(column < result->columns);
-    return result->names[column];
-}
-
-struct quorate_value quorate_result_value(const struct quorate_result *result, size_t row, size_t column)
-{
-    assert(row < result->rows && column < result->columns);
-    return result->values[row * result->columns + column];
-}
-
-int64_t quorate_result_last_insert_id(const struct quorate_result *result)
-{
-    return result->last_insert_id;
-}
-
-uint64_t quorate_result_rows_affected(const struct quorate_result *result)
-{
-    return result->rows_affected;
-}
-
-uint64_t quorate_result_index(const struct quorate_result *result)
-{
-    return result->raw.index;
-}
-
-/* KV. */
 
 /* Runs a KV command and leaves the cursor at the body of its result. RAW is to be freed in any case. */
 static int run_kv(struct quorate *node, struct buf *command, enum read_level level, struct call_result *raw,
@@ -350,7 +197,7 @@ static int put(struct quorate *node, const char *ns, const void *key, size_t key
     struct buf command;
     int rv;
 
-    buf_init(&command, COMMAND_BYTES_MAX);
+    buf_init(&command, LIBRARY_COMMAND_MAX);
     command_put_kv_put(&command, cursor_of(ns, strlen(ns)), cursor_of(key, key_len), cursor_of(value, len),
                        condition, version);
     rv = run_kv(node, &command, READ_STRONG, &raw, &body, &e);
@@ -366,7 +213,7 @@ static int put(struct quorate *node, const char *ns, const void *key, size_t key
         }
     }
     free(raw.bytes);
-    return report(error, rv, &e);
+    return library_report(error, rv, &e);
 }
 
 int quorate_kv_put(struct quorate *node, const char *ns, const void *key, size_t key_len, const void *value,
@@ -392,8 +239,8 @@ int quorate_kv_get(struct quorate *node, enum quorate_level level, const char *n
     struct buf command;
     int rv;
 
-    buf_init(&command, COMMAND_BYTES_MAX);
-    rv = check_level(level, &e);
+    buf_init(&command, LIBRARY_COMMAND_MAX);
+    rv = library_check_level(level, &e);
     if (rv == 0) {
         command_put_kv_get(&command, cursor_of(ns, strlen(ns)), cursor_of(key, key_len));
         rv = run_kv(node, &command, (enum read_level)level, &raw, &body, &e);
@@ -417,7 +264,7 @@ int quorate_kv_get(struct quorate *node, enum quorate_level level, const char *n
         }
     }
     free(raw.bytes);
-    return report(error, rv, &e);
+    return library_report(error, rv, &e);
 }
 
 int quorate_kv_delete(struct quorate *node, const char *ns, const void *key, size_t key_len,
@@ -429,7 +276,7 @@ int quorate_kv_delete(struct quorate *node, const char *ns, const void *key, siz
     struct buf command;
     int rv;
 
-    buf_init(&command, COMMAND_BYTES_MAX);
+    buf_init(&command, LIBRARY_COMMAND_MAX);
     command_put_kv_delete(&command, cursor_of(ns, strlen(ns)), cursor_of(key, key_len),
                           if_version == QUORATE_ANY_VERSION ? KV_IF_PRESENT : KV_IF_VERSION, if_version);
     rv = run_kv(node, &command, READ_STRONG, &raw, &body, &e);
@@ -439,5 +286,5 @@ int quorate_kv_delete(struct quorate *node, const char *ns, const void *key, siz
                       : error_set(&e, Q_CONFLICT, "the key has version %llu", (unsigned long long)now);
     }
     free(raw.bytes);
-    return report(error, rv, &e);
+    return library_report(error, rv, &e);
 }

@@ -63,7 +63,9 @@ int quorate_options_file(struct quorate_options *options, const char *path, stru
 struct quorate;
 
 /* Opens the directory, listens, joins the cluster; returns when the node runs (there need not be a leader
- * yet). OPTIONS stay the caller's and may be freed. */
+ * yet). OPTIONS stay the caller's and may be freed. With the option join, a new directory is made only when a
+ * member of the cluster has let this node in: that is asked for until it is answered, or for join-timeout
+ * (QUORATE_TIMEOUT), and a refusal is the leader's own sentence. */
 int quorate_start(const struct quorate_options *options, struct quorate **ret_node,
                   struct quorate_error *error);
 /* Hands over leadership, makes everything durable, ends the threads and frees NODE. Calls that other threads
@@ -73,6 +75,31 @@ void quorate_stop(struct quorate *node);
 int quorate_wait_ready(struct quorate *node, uint64_t timeout_ms, struct quorate_error *error);
 /* The port that the HTTP door listens on; 0 if it is switched off. */
 int quorate_http_port(struct quorate *node);
+
+/* Who is in the cluster: see `quorate member --help`, which does the same. Each is decided by the log and
+ * done by the leader, whichever node is asked. Asked for again, what is so already succeeds. */
+enum quorate_member_verb {
+    QUORATE_MEMBER_ADD,     /* ID at ADDRESS may join */
+    QUORATE_MEMBER_REMOVE,  /* ID goes for good; a leader hands over before */
+    QUORATE_MEMBER_PROMOTE, /* ID, a standby, is to vote */
+    QUORATE_MEMBER_DEMOTE,  /* ID is not to vote */
+    QUORATE_MEMBER_MOVE,    /* ID is reached at ADDRESS */
+    QUORATE_MEMBER_REPLACE  /* ID, which is gone, makes room for WITH; 0: for the next that joins */
+};
+
+struct quorate_member_change {
+    enum quorate_member_verb verb;
+    uint64_t id, with;
+    const char *address; /* "host:port"; NULL where none is needed */
+};
+
+/* Returns when it is decided, or, unless WAIT_MS is 0, when it is done. QUORATE_CONFLICT: it would do harm
+ * now, and the text says what to do first; QUORATE_NOT_FOUND: no such member; QUORATE_TIMEOUT: it is decided
+ * and goes on, but was not done after WAIT_MS. */
+int quorate_member_change(struct quorate *node, const struct quorate_member_change *change, uint64_t wait_ms,
+                          struct quorate_error *error);
+/* Hands leadership to member TO, 0: to the one that is furthest; returns when that has begun. */
+int quorate_transfer(struct quorate *node, uint64_t to, struct quorate_error *error);
 
 enum quorate_type { QUORATE_NULL, QUORATE_INTEGER, QUORATE_REAL, QUORATE_TEXT, QUORATE_BLOB };
 

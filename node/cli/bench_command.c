@@ -8,7 +8,7 @@
 #include "node/cli/bench.h"
 #include "node/cli/cluster_view.h"
 #include "node/cli/command.h"
-#include "node/cli/local_cluster.h"
+#include "node/cli/local_node.h"
 #include "node/cli/wire.h"
 
 static const struct args_option options[] = {

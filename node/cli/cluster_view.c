@@ -45,6 +45,9 @@ static void take_members(struct cluster_view *view, const json_t *members)
         const json_t *m = json_array_get(members, i);
         struct node_view *node = find_or_add(view, number(m, "id"));
 
+        if (node != NULL && json_object_get(m, "role") != NULL) {
+            copy_text(node->role, sizeof node->role, json_object_get(m, "role"));
+        }
         if (node != NULL && !node->answered) {
             copy_text(node->address, sizeof node->address, json_object_get(m, "address"));
             if (node->url[0] == 0) {
@@ -72,6 +75,7 @@ static int take_answer(struct cluster_view *view, const char *url, const struct 
     copy_text(node->address, sizeof node->address, json_object_get(json_object_get(root, "store"), "addr"));
     node->ready = json_is_true(json_object_get(q, "ready"));
     node->fenced = json_is_true(json_object_get(q, "fenced"));
+    node->removed = json_is_true(json_object_get(q, "removed"));
     node->disk_full = json_is_true(json_object_get(json_object_get(q, "disk"), "full"));
     node->lost = number(json_object_get(q, "recovery"), "lost");
     node->fence_index = number(json_object_get(q, "fence"), "index");

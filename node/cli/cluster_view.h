@@ -12,7 +12,8 @@ struct node_view {
     char url[ENDPOINT_MAX]; /* of its HTTP door; "" if unknown */
     char address[128];      /* of its peers' door */
     char state[16];         /* "leader", "follower", ...; "" if it did not answer */
-    bool answered, ready, fenced, disk_full;
+    char role[16];          /* "voter", "standby", ... as the others say; "" if nobody did */
+    bool answered, ready, fenced, disk_full, removed;
     uint64_t lost; /* entries of its log that wait for their repair */
     uint64_t term, commit, applied;
     char digest[65];

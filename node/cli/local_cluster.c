@@ -12,15 +12,8 @@
 #include <unistd.h>
 
 #include "node/cli/local_ports.h"
-#include "node/cli/process.h"
 
-enum {
-    SECRET_BYTES = 32,
-    PEER_PORT_OFFSET = 1000,
-    READY_PROBE_MS = 1000,
-    LOG_TAIL = 1000,
-    ARGUMENTS_MAX = 128
-};
+enum { SECRET_BYTES = 32, PEER_PORT_OFFSET = 1000 };
 
 /* ---- the directory ---- */
 
@@ -54,20 +47,6 @@ static int set_paths(struct local_cluster *c, struct error *e)
     return fits ? 0 : error_set(e, Q_INVALID, "the path %.100s... is too long", c->dir);
 }
 
-static int write_file(const char *path, const char *text, struct error *e)
-{
-    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-    size_t n = strlen(text);
-
-    if (fd < 0) {
-        return error_errno(e, errno, "%s", path);
-    }
-    if (write(fd, text, n) != (ssize_t)n || close(fd) != 0) {
-        return error_errno(e, errno, "writing %s", path);
-    }
-    return 0;
-}
-
 static int make_secret(const struct local_cluster *c, struct error *e)
 {
     uint8_t bytes[SECRET_BYTES];
@@ -80,7 +59,7 @@ static int make_secret(const struct local_cluster *c, struct error *e)
         snprintf(text + 2 * i, 3, "%02x", bytes[i]);
     }
     snprintf(text + 2 * sizeof bytes, 2, "\n");
-    return write_file(c->secret, text, e);
+    return local_write_file(c->secret, text, e);
 }
 
 static int save(const struct local_cluster *c, struct error *e)
@@ -91,8 +70,14 @@ static int save(const struct local_cluster *c, struct error *e)
 
     for (unsigned i = 0; i < c->count; i++) {
         const struct local_node *n = &c->nodes[i];
-        json_array_append_new(
-            nodes, json_pack("{s:i,s:i,s:i}", "id", n->id, "http", n->http_port, "peers", n->peer_port));
+        json_t *node = json_pack("{s:i,s:i,s:i}", "id", n->id, "http", n->http_port, "peers", n->peer_port);
+        if (n->joined) {
+            json_object_set_new(node, "joined", json_true());
+        }
+        if (n->removed) {
+            json_object_set_new(node, "removed", json_true());
+        }
+        json_array_append_new(nodes, node);
     }
     for (unsigned i = 0; i < c->flag_count; i++) {
         json_array_append_new(flags, json_string(c->flags[i]));
@@ -104,7 +89,7 @@ static int save(const struct local_cluster *c, struct error *e)
         return error_set(e, Q_INVALID, "a path or flag is not UTF-8");
     }
     snprintf(path, sizeof path, "%s/cluster.json", c->dir);
-    rv = write_file(path, text, e);
+    rv = local_write_file(path, text, e);
     free(text);
     return rv;
 }
@@ -127,11 +112,11 @@ static int take_flags(struct local_cluster *c, const char *const *flags, unsigne
 static int plan_nodes(struct local_cluster *c, const struct local_plan *plan, struct error *e)
 {
     unsigned first_peer = plan->peer_port != 0 ? plan->peer_port : plan->http_port + PEER_PORT_OFFSET;
-    unsigned ports[2 * LOCAL_NODES_MAX];
+    unsigned ports[2 * LOCAL_FIRST_MAX];
     int rv;
 
-    if (plan->nodes < 1 || plan->nodes > LOCAL_NODES_MAX) {
-        return error_set(e, Q_INVALID, "a cluster has 1 to %d nodes", LOCAL_NODES_MAX);
+    if (plan->nodes < 1 || plan->nodes > LOCAL_FIRST_MAX) {
+        return error_set(e, Q_INVALID, "a cluster has 1 to %d nodes", LOCAL_FIRST_MAX);
     }
     rv = local_ports_free(2 * plan->nodes, ports, e);
     c->count = plan->nodes;
@@ -210,8 +195,11 @@ static int read_settings(struct local_cluster *c, const json_t *root, struct err
         if (id != (json_int_t)i + 1 || http < 1 || http > 65535 || peers < 1 || peers > 65535) {
             return error_set(e, Q_CORRUPT, "%s/cluster.json: node %u is malformed", c->dir, i + 1);
         }
-        c->nodes[i] = (struct local_node){
-            .id = (unsigned)id, .http_port = (unsigned)http, .peer_port = (unsigned)peers};
+        c->nodes[i] = (struct local_node){.id = (unsigned)id,
+                                          .http_port = (unsigned)http,
+                                          .peer_port = (unsigned)peers,
+                                          .joined = json_is_true(json_object_get(n, "joined")),
+                                          .removed = json_is_true(json_object_get(n, "removed"))};
     }
     for (size_t i = 0; i < flag_count; i++) {
         texts[i] = json_string_value(json_array_get(flags, i));
@@ -260,6 +248,61 @@ void local_cluster_close(struct local_cluster *c)
     c->flag_count = 0;
 }
 
+/* ---- members that come and go ---- */
+
+/* Ports behind those of the nodes before, if they are free; else any. */
+static int choose_ports(const struct local_cluster *c, struct local_node *n, struct error *e)
+{
+    const struct local_node *last = &c->nodes[c->count - 1];
+    unsigned any[2];
+    int rv = local_ports_free(2, any, e);
+
+    if (rv == 0) {
+        bool http = last->http_port < 65535 && local_ports_check(last->http_port + 1, NULL) == 0;
+        bool peer = last->peer_port < 65535 && local_ports_check(last->peer_port + 1, NULL) == 0;
+        n->http_port = http ? last->http_port + 1 : any[0];
+        n->peer_port = peer ? last->peer_port + 1 : any[1];
+    }
+    return rv;
+}
+
+int local_cluster_add(struct local_cluster *c, struct local_node **ret_node, struct error *e)
+{
+    struct local_node *n = &c->nodes[c->count];
+    int rv;
+
+    if (c->count == LOCAL_NODES_MAX) {
+        return error_set(e, Q_TOO_BIG, "a cluster on one machine has at most %d nodes in its life",
+                         LOCAL_NODES_MAX);
+    }
+    *n = (struct local_node){.id = c->count + 1, .joined = true};
+    rv = choose_ports(c, n, e);
+    if (rv != 0) {
+        return rv;
+    }
+    c->count++;
+    rv = set_paths(c, e);
+    rv = rv == 0 ? save(c, e) : rv;
+    if (rv != 0) {
+        c->count--;
+        return rv;
+    }
+    *ret_node = n;
+    return 0;
+}
+
+int local_cluster_undo_add(struct local_cluster *c, struct error *e)
+{
+    c->count--;
+    return save(c, e);
+}
+
+int local_cluster_mark_removed(struct local_cluster *c, unsigned id, struct error *e)
+{
+    c->nodes[id - 1].removed = true;
+    return save(c, e);
+}
+
 int local_cluster_node(const struct local_cluster *c, int64_t id, const struct local_node **ret_node,
                        struct error *e)
 {
@@ -267,163 +310,34 @@ int local_cluster_node(const struct local_cluster *c, int64_t id, const struct l
         return error_set(e, Q_NOT_FOUND, "there is no node %lld: the cluster has nodes 1 to %u",
                          (long long)id, c->count);
     }
+    if (c->nodes[id - 1].removed) {
+        return error_set(e, Q_NOT_FOUND, "node %lld was removed from the cluster", (long long)id);
+    }
     *ret_node = &c->nodes[id - 1];
     return 0;
 }
 
 void local_cluster_endpoints(const struct local_cluster *c, struct endpoints *ret_endpoints)
 {
-    *ret_endpoints = (struct endpoints){.count = c->count};
-    for (unsigned i = 0; i < c->count; i++) {
-        snprintf(ret_endpoints->url[i], ENDPOINT_MAX, "http://127.0.0.1:%u", c->nodes[i].http_port);
-    }
-}
-
-/* ---- one node ---- */
-
-int local_node_find(const struct local_cluster *c, const struct local_node *node, pid_t *ret_pid, int *ret_fd,
-                    struct error *e)
-{
-    FILE *file = fopen(node->pid_file, "re");
-    int pid = 0, fd, rv;
-
-    if (file != NULL) {
-        pid = fscanf(file, "%d", &pid) == 1 ? pid : 0;
-        fclose(file);
-    }
-    if (pid == 0) {
-        return error_set(e, Q_NOT_FOUND, "node %u is not running", node->id);
-    }
-    rv = process_open((pid_t)pid, c->quorated, node->dir, &fd, e);
-    if (rv != 0) {
-        return rv == Q_NOT_FOUND ? error_set(e, Q_NOT_FOUND, "node %u is not running", node->id) : rv;
-    }
-    *ret_pid = (pid_t)pid;
-    if (ret_fd != NULL) {
-        *ret_fd = fd;
-    } else {
-        close(fd);
-    }
-    return 0;
-}
-
-static void put_members(const struct local_cluster *c, struct buf *to)
-{
-    for (unsigned i = 0; i < c->count; i++) {
-        buf_printf(to, "%s%u=127.0.0.1:%u", i > 0 ? "," : "", c->nodes[i].id, c->nodes[i].peer_port);
-    }
-    buf_put_u8(to, 0);
-}
-
-static int spawn(const struct local_cluster *c, const struct local_node *node, pid_t *ret_pid,
-                 struct error *e)
-{
-    char id[16], http[32], *argv[ARGUMENTS_MAX];
-    struct buf members;
-    unsigned n = 0;
-    int rv;
-
-    snprintf(id, sizeof id, "%u", node->id);
-    snprintf(http, sizeof http, "127.0.0.1:%u", node->http_port);
-    buf_init(&members, 4096);
-    put_members(c, &members);
-    rv = buf_check(&members, "the list of members", e);
-    if (rv == 0) {
-        const char *const fixed[] = {c->quorated,
-                                     "--id",
-                                     id,
-                                     "--dir",
-                                     node->dir,
-                                     "--members",
-                                     (const char *)members.data,
-                                     "--http",
-                                     http,
-                                     "--secret-file",
-                                     c->secret};
-        for (; n < sizeof fixed / sizeof fixed[0]; n++) {
-            argv[n] = (char *)(uintptr_t)fixed[n]; /* execv() does not write to them */
+    *ret_endpoints = (struct endpoints){0};
+    for (unsigned i = 0; i < c->count && ret_endpoints->count < ENDPOINTS_MAX; i++) {
+        if (!c->nodes[i].removed) {
+            snprintf(ret_endpoints->url[ret_endpoints->count++], ENDPOINT_MAX, "http://127.0.0.1:%u",
+                     c->nodes[i].http_port);
         }
-        for (unsigned i = 0; i < c->flag_count; i++) {
-            argv[n++] = c->flags[i];
-        }
-        argv[n] = NULL;
-        rv = process_spawn(argv, node->log, ret_pid, e);
     }
-    buf_close(&members);
-    return rv;
 }
 
-int local_node_start(const struct local_cluster *c, const struct local_node *node, struct error *e)
+int local_write_file(const char *path, const char *text, struct error *e)
 {
-    char text[16];
-    pid_t pid;
-    int rv;
+    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    size_t n = strlen(text);
 
-    if (local_node_find(c, node, &pid, NULL, NULL) == 0) {
-        return error_set(e, Q_CONFLICT, "node %u is already running (process %d)", node->id, (int)pid);
+    if (fd < 0) {
+        return error_errno(e, errno, "%s", path);
     }
-    rv = local_ports_check(node->http_port, e);
-    if (rv == 0) {
-        rv = local_ports_check(node->peer_port, e);
+    if (write(fd, text, n) != (ssize_t)n || close(fd) != 0) {
+        return error_errno(e, errno, "writing %s", path);
     }
-    if (rv == 0) {
-        rv = spawn(c, node, &pid, e);
-    }
-    if (rv == 0) {
-        snprintf(text, sizeof text, "%d\n", (int)pid);
-        rv = write_file(node->pid_file, text, e);
-    }
-    return rv != 0 ? error_wrap(e, "node %u", node->id) : 0;
-}
-
-/* The last line of the node's log, for the error that says that it has ended. */
-static void last_words(const struct local_node *node, char *to, size_t max)
-{
-    FILE *log = fopen(node->log, "re");
-    char tail[LOG_TAIL + 1], *line;
-    size_t n = 0;
-
-    if (log != NULL) {
-        if (fseek(log, -LOG_TAIL, SEEK_END) != 0) {
-            rewind(log);
-        }
-        n = fread(tail, 1, LOG_TAIL, log);
-        fclose(log);
-    }
-    while (n > 0 && (tail[n - 1] == '\n' || tail[n - 1] == '\r')) {
-        n--;
-    }
-    tail[n] = 0;
-    line = strrchr(tail, '\n');
-    snprintf(to, max, "%.*s", (int)max - 1, line != NULL ? line + 1 : tail);
-}
-
-int local_node_ready(const struct local_cluster *c, const struct local_node *node, bool *ret_ready,
-                     struct error *e)
-{
-    struct endpoints one = {.count = 1};
-    struct client_request request = {
-        .method = "GET", .target = "/readyz", .policy = CLIENT_PROBE, .timeout_ms = READY_PROBE_MS};
-    struct client_response response;
-    struct client *client;
-    char words[300];
-    pid_t pid;
-    int rv;
-
-    if (local_node_find(c, node, &pid, NULL, NULL) != 0) {
-        last_words(node, words, sizeof words);
-        return error_set(e, Q_CLOSED, "node %u has ended; the last line of its log: %s", node->id, words);
-    }
-    snprintf(one.url[0], ENDPOINT_MAX, "http://127.0.0.1:%u", node->http_port);
-    rv = client_new(&one, READY_PROBE_MS, &client, e);
-    if (rv != 0) {
-        return rv;
-    }
-    *ret_ready = false;
-    if (client_call(client, &request, &response, NULL) == 0) {
-        *ret_ready = response.status == 200;
-        client_response_close(&response);
-    }
-    client_free(client);
     return 0;
 }

@@ -1,8 +1,10 @@
 /* local_cluster: a cluster of real quorated processes on this machine, in one directory. It does not know how
- * its commands are called.
+ * its commands are called, nor how one node is run (local_node.h).
  *
  * The directory D holds:
- *     cluster.json   {"quorated":PATH,"nodes":[{"id":1,"http":PORT,"peers":PORT},...],"flags":[...]}
+ *     cluster.json   {"quorated":PATH,"nodes":[{"id":1,"http":PORT,"peers":PORT},...],"flags":[...]}, by id
+ *                    from 1; "joined":true marks those that are not among the first members, "removed":true
+ *                    those that are members no more: they keep their line, as ids are not used twice
  *     secret         what the nodes prove to each other, mode 0600
  *     nodeN/         the data of node N
  *     nodeN.log      its output, appended
@@ -15,11 +17,17 @@
 
 #include "node/cli/client.h"
 
-enum { LOCAL_NODES_MAX = 9, LOCAL_FLAGS_MAX = 64 };
+enum {
+    LOCAL_FIRST_MAX = 9,  /* nodes of a new cluster */
+    LOCAL_NODES_MAX = 16, /* with those that joined, and those that were removed */
+    LOCAL_FLAGS_MAX = 64
+};
 
 struct local_node {
     unsigned id;
     unsigned http_port, peer_port;
+    bool joined, removed;
+    unsigned replaces; /* it is to join in the place of this one; 0: of none. Not in the file */
     char dir[PATH_MAX], log[PATH_MAX], pid_file[PATH_MAX];
 };
 
@@ -49,20 +57,20 @@ int local_cluster_create(const char *dir, const struct local_plan *plan, struct 
 int local_cluster_load(const char *dir, struct local_cluster *ret_cluster, struct error *e);
 void local_cluster_close(struct local_cluster *c);
 
-/* The node with this id; Q_NOT_FOUND. */
+/* One more node, that is to join; cluster.json has it when this returns. Errors: Q_TOO_BIG, Q_IO. */
+int local_cluster_add(struct local_cluster *c, struct local_node **ret_node, struct error *e);
+/* It did not come to that: takes the last node out again. */
+int local_cluster_undo_add(struct local_cluster *c, struct error *e);
+/* The node with this id is a member no more. */
+int local_cluster_mark_removed(struct local_cluster *c, unsigned id, struct error *e);
+
+/* The node with this id; Q_NOT_FOUND: there is none, or it was removed. */
 int local_cluster_node(const struct local_cluster *c, int64_t id, const struct local_node **ret_node,
                        struct error *e);
+/* Those of all nodes that are not removed. */
 void local_cluster_endpoints(const struct local_cluster *c, struct endpoints *ret_endpoints);
 
-/* The node's process, verified. Errors: Q_NOT_FOUND (it does not run). RET_FD, if not NULL, is a pidfd to be
- * closed by the caller. */
-int local_node_find(const struct local_cluster *c, const struct local_node *node, pid_t *ret_pid, int *ret_fd,
-                    struct error *e);
-/* Starts the process; does not wait until it is ready. Errors: Q_CONFLICT (it runs, or a port is in use),
- * Q_NOT_FOUND, Q_IO. */
-int local_node_start(const struct local_cluster *c, const struct local_node *node, struct error *e);
-/* Whether /readyz says 200 now. Q_CLOSED: the process has ended; the text is the last line of its log. */
-int local_node_ready(const struct local_cluster *c, const struct local_node *node, bool *ret_ready,
-                     struct error *e);
+/* Writes TEXT over what PATH held, for its owner alone. */
+int local_write_file(const char *path, const char *text, struct error *e);
 
 #endif

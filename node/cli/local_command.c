@@ -10,11 +10,11 @@
 
 #include "node/cli/clock.h"
 #include "node/cli/command.h"
-#include "node/cli/local_cluster.h"
+#include "node/cli/local_life.h"
 #include "node/cli/process.h"
 #include "node/cli/table.h"
 
-enum { START_MS = 30000, SAY_AFTER_MS = 2000, STOP_MS = 10000, KILL_MS = 5000, LOOK_EVERY_MS = 5 };
+enum { START_MS = 30000, KILL_MS = 5000 };
 
 #define DIR_OPTION                                                                                           \
     {                                                                                                        \
@@ -24,102 +24,11 @@ enum { START_MS = 30000, SAY_AFTER_MS = 2000, STOP_MS = 10000, KILL_MS = 5000, L
 static const struct args_option dir_options[] = {DIR_OPTION};
 static const struct args_option start_options[] = {
     DIR_OPTION,
-    {"nodes", ARGS_NUMBER, "N", "3", 1, LOCAL_NODES_MAX, "how many nodes"},
+    {"nodes", ARGS_NUMBER, "N", "3", 1, LOCAL_FIRST_MAX, "how many nodes"},
     {"http-port", ARGS_NUMBER, "PORT", "4001", 0, 65535, "of node 1, the others follow; 0: free ones"},
     {"peer-port", ARGS_NUMBER, "PORT", "0", 0, 65535, "of node 1; 0: the HTTP port and 1000, or free ones"},
     {"quorated", ARGS_TEXT, "PATH", NULL, 0, 0, "the daemon (the one beside this program)"},
 };
-
-static int load(const struct args *a, struct local_cluster *ret_cluster, struct error *e)
-{
-    const char *dir = args_text(a, "dir");
-    return dir != NULL ? local_cluster_load(dir, ret_cluster, e)
-                       : error_set(e, Q_INVALID, "--dir is missing");
-}
-
-static int load_node(const struct args *a, struct local_cluster *ret_cluster,
-                     const struct local_node **ret_node, struct error *e)
-{
-    char *end;
-    long long id = strtoll(a->words[0], &end, 10);
-    int rv;
-
-    if (end == a->words[0] || *end != 0) {
-        return error_set(e, Q_INVALID, "\"%s\" is not the number of a node", a->words[0]);
-    }
-    rv = load(a, ret_cluster, e);
-    if (rv == 0) {
-        rv = local_cluster_node(ret_cluster, id, ret_node, e);
-        if (rv != 0) {
-            local_cluster_close(ret_cluster);
-        }
-    }
-    return rv;
-}
-
-static enum outcome outcome_of(int rv)
-{
-    return rv == 0 ? OUTCOME_DONE : rv == Q_INVALID ? OUTCOME_USAGE : OUTCOME_FAILED;
-}
-
-/* ---- waiting ---- */
-
-/* Waits until node I of those that STARTED marks is ready, for all I. Says so if it takes long. */
-static int wait_ready(const struct local_cluster *c, const bool *started, struct error *e)
-{
-    uint64_t begin = clock_ms();
-    bool said = false;
-
-    for (unsigned i = 0; i < c->count;) {
-        bool ready = !started[i];
-        int rv = ready ? 0 : local_node_ready(c, &c->nodes[i], &ready, e);
-
-        if (rv != 0) {
-            return rv;
-        }
-        if (ready) {
-            i++;
-            continue;
-        }
-        if (clock_ms() - begin > START_MS) {
-            return error_set(e, Q_TIMEOUT, "node %u is not ready after %d s (see %s)", c->nodes[i].id,
-                             START_MS / 1000, c->nodes[i].log);
-        }
-        if (!said && clock_ms() - begin > SAY_AFTER_MS) {
-            fprintf(stderr, "waiting for node %u to be ready ...\n", c->nodes[i].id);
-            said = true;
-        }
-        clock_pause(LOOK_EVERY_MS);
-    }
-    return 0;
-}
-
-static int end_process(int fd, unsigned id, struct error *e)
-{
-    process_signal(fd, SIGKILL, NULL);
-    return process_wait_end(fd, KILL_MS) ? 0 : error_set(e, Q_TIMEOUT, "node %u does not end", id);
-}
-
-/* SIGTERM, and SIGKILL for what has not ended after STOP_MS. */
-static int stop_node(const struct local_cluster *c, const struct local_node *node, bool *ret_ran,
-                     struct error *e)
-{
-    pid_t pid;
-    int fd, rv = local_node_find(c, node, &pid, &fd, e);
-
-    *ret_ran = rv == 0;
-    if (rv != 0) {
-        return rv == Q_NOT_FOUND ? 0 : rv;
-    }
-    rv = process_signal(fd, SIGTERM, e);
-    process_signal(fd, SIGCONT, NULL); /* it may be paused */
-    if (rv == 0 && !process_wait_end(fd, STOP_MS)) {
-        fprintf(stderr, "node %u did not stop within %d s: killed\n", node->id, STOP_MS / 1000);
-        rv = end_process(fd, node->id, e);
-    }
-    close(fd);
-    return rv;
-}
 
 /* ---- start ---- */
 
@@ -201,9 +110,11 @@ static void print_endpoints(const struct local_cluster *c, bool json)
         json_decref(root);
         return;
     }
-    printf("%u node%s running in %s\n", c->count, c->count == 1 ? "" : "s", c->dir);
-    for (unsigned i = 0; i < list.count; i++) {
-        printf("  node %u  %s\n", c->nodes[i].id, list.url[i]);
+    printf("%u node%s running in %s\n", list.count, list.count == 1 ? "" : "s", c->dir);
+    for (unsigned i = 0; i < c->count; i++) {
+        if (!c->nodes[i].removed) {
+            printf("  node %u  http://127.0.0.1:%u\n", c->nodes[i].id, c->nodes[i].http_port);
+        }
     }
     printf("export QUORATE_ENDPOINT=");
     for (unsigned i = 0; i < list.count; i++) {
@@ -220,24 +131,24 @@ static int start_all(const struct local_cluster *c, struct error *e)
 
     for (unsigned i = 0; i < c->count; i++) {
         pid_t pid;
-        running += local_node_find(c, &c->nodes[i], &pid, NULL, NULL) == 0;
+        running += c->nodes[i].removed || local_node_find(c, &c->nodes[i], &pid, NULL, NULL) == 0;
     }
     if (running == c->count) {
         return error_set(e, Q_CONFLICT, "the cluster in %s is already running", c->dir);
     }
     for (unsigned i = 0; rv == 0 && i < c->count; i++) {
         pid_t pid;
-        started[i] = local_node_find(c, &c->nodes[i], &pid, NULL, NULL) != 0;
+        started[i] = !c->nodes[i].removed && local_node_find(c, &c->nodes[i], &pid, NULL, NULL) != 0;
         rv = started[i] ? local_node_start(c, &c->nodes[i], e) : 0;
         started[i] = started[i] && rv == 0;
     }
     if (rv == 0) {
-        rv = wait_ready(c, started, e);
+        rv = local_wait_ready(c, started, START_MS, e);
     }
     for (unsigned i = 0; rv != 0 && i < c->count; i++) {
         bool ran;
         if (started[i]) { /* half a cluster helps nobody */
-            stop_node(c, &c->nodes[i], &ran, NULL);
+            local_stop_node(c, &c->nodes[i], &ran, NULL);
         }
     }
     return rv;
@@ -257,14 +168,14 @@ static enum outcome start(const struct args *a, struct error *e)
     snprintf(settings, sizeof settings, "%s/cluster.json", dir);
     rv = access(settings, F_OK) == 0 ? open_existing(a, &c, e) : create(a, &c, e);
     if (rv != 0) {
-        return outcome_of(rv);
+        return local_outcome(rv);
     }
     rv = start_all(&c, e);
     if (rv == 0) {
         print_endpoints(&c, args_flag(a, "json"));
     }
     local_cluster_close(&c);
-    return outcome_of(rv);
+    return local_outcome(rv);
 }
 
 /* ---- the others ---- */
@@ -273,14 +184,14 @@ static enum outcome stop(const struct args *a, struct error *e)
 {
     struct local_cluster c;
     unsigned stopped = 0;
-    int rv = load(a, &c, e);
+    int rv = local_load(a, &c, e);
 
     if (rv != 0) {
-        return outcome_of(rv);
+        return local_outcome(rv);
     }
     for (unsigned i = 0; rv == 0 && i < c.count; i++) {
         bool ran = false;
-        rv = stop_node(&c, &c.nodes[i], &ran, e);
+        rv = local_stop_node(&c, &c.nodes[i], &ran, e);
         stopped += ran;
     }
     if (rv == 0 && args_flag(a, "json")) {
@@ -291,7 +202,7 @@ static enum outcome stop(const struct args *a, struct error *e)
         printf("%u node%s stopped\n", stopped, stopped == 1 ? "" : "s");
     }
     local_cluster_close(&c);
-    return outcome_of(rv);
+    return local_outcome(rv);
 }
 
 static enum outcome status(const struct args *a, struct error *e)
@@ -299,11 +210,11 @@ static enum outcome status(const struct args *a, struct error *e)
     struct local_cluster c;
     struct table t;
     json_t *list = json_array();
-    int rv = load(a, &c, e);
+    int rv = local_load(a, &c, e);
 
     if (rv != 0) {
         json_decref(list);
-        return outcome_of(rv);
+        return local_outcome(rv);
     }
     table_init(&t, 6);
     table_align_right(&t, 0);
@@ -315,9 +226,10 @@ static enum outcome status(const struct args *a, struct error *e)
     for (unsigned i = 0; i < c.count; i++) {
         const struct local_node *n = &c.nodes[i];
         pid_t pid = 0;
-        const char *state = local_node_find(&c, n, &pid, NULL, NULL) != 0 ? "stopped"
-                            : process_is_stopped(pid)                     ? "paused"
-                                                                          : "running";
+        const char *state = n->removed                                      ? "removed"
+                            : local_node_find(&c, n, &pid, NULL, NULL) != 0 ? "stopped"
+                            : process_is_stopped(pid)                       ? "paused"
+                                                                            : "running";
         table_addf(&t, "%u", n->id);
         if (pid != 0) {
             table_addf(&t, "%d", (int)pid);
@@ -340,7 +252,7 @@ static enum outcome status(const struct args *a, struct error *e)
     json_decref(list);
     table_close(&t);
     local_cluster_close(&c);
-    return outcome_of(rv);
+    return local_outcome(rv);
 }
 
 static enum outcome signal_node(const struct args *a, int signal_number, const char *done, struct error *e)
@@ -348,10 +260,10 @@ static enum outcome signal_node(const struct args *a, int signal_number, const c
     const struct local_node *node;
     struct local_cluster c;
     pid_t pid;
-    int fd, rv = load_node(a, &c, &node, e);
+    int fd, rv = local_load_node(a, &c, &node, e);
 
     if (rv != 0) {
-        return outcome_of(rv);
+        return local_outcome(rv);
     }
     rv = local_node_find(&c, node, &pid, &fd, e);
     if (rv == 0) {
@@ -367,7 +279,7 @@ static enum outcome signal_node(const struct args *a, int signal_number, const c
         printf("node %u (process %d) %s\n", node->id, (int)pid, done);
     }
     local_cluster_close(&c);
-    return outcome_of(rv);
+    return local_outcome(rv);
 }
 
 static enum outcome kill_node(const struct args *a, struct error *e)
@@ -391,19 +303,19 @@ static enum outcome restart(const struct args *a, struct error *e)
     const struct local_node *node;
     struct local_cluster c;
     uint64_t begin = 0;
-    int rv = load_node(a, &c, &node, e);
+    int rv = local_load_node(a, &c, &node, e);
 
     if (rv != 0) {
-        return outcome_of(rv);
+        return local_outcome(rv);
     }
-    rv = stop_node(&c, node, &ran, e);
+    rv = local_stop_node(&c, node, &ran, e);
     if (rv == 0) {
         begin = clock_us();
         rv = local_node_start(&c, node, e);
     }
     if (rv == 0) {
         started[node - c.nodes] = true;
-        rv = wait_ready(&c, started, e);
+        rv = local_wait_ready(&c, started, START_MS, e);
     }
     if (rv == 0) {
         double ms = (double)(clock_us() - begin) / 1000;
@@ -414,7 +326,7 @@ static enum outcome restart(const struct args *a, struct error *e)
         }
     }
     local_cluster_close(&c);
-    return outcome_of(rv);
+    return local_outcome(rv);
 }
 
 #define LOCAL(verb, words, text, function)                                                                   \

@@ -31,6 +31,8 @@ static const struct command *const commands[] = {
     &local_restart_command,
     &local_pause_command,
     &local_resume_command,
+    &local_add_command,
+    &local_remove_command,
     &log_verify_command,
 };
 enum { COMMAND_COUNT = sizeof commands / sizeof commands[0] };

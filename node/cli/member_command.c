@@ -11,7 +11,7 @@
 #include "node/cli/roster.h"
 #include "node/cli/table.h"
 
-enum { TARGET_MAX = 128, BODY_MAX = 400, LOOK_EVERY_MS = 200, SAY_EVERY_MS = 1000, PROGRESS_MAX = 400 };
+enum { TARGET_MAX = 128, BODY_MAX = 400, LOOK_EVERY_MS = 200, SAY_EVERY_MS = 1000, PROGRESS_MAX = 480 };
 
 #define NO_WAIT                                                                                              \
     {                                                                                                        \
@@ -112,24 +112,29 @@ struct wish {
 static bool is_done(const struct wish *w, const struct roster *r, uint64_t index)
 {
     const struct roster_member *m = w->settled != 0 ? roster_find(r, w->settled) : NULL;
+    bool known = m != NULL && (m->changed >= index || w->gone != 0);
 
     return r->applied >= index && (w->gone == 0 || roster_find(r, w->gone) == NULL) &&
-           (w->settled == 0 || (m != NULL && m->settled));
+           (w->settled == 0 || (known && m->settled));
 }
 
 /* How far member ID is, in one line. */
 static void describe(const struct roster *r, uint64_t id, char *to, size_t max)
 {
     const struct roster_member *m = roster_find(r, id);
+    int n;
 
     if (m == NULL) {
-        snprintf(to, max, "member %" PRIu64 ": not in the cluster", id);
+        n = snprintf(to, max, "member %" PRIu64 " is not in the cluster", id);
     } else if (m->lag != UINT64_MAX && m->lag > 0) {
-        snprintf(to, max, "member %" PRIu64 ": %s, %" PRIu64 " entries behind%s", id, m->role, m->lag,
-                 m->reachable ? "" : ", not reachable");
+        n = snprintf(to, max, "member %" PRIu64 " is a %s, %" PRIu64 " entries behind%s", id, m->role, m->lag,
+                     m->reachable ? "" : ", not reachable");
     } else {
-        snprintf(to, max, "member %" PRIu64 ": %s%s%s", id, m->role, m->leader ? ", leads" : "",
-                 m->reachable ? "" : ", not reachable");
+        n = snprintf(to, max, "member %" PRIu64 " is a %s%s%s", id, m->role, m->leader ? " and leads" : "",
+                     m->reachable ? "" : ", not reachable");
+    }
+    if (r->waiting[0] != 0 && (size_t)n < max) {
+        snprintf(to + n, max - (size_t)n, "; %s", r->waiting);
     }
 }
 
@@ -159,7 +164,7 @@ static int wait_done(const struct args *a, struct client *client, const struct w
         if (clock_ms() - begin >= limit) {
             return error_set(e, Q_TIMEOUT,
                              "it is decided (index %" PRIu64
-                             ") but not done after %.1f s: %.200s; it goes on, "
+                             ") but not done after %.1f s: %.300s; it goes on, "
                              "and quorate member list shows how far it is",
                              index, (double)limit / 1000, now);
         }

@@ -36,6 +36,7 @@ static void take_member(struct roster_member *m, const json_t *from)
     m->reachable = is_true(from, "reachable");
     m->disk_full = is_true(from, "disk_full");
     m->removed = strcmp(m->state, "removed") == 0;
+    m->changed = number(from, "changed", 0);
     m->lag = number(from, "lag", UINT64_MAX);
 }
 
@@ -58,6 +59,7 @@ static int take(const struct client_response *response, struct roster *ret_roste
     for (unsigned i = 0; i < r.count; i++) {
         take_member(&r.members[i], json_array_get(members, i));
     }
+    copy_text(r.waiting, sizeof r.waiting, root, "waiting");
     r.json = root;
     *ret_roster = r;
     return 0;

@@ -17,11 +17,13 @@ struct roster_member {
     bool settled; /* it is what is wanted of it */
     bool leader, reachable, disk_full;
     bool removed;
-    uint64_t lag; /* entries behind; UINT64_MAX: not known */
+    uint64_t changed; /* index at which that was decided */
+    uint64_t lag;     /* entries behind; UINT64_MAX: not known */
 };
 
 struct roster {
-    uint64_t applied; /* the list is not older than this index */
+    uint64_t applied;  /* of the node that answered */
+    char waiting[256]; /* what a change that is decided waits for, as the leader says; "" if it does not */
     unsigned count;
     struct roster_member *members; /* owned */
     json_t *json;                  /* the answer as it came; owned */

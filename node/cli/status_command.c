@@ -44,7 +44,8 @@ static int print_table(const struct cluster_view *view, struct error *e)
             if (n->lost > 0) {
                 table_addf(&t, "%s (%" PRIu64 " lost)", n->state, n->lost);
             } else {
-                table_addf(&t, "%s%s%s", n->state, n->fenced ? " (fenced)" : "",
+                table_addf(&t, "%s%s%s%s%s", n->state, strcmp(n->role, "standby") == 0 ? " (standby)" : "",
+                           n->removed ? " (removed)" : "", n->fenced ? " (fenced)" : "",
                            n->disk_full ? " (disk full)" : "");
             }
             table_addf(&t, "%" PRIu64, n->term);
@@ -81,13 +82,13 @@ static void print_json(const struct cluster_view *view)
 
     for (unsigned i = 0; i < view->count; i++) {
         const struct node_view *n = &view->nodes[i];
-        json_array_append_new(nodes,
-                              json_pack("{s:I,s:s,s:b,s:b,s:b,s:b,s:I,s:I,s:I,s:s,s:s,s:s}", "id",
-                                        (json_int_t)n->id, "role", n->answered ? n->state : "unreachable",
-                                        "reachable", n->answered, "ready", n->ready, "fenced", n->fenced,
-                                        "disk_full", n->disk_full, "term", (json_int_t)n->term, "commit",
-                                        (json_int_t)n->commit, "applied", (json_int_t)n->applied, "digest",
-                                        n->digest, "http", n->url, "peers", n->address));
+        json_array_append_new(
+            nodes, json_pack("{s:I,s:s,s:s,s:b,s:b,s:b,s:b,s:b,s:I,s:I,s:I,s:s,s:s,s:s}", "id",
+                             (json_int_t)n->id, "role", n->answered ? n->state : "unreachable", "membership",
+                             n->role, "removed", n->removed, "reachable", n->answered, "ready", n->ready,
+                             "fenced", n->fenced, "disk_full", n->disk_full, "term", (json_int_t)n->term,
+                             "commit", (json_int_t)n->commit, "applied", (json_int_t)n->applied, "digest",
+                             n->digest, "http", n->url, "peers", n->address));
     }
     root = json_pack("{s:I,s:I,s:o}", "leader", (json_int_t)view->leader, "term", (json_int_t)view->term,
                      "nodes", nodes);

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "node/http/cluster_api.h"
 #include "node/http/json.h"
 #include "node/http/kv_api.h"
 #include "node/http/members_api.h"
@@ -35,6 +36,8 @@ static const struct http_route routes[] = {
     {.path = "/db/query", .prefix = true, .methods = GET | POST, .handler = sql_api_query},
     {.path = "/db/request", .prefix = true, .methods = POST, .handler = sql_api_request},
     {.path = "/v1/kv/", .prefix = true, .methods = GET | PUT | DELETE, .handler = kv_api_handle},
+    {.path = "/v1/cluster/", .prefix = true, .methods = GET | POST | DELETE, .handler = cluster_api_handle},
+    {.path = "/remove", .prefix = true, .methods = DELETE, .handler = cluster_api_remove},
     {.path = "/v1/verify", .methods = POST, .handler = verify_api_handle},
     {.path = "/status", .prefix = true, .methods = GET, .handler = status_api_status},
     {.path = "/nodes", .prefix = true, .methods = GET, .handler = members_api_nodes},
@@ -65,6 +68,7 @@ int api_new(const struct api_config *config, struct api **ret_api, struct error 
         api->config.reply_max = API_REPLY_MAX;
     }
     list_init(&api->stepdowns);
+    list_init(&api->changes);
     api->started_ms = env_now_ms(config->env);
     replica_status(config->replica, &status);
     own = api_member(&status, status.id);
@@ -80,6 +84,7 @@ void api_free(struct api *api)
 {
     if (api != NULL) {
         stepdown_api_close(api);
+        cluster_api_close(api);
         free(api);
     }
 }

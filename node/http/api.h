@@ -38,6 +38,7 @@ struct api {
     uint64_t started_ms;     /* env_now_ms() */
     int64_t sequence_number; /* of the last queued request; 0 before the first */
     struct list stepdowns;   /* clients of stepdown_api that wait for another leader */
+    struct list changes;     /* clients of cluster_api that wait until a change is done */
 };
 
 /* The replica must be open. Errors: Q_NOMEM. */

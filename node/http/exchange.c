@@ -10,7 +10,7 @@
 #include "storage/command.h"
 
 /* The one place where the product's errors become HTTP statuses. */
-static int status_of(enum error_code code)
+int exchange_status(enum error_code code)
 {
     switch (code) {
     case Q_INVALID: return 400;
@@ -134,12 +134,12 @@ void exchange_refuse(struct exchange *x, const struct error *why)
     if (no_leader && x->request.only_here && api_redirect(x->api, x->http)) {
         /* answered */
     } else if (x->style == EXCHANGE_JSON || in_band) {
-        respond_json(x, x->style == EXCHANGE_SQL ? 200 : status_of(why->code), why);
+        respond_json(x, x->style == EXCHANGE_SQL ? 200 : exchange_status(why->code), why);
     } else if (why->code == Q_TIMEOUT && x->queued) {
         http_respond_text(x->http, 408, "queue wait timeout");
     } else {
         /* 500 is what rqlite says to `redirect`. */
-        http_respond_text(x->http, no_leader && x->request.only_here ? 500 : status_of(why->code),
+        http_respond_text(x->http, no_leader && x->request.only_here ? 500 : exchange_status(why->code),
                           text_of(x, why));
     }
     exchange_free(x);

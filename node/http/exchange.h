@@ -38,6 +38,8 @@ struct exchange {
     void (*finish)(struct exchange *x, const struct replica_answer *answer);
 };
 
+/* The status that tells a client of this error. */
+int exchange_status(enum error_code code);
 /* SIZE bytes, zeroed, with the exchange at their beginning. Fills the request from the parameters timeout,
  * db_timeout, freshness, redirect. NULL: out of memory, and R has its answer. */
 void *exchange_new(size_t size, struct api *api, struct http_request *r, enum exchange_style style);

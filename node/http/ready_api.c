@@ -96,6 +96,10 @@ void ready_api_readyz(void *ctx, struct http_request *r)
         return;
     }
     replica_status(api->config.replica, &status);
+    if (status.removed) {
+        http_respond_text(r, 503, READY_NODE "\n[-]removed: this node is no member of the cluster any more");
+        return;
+    }
     if (status.log_damage[0] != 0) {
         respond_recovering(r, &status);
         return;

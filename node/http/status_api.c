@@ -9,6 +9,7 @@
 
 #include "node/http/api.h"
 #include "node/http/json.h"
+#include "node/http/member_list.h"
 #include "node/http/params.h"
 
 enum { STATUS_MAX = 1024 * 1024, METRICS_MAX = 4 * 1024 * 1024 };
@@ -94,6 +95,8 @@ static void put_members(struct json *j, const struct replica_status *status)
         put_number(j, "id", m->id);
         put_string(j, "address", m->address);
         put_string(j, "api_address", m->api_address);
+        put_string(j, "role", member_list_role(m->role));
+        put_string(j, "wanted", member_list_wanted(m->wanted));
         put_bool(j, "voter", m->voter);
         put_bool(j, "leader", m->leader);
         put_bool(j, "reachable", m->reachable);
@@ -129,6 +132,7 @@ static void put_quorate(struct json *j, const struct api *api, const struct repl
     put_number(j, "term", status->term);
     put_number(j, "leader", status->leader);
     put_bool(j, "ready", status->ready);
+    put_bool(j, "removed", status->removed);
     put_bool(j, "fenced", status->fenced);
     if (status->fenced) {
         js_key(j, "fence");

@@ -13,7 +13,7 @@ foreach(test server limits memory)
         SOURCES node/http_${test}_test.c node/http_fixture.c node/http_world.c LINKS quorate_node_http)
 endforeach()
 # These stand on a replica of their own, whose lanes are threads.
-foreach(test kv status sql)
+foreach(test cluster kv status sql)
     quorate_test(node_http_${test}_api_test LABEL unit
         SOURCES node/http_${test}_api_test.c node/api_world.c node/fake_replica.c node/http_world.c
         LINKS quorate_node_http)
@@ -22,6 +22,7 @@ endforeach()
 foreach(test options settings)
     quorate_test(node_${test}_test LABEL unit SOURCES node/${test}_test.c LINKS quorate_node)
 endforeach()
+quorate_test(node_birth_test LABEL unit SOURCES node/birth_test.c LINKS quorate_node quorate_testlib)
 
 # The library, with threads of its own and of its callers.
 quorate_test(node_door_test LABEL unit SOURCES node/door_test.c LINKS quorate_node)

@@ -1,4 +1,4 @@
-#include "node/cli/local_cluster.h"
+#include "node/cli/local_node.h"
 
 #include <sys/stat.h>
 #include <unistd.h>
@@ -131,13 +131,82 @@ static void given_ports_follow_each_other(void **state)
     assert_int_equal(w->cluster.nodes[2].peer_port, 5003);
 }
 
+static void a_node_that_joins_is_kept_and_never_counted_among_the_first(void **state)
+{
+    struct world *w = *state;
+    struct local_plan given = plan;
+    struct local_node *node;
+    struct error e;
+    given.http_port = 4001;
+    assert_int_equal(local_cluster_create(w->dir, &given, &w->cluster, &e), 0);
+
+    assert_int_equal(local_cluster_add(&w->cluster, &node, &e), 0);
+    assert_int_equal(local_cluster_load(w->dir, &w->loaded, &e), 0);
+
+    assert_int_equal(w->loaded.count, 4);
+    assert_true(w->loaded.nodes[3].joined && !w->loaded.nodes[2].joined);
+    assert_int_equal(w->loaded.nodes[3].id, 4);
+    assert_int_equal(w->loaded.nodes[3].http_port, node->http_port);
+    assert_int_equal(w->loaded.nodes[3].peer_port, node->peer_port);
+    assert_int_not_equal(node->http_port, node->peer_port);
+}
+
+static void a_node_that_was_not_let_in_leaves_no_trace(void **state)
+{
+    struct world *w = *state;
+    struct local_node *node;
+    struct error e;
+    assert_int_equal(local_cluster_create(w->dir, &plan, &w->cluster, &e), 0);
+
+    assert_int_equal(local_cluster_add(&w->cluster, &node, &e), 0);
+    assert_int_equal(local_cluster_undo_add(&w->cluster, &e), 0);
+
+    assert_int_equal(local_cluster_load(w->dir, &w->loaded, &e), 0);
+    assert_int_equal(w->loaded.count, 3);
+}
+
+static void a_removed_node_is_no_endpoint_and_its_number_is_not_used_again(void **state)
+{
+    struct world *w = *state;
+    const struct local_node *gone;
+    struct local_node *node;
+    struct endpoints list;
+    struct error e;
+    assert_int_equal(local_cluster_create(w->dir, &plan, &w->cluster, &e), 0);
+
+    assert_int_equal(local_cluster_mark_removed(&w->cluster, 3, &e), 0);
+    assert_int_equal(local_cluster_load(w->dir, &w->loaded, &e), 0);
+
+    assert_int_equal(local_cluster_node(&w->loaded, 3, &gone, &e), Q_NOT_FOUND);
+    assert_string_equal(e.text, "node 3 was removed from the cluster");
+    local_cluster_endpoints(&w->loaded, &list);
+    assert_int_equal(list.count, 2);
+    assert_int_equal(local_cluster_add(&w->loaded, &node, &e), 0);
+    assert_int_equal(node->id, 4);
+}
+
+static void a_cluster_has_so_many_nodes_in_its_life(void **state)
+{
+    struct world *w = *state;
+    struct local_node *node;
+    struct error e;
+    assert_int_equal(local_cluster_create(w->dir, &plan, &w->cluster, &e), 0);
+
+    for (unsigned i = 3; i < LOCAL_NODES_MAX; i++) {
+        assert_int_equal(local_cluster_add(&w->cluster, &node, &e), 0);
+    }
+    assert_int_equal(local_cluster_add(&w->cluster, &node, &e), Q_TOO_BIG);
+    assert_int_equal(local_cluster_load(w->dir, &w->loaded, &e), 0);
+    assert_int_equal(w->loaded.count, LOCAL_NODES_MAX);
+}
+
 static void what_cannot_be_is_refused(void **state)
 {
     struct world *w = *state;
     struct local_plan wrong = plan;
     struct error e;
 
-    wrong.nodes = LOCAL_NODES_MAX + 1;
+    wrong.nodes = LOCAL_FIRST_MAX + 1;
     assert_int_equal(local_cluster_create(w->dir, &wrong, &w->cluster, &e), Q_INVALID);
     wrong = plan;
     wrong.http_port = 65534;
@@ -228,6 +297,10 @@ int main(void)
         TEST(the_secret_is_for_its_owner_alone),
         TEST(a_directory_holds_one_cluster),
         TEST(given_ports_follow_each_other),
+        TEST(a_node_that_joins_is_kept_and_never_counted_among_the_first),
+        TEST(a_node_that_was_not_let_in_leaves_no_trace),
+        TEST(a_removed_node_is_no_endpoint_and_its_number_is_not_used_again),
+        TEST(a_cluster_has_so_many_nodes_in_its_life),
         TEST(what_cannot_be_is_refused),
         TEST(malformed_settings_are_refused),
         TEST(a_pid_file_that_names_another_process_means_not_running),

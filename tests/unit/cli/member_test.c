@@ -10,7 +10,7 @@ static struct tool_run run; /* large */
 #define ONE(id, role, state, settled, lag)                                                                   \
     "{\"id\":" id ",\"address\":\"10.0.0." id ":7001\",\"api_address\":\"http://h" id                        \
     ":4001\",\"role\":\"" role "\",\"state\":\"" state "\",\"settled\":" settled                             \
-    ",\"leader\":false,\"reachable\":true,\"lag\":" lag "}"
+    ",\"leader\":false,\"reachable\":true,\"changed\":17,\"lag\":" lag "}"
 #define LIST(applied, members) "{\"applied\":" applied ",\"members\":[" members "]}"
 #define DECIDED                                                                                              \
     {                                                                                                        \
@@ -70,17 +70,18 @@ static void a_change_is_watched_until_it_is_done(void **state)
     static const struct fake_step steps[] = {
         DECIDED,
         SAYS(LIST("16", ONE("4", "standby", "auto", "true", "0"))), /* older than the change */
+        SAYS(LIST("17", "{\"id\":4,\"role\":\"voter\",\"state\":\"auto\",\"settled\":true,\"changed\":9}")),
         SAYS(LIST("17", ONE("4", "standby", "voter", "false", "3"))),
         SAYS(LIST("18", ONE("4", "voter", "voter", "true", "0"))),
     };
-    struct fake_node *node = fake_node_new(steps, 4);
+    struct fake_node *node = fake_node_new(steps, 5);
     (void)state;
 
     TOOL(&run, NULL, "member", "promote", "4", "--endpoint", fake_node_url(node));
 
     assert_int_equal(run.status, 0);
     assert_string_equal(run.out, "it votes\n");
-    assert_int_equal(fake_node_requests(node), 4);
+    assert_int_equal(fake_node_requests(node), 5);
     assert_true(said(node, 0, "POST /v1/cluster/members/4/promote HTTP/1.1\r\n"));
     assert_true(said(node, 1, "GET /v1/cluster/members?redirect HTTP/1.1\r\n"));
     fake_node_free(node);
@@ -138,7 +139,7 @@ static void what_is_not_done_in_time_goes_on_and_is_said_to(void **state)
 
     assert_int_equal(run.status, 1);
     assert_non_null(strstr(run.err,
-                           "it is decided (index 17) but not done after 0.3 s: member 4: standby, 55 "
+                           "it is decided (index 17) but not done after 0.3 s: member 4 is a standby, 55 "
                            "entries behind; it goes on"));
     fake_node_free(node);
 }

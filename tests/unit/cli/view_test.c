@@ -12,7 +12,7 @@ static void put_status(char to[STATUS_MAX], unsigned id, unsigned term, unsigned
         to, STATUS_MAX,
         "{\"quorate\":{\"id\":%u,\"state\":\"%s\",\"term\":%u,\"leader\":%u,\"ready\":true,\"fenced\":false,"
         "\"disk\":{\"full\":%s},\"commit\":10,\"applied\":9,\"digest\":\"abcd\",\"members\":[{\"id\":%u,"
-        "\"address\":\"p:%u\","
+        "\"role\":\"standby\",\"address\":\"p:%u\","
         "\"api_address\":\"%s\"}]},\"store\":{\"addr\":\"p:%u\"}}",
         id, id == leader ? "leader" : "follower", term, leader, id == 1 ? "true" : "false", 3 - id, 3 - id,
         other_url, id);
@@ -47,6 +47,7 @@ static void nodes_that_others_name_are_asked_too(void **state)
     assert_true(view.nodes[0].answered && view.nodes[1].answered);
     assert_string_equal(view.nodes[1].state, "leader");
     assert_string_equal(view.nodes[1].address, "p:2");
+    assert_string_equal(view.nodes[1].role, "standby"); /* as the other one says */
     assert_true(view.nodes[0].disk_full && !view.nodes[1].disk_full);
     assert_int_equal(view.nodes[0].commit, 10);
     assert_int_equal(view.nodes[0].applied, 9);

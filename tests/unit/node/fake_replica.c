@@ -91,10 +91,16 @@ void fake_replica_open(struct replica *r, uv_loop_t *loop)
                                         .log_first = 1,
                                         .commit = 9,
                                         .ready = true,
+                                        .voters = 3,
                                         .count = 3};
     for (unsigned i = 0; i < 3; i++) {
         struct replica_member *m = &r->status.members[i];
-        *m = (struct replica_member){.id = i + 1, .voter = true, .leader = i == 0, .reachable = i != 2};
+        *m = (struct replica_member){.id = i + 1,
+                                     .role = ROLE_VOTER,
+                                     .wanted = MEMBER_AUTO,
+                                     .voter = true,
+                                     .leader = i == 0,
+                                     .reachable = i != 2};
         snprintf(m->address, sizeof m->address, "10.0.0.%u:4002", i + 1);
         snprintf(m->api_address, sizeof m->api_address, "http://10.0.0.%u:4001", i + 1);
     }
@@ -115,6 +121,7 @@ struct job {
     struct replica_request *request;
     struct replica_wait *wait;
     struct peer_call *call;
+    struct replica_change *change;
     struct buf result;
     struct replica_answer answer;
     bool formatted;
@@ -176,11 +183,23 @@ static void on_lane(uv_work_t *work)
     }
 }
 
+static void end_change(struct replica *r, struct replica_change *change)
+{
+    struct error failed = r->change_fails;
+
+    if (failed.code == Q_OK && r->change_decided != NULL) {
+        r->change_decided(r);
+    }
+    change->done(change, failed.code != Q_OK ? &failed : NULL);
+}
+
 static void on_loop(uv_work_t *work, int status)
 {
     struct job *job = CONTAINER_OF(work, struct job, work);
     (void)status;
-    if (job->call != NULL) {
+    if (job->change != NULL) {
+        end_change(job->replica, job->change);
+    } else if (job->call != NULL) {
         job->call->done(job->call, job->call->ended.code != Q_OK ? &job->call->ended : NULL);
     } else if (job->wait != NULL) {
         struct error *failed = &job->replica->wait_failed;
@@ -280,4 +299,31 @@ void replica_contact(struct replica *r, uint64_t id, struct peer_call *call)
         error_set(&call->ended, Q_NO_LEADER, "not connected");
     }
     start_call(r, call);
+}
+
+void replica_role(struct replica *r, struct replica_role *ret_role)
+{
+    *ret_role = (struct replica_role){
+        .leads = r->status.leader == r->status.id, .term = r->status.term, .leader = r->status.leader};
+}
+
+bool replica_removed(struct replica *r, unsigned i, struct member *ret_member)
+{
+    bool there = i < sizeof r->removed / sizeof r->removed[0] && r->removed[i].id != 0;
+
+    if (there) {
+        *ret_member = r->removed[i];
+    }
+    return there;
+}
+
+void replica_change_member(struct replica *r, struct replica_change *change)
+{
+    struct job *job = new_job(r);
+
+    r->changes++;
+    r->changed = *change;
+    change->index = r->change_index;
+    job->change = change;
+    uv_queue_work(r->loop, &job->work, on_lane, on_loop);
 }

@@ -23,6 +23,10 @@ struct replica {
     struct error wait_failed;
     struct error check_fails;   /* replica_check() returns it, if its code is not Q_OK */
     struct store_check checked; /* what a check finds */
+    struct error change_fails;  /* replica_change_member() ends with it, if its code is not Q_OK */
+    uint64_t change_index;      /* of the entry that decides it */
+    void (*change_decided)(struct replica *r); /* called when a change is; may be NULL */
+    struct member removed[2];                  /* those of them that have an id */
     /* What the test looks at. */
     unsigned submitted, formatted;
     struct replica_request seen; /* the last one's public part; its command is not kept */
@@ -30,6 +34,8 @@ struct replica {
     uint64_t transferred_to;
     uint64_t contacted_ms; /* the timeout of the last contact */
     uint64_t waited_for;
+    struct replica_change changed; /* the last change's public part */
+    unsigned changes;
 };
 
 /* Three members, of which this one, number 1, leads. */

@@ -49,6 +49,18 @@ static void status_has_our_own_facts(void **state)
     assert_string_equal(reply_header(&r, "X-Quorate-Index"), "1");
 }
 
+static void status_says_what_each_member_is_and_shall_be(void **state)
+{
+    struct api_world *w = *state;
+
+    w->replica.status.members[2].role = ROLE_STANDBY;
+    w->replica.status.members[2].wanted = MEMBER_VOTER;
+    struct reply r = get(w, "/status?key=quorate.members");
+
+    assert_non_null(strstr(r.body, "\"role\":\"voter\",\"wanted\":\"auto\""));
+    assert_non_null(strstr(r.body, "\"role\":\"standby\",\"wanted\":\"voter\""));
+}
+
 static void status_tells_of_the_room_on_the_disk(void **state)
 {
     struct api_world *w = *state;
@@ -126,6 +138,11 @@ static void readyz_says_what_is_missing(void **state)
     s->disk_full = true;
     expect_reply(get(w, "/readyz"), 200,
                  "[+]node ok\n[+]leader ok\n[+]store ok\n[-]disk full: writes are refused\n");
+    s->removed = true;
+    expect_reply(get(w, "/readyz"), 503,
+                 "[+]node ok\n[-]removed: this node is no member of the cluster any more\n");
+    expect_reply(get(w, "/status?key=quorate.removed"), 200, "true");
+    s->removed = false;
     s->ready = false;
     expect_reply(get(w, "/readyz"), 503, "[+]node ok\n[+]leader ok\n[+]store not ready\n");
     s->fenced = true;
@@ -290,6 +307,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(status_has_what_clients_read),
         TEST(status_has_our_own_facts),
+        TEST(status_says_what_each_member_is_and_shall_be),
         TEST(status_tells_of_the_room_on_the_disk),
         TEST(a_damaged_log_is_told_at_every_door),
         TEST(status_can_be_read_while_no_leader_is_known),
