@@ -9,11 +9,12 @@
 
 enum { PENDING_MAX = 64, RESULT_MAX = 4096, GRACE_MS = 1000 };
 
-/* Something that waits for its answer: one of the three. */
+/* Something that waits for its answer: one of the four. */
 struct pending {
     struct replica_request *request;
     struct replica_wait *wait;
     struct peer_call *call;
+    struct replica_change *change;
     unsigned number;
 };
 
@@ -132,6 +133,27 @@ void replica_contact(struct replica *r, uint64_t id, struct peer_call *call)
     (void)r;
     FUZZ_CHECK(id >= 1 && id <= 3, "only a member is asked");
     add_pending()->call = call;
+}
+
+void replica_change_member(struct replica *r, struct replica_change *change)
+{
+    (void)r;
+    FUZZ_CHECK(change->id != 0, "only a member with an id is changed");
+    add_pending()->change = change;
+}
+
+bool replica_removed(struct replica *r, unsigned i, struct member *ret_member)
+{
+    (void)r;
+    (void)ret_member;
+    (void)i;
+    return false;
+}
+
+void replica_role(struct replica *r, struct replica_role *ret_role)
+{
+    (void)r;
+    *ret_role = (struct replica_role){.leads = true, .term = 3, .leader = 1, .last = 9, .commit = 9};
 }
 
 int replica_check(struct replica *r, struct replica_check *check, struct error *e)
@@ -265,6 +287,8 @@ void door_answer(unsigned which)
         answer_request(p.request, &error, p.number + 10);
     } else if (p.wait != NULL) {
         p.wait->reached(p.wait, error.code != Q_OK ? &error : NULL);
+    } else if (p.change != NULL) {
+        p.change->done(p.change, error.code != Q_OK ? &error : NULL);
     } else {
         p.call->done(p.call, error.code != Q_OK ? &error : NULL);
     }
