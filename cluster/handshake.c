@@ -16,9 +16,12 @@ static const char *const role_labels[] = {
     [HANDSHAKE_ACCEPTOR] = "quorate acceptor",
 };
 
+static const char removed_label[] = "quorate removed";
+static const uint8_t no_cluster[PEERS_CLUSTER_ID_BYTES];
+
 static const char *const type_names[HANDSHAKE_TYPES] = {
     [HANDSHAKE_HELLO] = "HELLO",     [HANDSHAKE_ANSWER] = "ANSWER",   [HANDSHAKE_PROOF] = "PROOF",
-    [HANDSHAKE_WELCOME] = "WELCOME", [HANDSHAKE_REFUSED] = "REFUSED",
+    [HANDSHAKE_WELCOME] = "WELCOME", [HANDSHAKE_REFUSED] = "REFUSED", [HANDSHAKE_REMOVED] = "REMOVED",
 };
 
 static_assert(FRAME_HEADER_BYTES + 4 + HANDSHAKE_HELLO_MAX + HANDSHAKE_MAC_BYTES + FRAME_HEADER_BYTES + 2 +
@@ -39,8 +42,10 @@ bool handshake_address_ok(const char *address, size_t n)
 void handshake_init(struct handshake *h, const struct handshake_self *self, enum handshake_role role,
                     uint64_t wanted, const uint8_t nonce[HANDSHAKE_NONCE_BYTES])
 {
-    *h = (struct handshake){.self = self, .role = role, .state = HANDSHAKE_GOING, .wanted = wanted};
+    *h = (struct handshake){.self = self, .role = role, .state = HANDSHAKE_GOING};
+    h->wanted = self->guest ? 0 : wanted;
     h->expected = role == HANDSHAKE_DIALLER ? HANDSHAKE_ANSWER : HANDSHAKE_HELLO;
+    h->guest = self->guest;
     memcpy(h->nonce, nonce, sizeof h->nonce);
 }
 
@@ -81,17 +86,28 @@ static struct peers_life get_life(struct cursor *in, uint64_t incarnation)
     return life;
 }
 
-/* Our own hello, into its place in the transcript. */
+static uint8_t *put_address(uint8_t *p, const char *address)
+{
+    size_t n = strlen(address);
+
+    assert(handshake_address_ok(address, n));
+    put_le32(p, (uint32_t)n);
+    memcpy(p + 4, address, n);
+    return p + 4 + n;
+}
+
+/* Our own hello, into its place in the transcript. A guest, and who answers one, says nothing of itself. */
 static void make_hello(struct handshake *h, uint64_t wanted)
 {
+    static const struct handshake_self nobody = {.api_address = "", .address = ""};
     uint8_t *p = h->hello[h->role];
-    const struct handshake_self *self = h->self;
-    size_t address_len = strlen(self->api_address);
+    bool blank = h->guest && !PLANTED("guests_are_told_of_the_cluster_at_once");
+    const struct handshake_self *self = blank ? &nobody : h->self;
     struct peers_life own = {0}, seen = {0};
 
-    self->describe(self->ctx, wanted, &own, &seen);
-
-    assert(handshake_address_ok(self->api_address, address_len));
+    if (!h->guest) {
+        self->describe(self->ctx, wanted, &own, &seen);
+    }
     put_le32(p, HANDSHAKE_MAGIC);
     put_le16(p + 4, HANDSHAKE_VERSION);
     p += 6;
@@ -104,10 +120,8 @@ static void make_hello(struct handshake *h, uint64_t wanted)
     put_le64(p, seen.incarnation);
     p = put_life(p + 8, &seen);
     memcpy(p, h->nonce, HANDSHAKE_NONCE_BYTES);
-    p += HANDSHAKE_NONCE_BYTES;
-    put_le32(p, (uint32_t)address_len);
-    memcpy(p + 4, self->api_address, address_len);
-    p += 4 + address_len;
+    p = put_address(p + HANDSHAKE_NONCE_BYTES, self->api_address);
+    p = put_address(p, self->address);
     h->hello_len[h->role] = (size_t)(p - h->hello[h->role]);
 }
 
@@ -123,20 +137,21 @@ void handshake_start(struct handshake *h, struct buf *out)
     buf_close(&body);
 }
 
-static int make_mac(const struct handshake *h, enum handshake_role role, uint8_t mac[HANDSHAKE_MAC_BYTES],
-                    struct error *e)
+static int make_mac(const struct handshake *h, const char *label, uint64_t index,
+                    uint8_t mac[HANDSHAKE_MAC_BYTES], struct error *e)
 {
     struct buf text;
     unsigned len = 0;
     int rc;
 
     buf_init(&text, 2 * HANDSHAKE_READ_MAX);
-    role = PLANTED("proofs_of_both_sides_look_alike") ? HANDSHAKE_DIALLER : role;
-    buf_put_blob(&text, role_labels[role], strlen(role_labels[role]));
+    label = PLANTED("proofs_of_both_sides_look_alike") ? role_labels[HANDSHAKE_DIALLER] : label;
+    buf_put_blob(&text, label, strlen(label));
     buf_put_blob(&text, h->hello[HANDSHAKE_DIALLER], h->hello_len[HANDSHAKE_DIALLER]);
     if (!PLANTED("proof_leaves_out_the_other_side")) {
         buf_put_blob(&text, h->hello[HANDSHAKE_ACCEPTOR], h->hello_len[HANDSHAKE_ACCEPTOR]);
     }
+    buf_put_u64(&text, index);
     rc = buf_check(&text, "a handshake", e);
     if (rc == 0 && (HMAC(EVP_sha256(), h->self->secret, (int)h->self->secret_len, text.data, text.len, mac,
                          &len) == NULL ||
@@ -160,6 +175,24 @@ static int refuse(struct handshake *h, bool tell, struct buf *out, const struct 
         buf_close(&body);
     }
     return (int)e->code;
+}
+
+/* The other side was removed at INDEX: it is told so in a way that it can believe. */
+static int refuse_removed(struct handshake *h, uint64_t index, struct buf *out, struct error *e)
+{
+    uint8_t mac[HANDSHAKE_MAC_BYTES];
+    struct buf body;
+
+    if (make_mac(h, removed_label, index, mac, e) != 0) {
+        return refuse(h, false, out, e);
+    }
+    buf_init(&body, HANDSHAKE_READ_MAX);
+    buf_put_u64(&body, index);
+    buf_put_bytes(&body, mac, sizeof mac);
+    put_message(out, HANDSHAKE_REMOVED, &body);
+    buf_close(&body);
+    error_set(e, Q_DENIED, "node %" PRIu64 " was removed from this cluster at index %" PRIu64, h->id, index);
+    return refuse(h, false, out, e);
 }
 
 static void hex_id(const uint8_t id[PEERS_CLUSTER_ID_BYTES], char ret_text[HEX_ID_BYTES])
@@ -201,11 +234,25 @@ static int check_identity(const struct handshake *h, const uint8_t *cluster_id, 
                          "node %" PRIu64 " wants node %" PRIu64 ", but its address leads to node %" PRIu64,
                          id, wanted, self->id);
     }
-    if (!self->member(self->ctx, id)) {
+    if (!self->member(self->ctx, id) && self->removed(self->ctx, id) == 0) {
         return error_set(e, Q_MISMATCH, "node %" PRIu64 " is not in the member list of node %" PRIu64, id,
                          self->id);
     }
     return 0;
+}
+
+/* Keeps it, if it may be passed on. */
+static bool take_address(struct cursor *in, char ret_address[PEERS_ADDRESS_MAX + 1])
+{
+    struct cursor address = cursor_blob(in);
+    size_t n = cursor_left(&address);
+
+    if (in->bad || !handshake_address_ok((const char *)address.p, n)) {
+        return false;
+    }
+    memcpy(ret_address, address.p, n);
+    ret_address[n] = '\0';
+    return true;
 }
 
 static int malformed(struct handshake *h, enum handshake_type type, struct buf *out, struct error *e)
@@ -241,51 +288,66 @@ static int take_hello(struct handshake *h, enum handshake_type type, struct curs
     uint64_t seen_incarnation = cursor_u64(&in);
     struct peers_life seen = get_life(&in, seen_incarnation);
     cursor_bytes(&in, HANDSHAKE_NONCE_BYTES);
-    struct cursor address = cursor_blob(&in);
-    size_t address_len = cursor_left(&address);
-    if (in.bad || cursor_left(&in) != 0 || id == 0 || len > HANDSHAKE_HELLO_MAX ||
-        !handshake_address_ok((const char *)address.p, address_len)) {
+    bool addresses_ok = take_address(&in, h->api_address) && take_address(&in, h->address);
+    bool guest = id == 0 && wanted == 0 && !in.bad && memcmp(cluster_id, no_cluster, sizeof no_cluster) == 0;
+    if (in.bad || cursor_left(&in) != 0 || (id == 0 && !guest) || len > HANDSHAKE_HELLO_MAX ||
+        !addresses_ok || (h->role == HANDSHAKE_DIALLER && guest != h->self->guest)) {
         return malformed(h, type, out, e);
     }
+    h->guest = guest;
     h->id = id;
     h->incarnation = incarnation;
     h->life = life;
     h->seen = seen;
-    memcpy(h->api_address, address.p, address_len);
-    h->api_address[address_len] = '\0';
     memcpy(h->hello[other], bytes, len);
     h->hello_len[other] = len;
-    if (check_identity(h, cluster_id, id, wanted, e) != 0) {
+    if (!guest && check_identity(h, cluster_id, id, wanted, e) != 0) {
         return refuse(h, true, out, e);
     }
     return 0;
 }
 
-/* The other side's MAC, in ROLE, then its incarnation. */
+/* Who has proved that it knows the secret: is it a member, in the life that we know, and in ours? */
+static int admit(struct handshake *h, struct buf *out, struct error *e)
+{
+    const struct handshake_self *self = h->self;
+    uint64_t removed_at = self->removed(self->ctx, h->id);
+
+    if (removed_at != 0 && !PLANTED("removed_members_are_let_in")) {
+        return refuse_removed(h, removed_at, out, e);
+    }
+    if (self->admit(self->ctx, h->id, h->incarnation, e) != 0) {
+        error_wrap(e, "node %" PRIu64 " does not admit node %" PRIu64 " of incarnation %" PRIu64, self->id,
+                   h->id, h->incarnation);
+        return refuse(h, true, out, e);
+    }
+    if (self->check(self->ctx, h->id, &h->seen, e) != 0) {
+        return refuse(h, true, out, e);
+    }
+    return 0;
+}
+
+/* The other side's MAC, in ROLE, then who it is. */
 static int authenticate(struct handshake *h, enum handshake_role role, const uint8_t *mac, struct buf *out,
                         struct error *e)
 {
     uint8_t wanted[HANDSHAKE_MAC_BYTES];
 
-    if (make_mac(h, role, wanted, e) != 0) {
+    if (make_mac(h, role_labels[role], 0, wanted, e) != 0) {
         return refuse(h, false, out, e);
     }
     if (CRYPTO_memcmp(wanted, mac, sizeof wanted) != 0 && !PLANTED("proof_is_not_checked")) {
-        error_set(e, Q_DENIED,
-                  "node %" PRIu64 " could not authenticate node %" PRIu64
-                  ": they do not have the same secret",
-                  h->self->id, h->id);
+        if (h->guest) {
+            error_set(e, Q_DENIED, "the node that wants to join and the member do not have the same secret");
+        } else {
+            error_set(e, Q_DENIED,
+                      "node %" PRIu64 " could not authenticate node %" PRIu64
+                      ": they do not have the same secret",
+                      h->self->id, h->id);
+        }
         return refuse(h, true, out, e);
     }
-    if (h->self->admit(h->self->ctx, h->id, h->incarnation, e) != 0) {
-        error_wrap(e, "node %" PRIu64 " does not admit node %" PRIu64 " of incarnation %" PRIu64, h->self->id,
-                   h->id, h->incarnation);
-        return refuse(h, true, out, e);
-    }
-    if (h->self->check(h->self->ctx, h->id, &h->seen, e) != 0) {
-        return refuse(h, true, out, e);
-    }
-    return 0;
+    return h->guest ? 0 : admit(h, out, e);
 }
 
 static int on_hello(struct handshake *h, struct cursor in, struct buf *out, struct error *e)
@@ -298,7 +360,7 @@ static int on_hello(struct handshake *h, struct cursor in, struct buf *out, stru
         return rc;
     }
     make_hello(h, h->id);
-    if (make_mac(h, HANDSHAKE_ACCEPTOR, mac, e) != 0) {
+    if (make_mac(h, role_labels[HANDSHAKE_ACCEPTOR], 0, mac, e) != 0) {
         return refuse(h, false, out, e);
     }
     buf_init(&body, HANDSHAKE_READ_MAX);
@@ -325,7 +387,7 @@ static int on_answer(struct handshake *h, struct cursor in, struct buf *out, str
         (rc = authenticate(h, HANDSHAKE_ACCEPTOR, mac, out, e)) != 0) {
         return rc;
     }
-    if (make_mac(h, HANDSHAKE_DIALLER, proof, e) != 0) {
+    if (make_mac(h, role_labels[HANDSHAKE_DIALLER], 0, proof, e) != 0) {
         return refuse(h, false, out, e);
     }
     buf_init(&body, HANDSHAKE_READ_MAX);
@@ -339,7 +401,9 @@ static int on_answer(struct handshake *h, struct cursor in, struct buf *out, str
 static void finish(struct handshake *h)
 {
     h->state = HANDSHAKE_DONE;
-    h->self->met(h->self->ctx, h->id, &h->life);
+    if (!h->guest) {
+        h->self->met(h->self->ctx, h->id, &h->life);
+    }
 }
 
 static int on_proof(struct handshake *h, struct cursor in, struct buf *out, struct error *e)
@@ -378,13 +442,43 @@ static int on_refused(struct handshake *h, struct cursor in, struct buf *out, st
     return error_set(e, (enum error_code)code, "refused by the other side: %s", clean);
 }
 
+static int on_removed(struct handshake *h, struct cursor in, struct buf *out, struct error *e)
+{
+    uint64_t index = cursor_u64(&in);
+    const uint8_t *mac = cursor_bytes(&in, HANDSHAKE_MAC_BYTES);
+    uint8_t wanted[HANDSHAKE_MAC_BYTES];
+
+    /* Before both hellos are known nobody can have proved anything. */
+    if (in.bad || cursor_left(&in) != 0 || index == 0 || h->guest || h->id == 0) {
+        return malformed(h, HANDSHAKE_REMOVED, out, e);
+    }
+    if (make_mac(h, removed_label, index, wanted, e) != 0) {
+        return refuse(h, false, out, e);
+    }
+    if (CRYPTO_memcmp(wanted, mac, sizeof wanted) != 0 &&
+        !PLANTED("anybody_may_say_that_a_node_was_removed")) {
+        error_set(e, Q_DENIED,
+                  "who calls itself node %" PRIu64 " said that node %" PRIu64
+                  " was removed, and could not prove it",
+                  h->id, h->self->id);
+        return refuse(h, false, out, e);
+    }
+    h->state = HANDSHAKE_REFUSED_THERE;
+    error_set(e, Q_DENIED,
+              "node %" PRIu64 " says that node %" PRIu64 " was removed from this cluster at index %" PRIu64,
+              h->id, h->self->id, index);
+    h->self->told_removed(h->self->ctx, h->id, index);
+    return Q_DENIED;
+}
+
 int handshake_receive(struct handshake *h, const struct frame *f, struct buf *out, struct error *e)
 {
     struct cursor in = cursor_of(f->body, f->len);
     int rc = 0;
 
     assert(h->state == HANDSHAKE_GOING);
-    if ((f->flags & FRAME_CONTROL) == 0 || (f->type != h->expected && f->type != HANDSHAKE_REFUSED)) {
+    if ((f->flags & FRAME_CONTROL) == 0 ||
+        (f->type != h->expected && f->type != HANDSHAKE_REFUSED && f->type != HANDSHAKE_REMOVED)) {
         error_set(e, Q_CORRUPT, "%s was expected, but a %s frame of type %u came", type_names[h->expected],
                   (f->flags & FRAME_CONTROL) != 0 ? "control" : "data", (unsigned)f->type);
         return refuse(h, false, out, e);
@@ -400,6 +494,7 @@ int handshake_receive(struct handshake *h, const struct frame *f, struct buf *ou
         finish(h);
         break;
     case HANDSHAKE_REFUSED: return on_refused(h, in, out, e);
+    case HANDSHAKE_REMOVED: return on_removed(h, in, out, e);
     case HANDSHAKE_TYPES: assert(false); return (int)Q_INVALID;
     }
     if (rc == 0 && buf_check(out, "a handshake message", e) != 0) {

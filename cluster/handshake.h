@@ -8,7 +8,7 @@
  *        | PROOF {dialler's MAC}  --------------> |  MAC, admit
  *        | <----------------------------- WELCOME |
  *        |                                        |
- *     either, instead of its next message: REFUSED {code, text}
+ *     either, instead of its next message: REFUSED {code, text} or REMOVED {index, MAC}
  *
  * Messages are frames (frame.h) with FRAME_CONTROL; bodies, little-endian:
  *
@@ -16,22 +16,32 @@
  *            16 bytes cluster id, u64 sender's node id, u64 wanted node id, u64 sender's incarnation,
  *            the sender's life: u64 boots, u32 mark, u64 term, u64 index, u64 term of that entry,
  *            what it remembers of the receiver's: u64 incarnation (0: nothing), and the same five,
- *            32 bytes nonce, {u32 length, bytes} URL of the sender's HTTP port
+ *            32 bytes nonce, {u32 length, bytes} URL of the sender's HTTP port,
+ *            {u32 length, bytes} address at which the sender's peers reach it
  *   HELLO    hello of the dialler
  *   ANSWER   {u32 length, hello of the acceptor}, 32 bytes MAC
  *   PROOF    32 bytes MAC
  *   WELCOME  nothing
  *   REFUSED  u16 error code, {u32 length, bytes} text
+ *   REMOVED  u64 index, 32 bytes MAC: the receiver was a member and was removed by the log entry at INDEX
  *
  *   MAC = HMAC-SHA256(secret, {u32 length, role}, {u32 length, hello of the dialler},
- *                             {u32 length, hello of the acceptor})
+ *                             {u32 length, hello of the acceptor}, u64 index)
  *
- * where role is "quorate acceptor" or "quorate dialler". The fresh nonces of both sides make a recorded MAC
- * useless later, the role makes a reflected one useless at once, and all that a hello says is covered.
+ * where role is "quorate acceptor", "quorate dialler" or "quorate removed", and index is 0 but in REMOVED.
+ * The fresh nonces of both sides make a recorded MAC useless later, the role makes a reflected one useless at
+ * once, and all that a hello says is covered.
  *
  * A node that hears that it was further than it is stops before it says or hears more (check): its disk is an
  * old copy. What it says of its own life is remembered only when the handshake is done (met), that is, after
- * it could find that out. Version 1 had no lives.
+ * it could find that out. Version 1 had no lives, version 2 no peers' address, guests, and REMOVED.
+ *
+ * A removed member hears that it was only when it has proved that it knows the secret, and believes it only
+ * with a MAC: it acts upon it for ever.
+ *
+ * A GUEST is a node without a cluster that wants to join. Its hello is all zeros and empty but for magic,
+ * version and nonce, and so is the one that answers it: who has not proved anything learns nothing. Both
+ * prove the secret as ever; admit, check and met are for members.
  *
  * Magic and version keep their place in all versions; who finds another version reads no further, says which
  * one it speaks and refuses.
@@ -42,7 +52,7 @@
  *
  * What it does not do: the MAC proves who opened the connection, not who wrote the later bytes. Against
  * somebody who can change traffic on its way, run the peers' connections inside a protected network. An
- * acceptor's MAC can be had by anybody who knows the ids, so the secret must be random, not a word. */
+ * acceptor's MAC can be had by anybody who reaches the port, so the secret must be random, not a word. */
 #ifndef QUORATE_CLUSTER_HANDSHAKE_H
 #define QUORATE_CLUSTER_HANDSHAKE_H
 
@@ -51,13 +61,13 @@
 
 enum {
     HANDSHAKE_MAGIC = 0x50525551,
-    HANDSHAKE_VERSION = 2,
+    HANDSHAKE_VERSION = 3,
     HANDSHAKE_NONCE_BYTES = 32,
     HANDSHAKE_MAC_BYTES = 32,
     HANDSHAKE_LIFE_BYTES = 8 + 4 + 3 * 8,
     HANDSHAKE_HELLO_MAX = 4 + 2 + PEERS_CLUSTER_ID_BYTES + 4 * 8 + 2 * HANDSHAKE_LIFE_BYTES +
-                          HANDSHAKE_NONCE_BYTES + 4 + PEERS_ADDRESS_MAX,
-    HANDSHAKE_READ_MAX = 1024, /* bytes that one side may send before it is done */
+                          HANDSHAKE_NONCE_BYTES + 2 * (4 + PEERS_ADDRESS_MAX),
+    HANDSHAKE_READ_MAX = 1536, /* bytes that one side may send before it is done */
 };
 
 /* Types of the control frames of a connection. */
@@ -67,6 +77,7 @@ enum handshake_type {
     HANDSHAKE_PROOF,
     HANDSHAKE_WELCOME,
     HANDSHAKE_REFUSED,
+    HANDSHAKE_REMOVED,
     HANDSHAKE_TYPES
 };
 
@@ -74,12 +85,15 @@ enum handshake_role { HANDSHAKE_DIALLER, HANDSHAKE_ACCEPTOR };
 
 /* What a node knows of itself. Kept by every handshake. */
 struct handshake_self {
+    bool guest; /* this node wants to join: nothing but the secret is looked at */
     uint64_t id, incarnation;
     uint8_t cluster_id[PEERS_CLUSTER_ID_BYTES];
-    const char *api_address; /* passes handshake_address_ok() */
+    const char *api_address, *address; /* both pass handshake_address_ok() */
     const uint8_t *secret;
     size_t secret_len;
-    bool (*member)(void *ctx, uint64_t id); /* is ID one of the other members? */
+    bool (*member)(void *ctx, uint64_t id);      /* is ID one of the other members? */
+    uint64_t (*removed)(void *ctx, uint64_t id); /* the index at which it ceased to be one; 0: it did not */
+    void (*told_removed)(void *ctx, uint64_t by, uint64_t index);
     /* As in struct peers_config. */
     int (*admit)(void *ctx, uint64_t id, uint64_t incarnation, struct error *e);
     void (*describe)(void *ctx, uint64_t id, struct peers_life *ret_own, struct peers_life *ret_seen);
@@ -104,10 +118,11 @@ struct handshake {
     uint8_t nonce[HANDSHAKE_NONCE_BYTES];
     uint8_t hello[2][HANDSHAKE_HELLO_MAX]; /* by enum handshake_role */
     size_t hello_len[2];
+    bool guest; /* one of the two is a guest */
     /* What the other side says of itself; an id of 0: nothing yet. True only in HANDSHAKE_DONE. */
     uint64_t id, incarnation;
     struct peers_life life, seen; /* its own, and what it remembers of ours */
-    char api_address[PEERS_ADDRESS_MAX + 1];
+    char api_address[PEERS_ADDRESS_MAX + 1], address[PEERS_ADDRESS_MAX + 1];
 };
 
 /* A URL that may be passed on: printable ASCII without blanks, at most PEERS_ADDRESS_MAX bytes; may be
@@ -126,7 +141,8 @@ void handshake_start(struct handshake *h, struct buf *out);
  * 0: the state is HANDSHAKE_GOING or HANDSHAKE_DONE. Otherwise it is one of the refused ones, E says why,
  * and OUT may hold what the other side is to be told before the connection is closed.
  * E is not NULL. Errors: Q_MISMATCH (version, cluster, ids), Q_DENIED (the secrets differ), what admit says,
- * Q_CORRUPT (not a message of the handshake), Q_NOMEM, and any code that the other side refused with. */
+ * Q_CORRUPT (not a message of the handshake), Q_NOMEM, and any code that the other side refused with. Who was
+ * removed gets Q_DENIED, on both sides. */
 int handshake_receive(struct handshake *h, const struct frame *f, struct buf *out, struct error *e);
 
 #endif

@@ -2,6 +2,7 @@
 
 #include <assert.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -50,15 +51,27 @@ static void met(void *ctx, uint64_t id, const struct peers_life *life)
     }
 }
 
-static int check_members(const struct peers_config *c, struct error *e)
+static uint64_t removed(void *ctx, uint64_t id)
 {
-    bool found = false;
+    struct hub *h = ctx;
+    return h->closing ? 0 : h->config.removed(h->config.ctx, id);
+}
 
-    if (c->count > PEERS_MAX) {
-        return error_set(e, Q_INVALID, "%u members are more than the limit of %d", c->count, PEERS_MAX);
+static void told_removed(void *ctx, uint64_t by, uint64_t index)
+{
+    struct hub *h = ctx;
+    if (!h->closing) {
+        h->config.told_removed(h->config.ctx, by, index);
     }
-    for (unsigned i = 0; i < c->count; i++) {
-        const struct peers_member *m = &c->members[i];
+}
+
+int hub_check_members(const struct peers_member *members, unsigned count, struct error *e)
+{
+    if (count > PEERS_MAX) {
+        return error_set(e, Q_INVALID, "%u members are more than the limit of %d", count, PEERS_MAX);
+    }
+    for (unsigned i = 0; i < count; i++) {
+        const struct peers_member *m = &members[i];
         size_t n = strnlen(m->address, sizeof m->address);
         if (m->id == 0) {
             return error_set(e, Q_INVALID, "member %u of the list has the id 0", i + 1);
@@ -67,59 +80,71 @@ static int check_members(const struct peers_config *c, struct error *e)
             return error_set(e, Q_INVALID, "the address of node %" PRIu64 " is not a host:port", m->id);
         }
         for (unsigned j = 0; j < i; j++) {
-            if (c->members[j].id == m->id) {
+            if (members[j].id == m->id) {
                 return error_set(e, Q_INVALID, "node %" PRIu64 " is in the member list twice", m->id);
             }
         }
-        found = found || m->id == c->id;
     }
-    return found ? 0 : error_set(e, Q_INVALID, "this node's id %" PRIu64 " is not in the member list", c->id);
+    return 0;
 }
 
-static int check(const struct peers_config *c, struct error *e)
+static int check_secret(size_t n, struct error *e)
 {
-    size_t api_len = strlen(c->api_address);
-
-    if (c->secret_len < PEERS_SECRET_MIN || c->secret_len > PEERS_SECRET_MAX) {
-        return error_set(e, Q_INVALID, "the secret has %zu bytes; it must have %d to %d", c->secret_len,
-                         PEERS_SECRET_MIN, PEERS_SECRET_MAX);
+    if (n < PEERS_SECRET_MIN || n > PEERS_SECRET_MAX) {
+        return error_set(e, Q_INVALID, "the secret has %zu bytes; it must have %d to %d", n, PEERS_SECRET_MIN,
+                         PEERS_SECRET_MAX);
     }
-    if (!handshake_address_ok(c->api_address, api_len)) {
+    return 0;
+}
+
+static int check_told(const char *what, const char *address, struct error *e)
+{
+    if (!handshake_address_ok(address, strlen(address))) {
         return error_set(e, Q_INVALID,
-                         "the API address has blanks, characters that are not ASCII, or more than %d bytes",
-                         PEERS_ADDRESS_MAX);
+                         "the %s address has blanks, characters that are not ASCII, or more than %d bytes",
+                         what, PEERS_ADDRESS_MAX);
     }
-    return check_members(c, e);
+    return 0;
 }
 
-int hub_init(struct hub *h, const struct peers_config *c, void (*idle)(struct hub *), struct error *e)
+int hub_init(struct hub *h, const struct peers_config *c, struct error *e)
 {
-    int rc = check(c, e);
+    const char *own = c->advertise;
+    int rc = check_secret(c->secret_len, e);
 
+    if (rc == 0) {
+        rc = check_told("API", c->api_address, e);
+    }
+    if (rc == 0) {
+        rc = hub_check_members(c->members, c->count, e);
+    }
+    for (unsigned i = 0; i < c->count && rc == 0; i++) {
+        own = c->members[i].id == c->id && own == NULL ? c->members[i].address : own;
+    }
+    if (rc == 0 && own == NULL) {
+        rc = error_set(e, Q_INVALID, "this node's id %" PRIu64 " is not in the member list", c->id);
+    }
+    if (rc == 0) {
+        rc = check_told("advertised", own, e);
+    }
     if (rc != 0) {
         return rc;
     }
-    *h = (struct hub){.env = c->env, .config = *c, .idle = idle};
-    h->members = calloc(c->count, sizeof *h->members);
-    if (h->members == NULL) {
-        return error_set(e, Q_NOMEM, "out of memory for %u members", c->count);
-    }
-    for (unsigned i = 0; i < c->count; i++) {
-        if (c->members[i].id != c->id) {
-            struct hub_member *m = &h->members[h->count++];
-            m->id = c->members[i].id;
-            memcpy(m->address, c->members[i].address, sizeof m->address);
-        }
-    }
+    *h = (struct hub){.env = c->env, .config = *c};
+    list_init(&h->gone);
     memcpy(h->secret, c->secret, c->secret_len);
     memcpy(h->api_address, c->api_address, strlen(c->api_address) + 1);
+    memcpy(h->address, own, strlen(own) + 1);
     h->self = (struct handshake_self){
         .id = c->id,
         .incarnation = c->incarnation,
         .api_address = h->api_address,
+        .address = h->address,
         .secret = h->secret,
         .secret_len = c->secret_len,
         .member = is_member,
+        .removed = removed,
+        .told_removed = told_removed,
         .admit = admit,
         .describe = describe,
         .check = check_life,
@@ -128,15 +153,30 @@ int hub_init(struct hub *h, const struct peers_config *c, void (*idle)(struct hu
     };
     memcpy(h->self.cluster_id, c->cluster_id, sizeof h->self.cluster_id);
     memcpy(h->metrics, metrics, sizeof h->metrics);
-    h->config.listen = h->config.api_address = NULL;
+    h->config.listen = h->config.api_address = h->config.advertise = NULL;
     h->config.members = NULL;
     h->config.secret = NULL;
     return 0;
 }
 
+int hub_init_guest(struct hub *h, struct env *env, const uint8_t *secret, size_t secret_len, struct error *e)
+{
+    int rc = check_secret(secret_len, e);
+
+    if (rc != 0) {
+        return rc;
+    }
+    *h = (struct hub){.env = env};
+    list_init(&h->gone);
+    memcpy(h->secret, secret, secret_len);
+    h->self = (struct handshake_self){
+        .guest = true, .api_address = "", .address = "", .secret = h->secret, .secret_len = secret_len};
+    memcpy(h->metrics, metrics, sizeof h->metrics);
+    return 0;
+}
+
 void hub_close(struct hub *h)
 {
-    free(h->members);
     explicit_bzero(h->secret, sizeof h->secret);
     *h = (struct hub){0};
 }
@@ -144,16 +184,51 @@ void hub_close(struct hub *h)
 struct hub_member *hub_member(const struct hub *h, uint64_t id)
 {
     for (unsigned i = 0; i < h->count; i++) {
-        if (h->members[i].id == id) {
-            return &h->members[i];
+        if (h->members[i]->id == id) {
+            return h->members[i];
         }
     }
     return NULL;
 }
 
-void hub_heard(struct hub_member *m, const struct handshake *h)
+void hub_add(struct hub *h, struct hub_member *m)
 {
+    assert(h->count < PEERS_MAX);
+    h->members[h->count++] = m;
+}
+
+void hub_remove(struct hub *h, struct hub_member *m)
+{
+    unsigned to = 0;
+
+    for (unsigned i = 0; i < h->count; i++) {
+        if (h->members[i] != m) {
+            h->members[to++] = h->members[i];
+        }
+    }
+    h->count = to;
+    m->gone = true;
+    list_push(&h->gone, &m->link);
+}
+
+bool hub_heard(struct hub_member *m, const struct handshake *h)
+{
+    const char *told = strcmp(h->address, m->address) != 0 ? h->address : "";
+    bool news = told[0] != '\0' && strcmp(told, m->told) != 0;
+
     memcpy(m->api_address, h->api_address, sizeof m->api_address);
+    snprintf(m->told, sizeof m->told, "%s", told);
+    return news;
+}
+
+void hub_tell_moved(struct hub *h, const struct hub_member *m)
+{
+    char told[PEERS_ADDRESS_MAX + 1]; /* the owner may change the member's */
+
+    if (m->told[0] != '\0' && !m->gone && !h->closing) {
+        memcpy(told, m->told, sizeof told);
+        h->config.moved(h->config.ctx, m->id, told);
+    }
 }
 
 void hub_session_starts(struct hub *h)

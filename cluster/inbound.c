@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "base/plant.h"
+#include "cluster/join_message.h"
 #include "cluster/peer.h"
 #include "cluster/session.h"
 
@@ -15,9 +16,11 @@ enum { UNREAD_PONGS_MAX = 64 * FRAME_HEADER_BYTES };
 struct inbound {
     OBJECT_MAGIC;
     struct inbounds *all;
-    struct list link; /* half_open, open, or closing */
+    struct list link; /* half_open, open, guests, or closing */
     bool half_open;
-    struct hub_member *member; /* NULL until authenticated */
+    struct hub_member *member; /* NULL until authenticated, for a guest, and when it is gone */
+    uint64_t guest;            /* its number; 0: it is none */
+    bool asked;                /* the guest has */
     uint64_t pong_ms;          /* when it got its last PONG */
     struct session session;
 };
@@ -30,6 +33,9 @@ static void move(struct inbound *i, struct list *to)
     if (i->half_open) {
         i->half_open = false;
         i->all->half_open_count--;
+    } else if (i->guest != 0 && to == &i->all->closing) {
+        i->guest = 0;
+        i->all->guest_count--;
     }
 }
 
@@ -60,21 +66,78 @@ static void replace_older(struct inbound *newer)
     }
 }
 
+static void answer(struct inbound *i, const struct join_answer *with)
+{
+    struct buf body;
+
+    buf_init(&body, JOIN_ANSWER_BYTES_MAX);
+    join_answer_put(&body, with);
+    move(i, &i->all->closing);
+    session_say(&i->session, SESSION_JOINED, &body, true);
+}
+
+static void welcome_guest(struct inbound *i)
+{
+    struct inbounds *all = i->all;
+    struct join_answer busy;
+
+    hub_count(all->hub, HUB_GUESTS, 1);
+    move(i, &all->guests);
+    i->guest = ++all->last_guest;
+    all->guest_count++;
+    if (all->guest_count > INBOUND_GUESTS_MAX && !PLANTED("guests_have_no_limit")) {
+        busy = (struct join_answer){.count = 0};
+        error_set(&busy.error, Q_BUSY, "%d nodes are being admitted already: try again", INBOUND_GUESTS_MAX);
+        answer(i, &busy);
+    }
+}
+
+/* One question is heard, and nothing else. */
+static void hear_guest(struct inbound *i, const struct frame *f)
+{
+    struct hub *hub = i->all->hub;
+    struct join_ask ask;
+    struct error e;
+
+    if (f->flags == 0 && PLANTED("guests_are_heard_like_members")) {
+        hub->config.received(hub->config.ctx, 0, f->type, f->body, f->len);
+    } else if (f->flags != FRAME_CONTROL || f->type != SESSION_JOIN || i->asked ||
+               join_ask_get(f->body, f->len, &ask, &e) != 0) {
+        session_bad_frame(&i->session);
+    } else {
+        i->asked = true;
+        hub->config.asked_to_join(hub->config.ctx, i->guest, &ask);
+    }
+}
+
 static void on_ready(void *owner)
 {
     struct inbound *i = CAST(struct inbound, owner, INBOUND_MAGIC);
     struct hub *hub = i->all->hub;
+    bool news;
 
+    if (i->session.handshake.guest) {
+        welcome_guest(i);
+        return;
+    }
     i->member = hub_member(hub, i->session.handshake.id);
-    assert(i->member != NULL); /* the handshake looked it up */
+    if (i->member == NULL) { /* gone while it proved who it is */
+        session_close(&i->session);
+        return;
+    }
     if (!PLANTED("older_connections_stay")) {
         replace_older(i);
     }
     move(i, &i->all->open);
     i->pong_ms = env_now_ms(hub->env);
-    hub_heard(i->member, &i->session.handshake);
+    news = hub_heard(i->member, &i->session.handshake);
     hub_count(hub, HUB_UP_ACCEPTED, 1);
-    peer_dial(i->member->peer); /* who reaches us can probably be reached */
+    if (news) {
+        peer_redial(i->member->peer, false);
+    } else {
+        peer_dial(i->member->peer); /* who reaches us can probably be reached */
+    }
+    hub_tell_moved(hub, i->member);
 }
 
 static void on_frame(void *owner, const struct frame *f)
@@ -82,6 +145,10 @@ static void on_frame(void *owner, const struct frame *f)
     struct inbound *i = CAST(struct inbound, owner, INBOUND_MAGIC);
     struct hub *hub = i->all->hub;
 
+    if (i->guest != 0) {
+        hear_guest(i, f);
+        return;
+    }
     i->member->last_received_ms = env_now_ms(hub->env);
     if (f->flags == 0) {
         hub_count(hub, HUB_FRAMES_RECEIVED, 1);
@@ -97,7 +164,7 @@ static void on_frame(void *owner, const struct frame *f)
 static void on_progress(void *owner)
 {
     struct inbound *i = CAST(struct inbound, owner, INBOUND_MAGIC);
-    if (env_now_ms(i->all->hub->env) - i->pong_ms >= INBOUND_PONG_MS) {
+    if (i->guest == 0 && env_now_ms(i->all->hub->env) - i->pong_ms >= INBOUND_PONG_MS) {
         pong(i);
     }
 }
@@ -118,7 +185,7 @@ static void on_ended(void *owner, bool was_ready)
 {
     struct inbound *i = CAST(struct inbound, owner, INBOUND_MAGIC);
 
-    if (was_ready && !i->all->hub->closing) {
+    if (was_ready && !i->session.handshake.guest && !i->all->hub->closing) {
         hub_count(i->all->hub, HUB_LOST, 1);
     }
     move(i, &i->all->closing);
@@ -139,6 +206,7 @@ void inbounds_init(struct inbounds *all, struct hub *hub)
     *all = (struct inbounds){.hub = hub};
     list_init(&all->half_open);
     list_init(&all->open);
+    list_init(&all->guests);
     list_init(&all->closing);
 }
 
@@ -178,10 +246,39 @@ void inbounds_accept(struct inbounds *all, struct env_conn *conn)
     }
 }
 
+void inbounds_leave(struct inbounds *all, const struct hub_member *m)
+{
+    LIST_EACH_SAFE (&all->open, item) {
+        struct inbound *i = CONTAINER_OF(item, struct inbound, link);
+        if (i->member == m) {
+            i->member = NULL;
+            move(i, &all->closing);
+            session_close(&i->session);
+        }
+    }
+}
+
+void inbounds_answer_guest(struct inbounds *all, uint64_t guest, const struct join_answer *with)
+{
+    LIST_EACH (&all->guests, item) {
+        struct inbound *i = CONTAINER_OF(item, struct inbound, link);
+        if (i->guest == guest) {
+            answer(i, with);
+            return;
+        }
+    }
+}
+
 void inbounds_close(struct inbounds *all)
 {
     LIST_EACH (&all->half_open, half_open) {
         session_close(&CONTAINER_OF(half_open, struct inbound, link)->session);
+    }
+    LIST_EACH (&all->guests, guest) {
+        session_close(&CONTAINER_OF(guest, struct inbound, link)->session);
+    }
+    LIST_EACH (&all->closing, last_words) {
+        session_close(&CONTAINER_OF(last_words, struct inbound, link)->session);
     }
     LIST_EACH (&all->open, open) {
         session_close(&CONTAINER_OF(open, struct inbound, link)->session);
@@ -190,7 +287,7 @@ void inbounds_close(struct inbounds *all)
 
 void inbounds_free(struct inbounds *all)
 {
-    struct list *lists[] = {&all->half_open, &all->open, &all->closing};
+    struct list *lists[] = {&all->half_open, &all->open, &all->guests, &all->closing};
     for (size_t n = 0; n < sizeof lists / sizeof lists[0]; n++) {
         LIST_EACH_SAFE (lists[n], item) {
             inbound_free(CONTAINER_OF(item, struct inbound, link));

@@ -49,11 +49,14 @@ static void on_ready(void *owner)
     struct hub *hub = p->hub;
 
     p->delay_ms = PEER_DELAY_MIN_MS;
-    hub_heard(p->member, &p->session.handshake);
+    hub_heard(p->member, &p->session.handshake); /* it is reached: where else it may be can wait */
     hub_count(hub, HUB_UP_DIALLED, 1);
     hub_count(hub, HUB_CONNECTED, 1);
     start_timer(p, PEER_PING_US);
     hub->config.up(hub->config.ctx, p->member->id);
+    if (peer_up(p)) {
+        hub_tell_moved(hub, p->member);
+    }
 }
 
 /* On a connection that we dialled, nothing but the answer to our pings may come. */
@@ -84,6 +87,19 @@ static void on_refused(void *owner, enum hub_metric by, const char *who, const s
     hub_refused(p->hub, HANDSHAKE_DIALLER, p->member, by, who, why);
 }
 
+/* The last connection to a member that is gone. P is freed. */
+static void end(struct peer *p, bool was_ready)
+{
+    struct hub *hub = p->hub;
+    const struct hub_member *again = hub_member(hub, p->member->id);
+    uint64_t id = p->member->id;
+
+    hub->left(hub, p->member);
+    if (was_ready && (again == NULL || !peer_up(again->peer))) {
+        hub->config.down(hub->config.ctx, id);
+    }
+}
+
 static void on_ended(void *owner, bool was_ready)
 {
     struct peer *p = CAST(struct peer, owner, PEER_MAGIC);
@@ -99,7 +115,17 @@ static void on_ended(void *owner, bool was_ready)
     if (hub->closing) {
         return;
     }
-    dial_later(p);
+    if (p->member->gone) {
+        end(p, was_ready);
+        return;
+    }
+    if (p->redial) {
+        p->redial = false;
+        peer_dial(p);
+    } else {
+        p->at_told = p->member->told[0] != '\0' && (was_ready || !p->at_told);
+        dial_later(p);
+    }
     if (was_ready) {
         hub_count(hub, HUB_LOST, 1);
         hub->config.down(hub->config.ctx, p->member->id);
@@ -115,17 +141,37 @@ static const struct session_callbacks session_callbacks = {
     .ended = on_ended,
 };
 
+const char *peer_address(const struct peer *p)
+{
+    const struct hub_member *m = p->member;
+    return p->at_told && m->told[0] != '\0' && !PLANTED("moved_members_are_dialled_where_they_were")
+               ? m->told
+               : m->address;
+}
+
 void peer_dial(struct peer *p)
 {
     struct error e;
 
-    if (p->session.state != SESSION_NONE || p->hub->closing) {
+    if (p->session.state != SESSION_NONE || p->hub->closing || p->member->gone) {
         return;
     }
     env_timer_stop(p->hub->env, p->timer);
-    if (session_dial(&p->session, p->hub, p->member, &session_callbacks, p, &e) != 0) {
+    if (session_dial(&p->session, p->hub, p->member, peer_address(p), &session_callbacks, p, &e) != 0) {
         dial_later(p);
     }
+}
+
+void peer_redial(struct peer *p, bool close_up)
+{
+    p->at_told = p->member->told[0] != '\0';
+    if (peer_up(p) && !close_up) {
+        return;
+    }
+    p->delay_ms = PEER_DELAY_MIN_MS;
+    p->redial = p->session.state != SESSION_NONE;
+    session_close(&p->session);
+    peer_dial(p);
 }
 
 static void on_time(void *owner)
@@ -172,10 +218,11 @@ void peer_free(struct peer *p)
     free(p);
 }
 
-void peer_close(struct peer *p)
+bool peer_close(struct peer *p)
 {
     env_timer_stop(p->hub->env, p->timer);
     session_close(&p->session);
+    return p->session.state == SESSION_NONE;
 }
 
 bool peer_send(struct peer *p, enum peers_queue queue, uint8_t type, const void *body, size_t n)

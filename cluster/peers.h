@@ -19,6 +19,8 @@
 #include "base/metrics.h"
 
 struct peers;
+struct join_ask;
+struct join_answer;
 
 enum {
     PEERS_MAX = 64,
@@ -53,6 +55,9 @@ struct peers_config {
     uint8_t cluster_id[PEERS_CLUSTER_ID_BYTES];
     const char *listen;      /* "host:port" to listen on; copied */
     const char *api_address; /* URL of this node's HTTP port, told to the peers in the handshake; copied */
+    /* Where the peers reach this node, told to them in the handshake; copied. NULL: the address in MEMBERS.
+     */
+    const char *advertise;
     const struct peers_member *members; /* copied; this node's own entry is skipped */
     unsigned count;
     const uint8_t *secret; /* copied; PEERS_SECRET_MIN to PEERS_SECRET_MAX bytes */
@@ -72,6 +77,17 @@ struct peers_config {
     void (*received)(void *ctx, uint64_t from, uint8_t type, const uint8_t *body, size_t n); /* borrowed */
     void (*up)(void *ctx, uint64_t id);   /* frames to it can be sent now */
     void (*down)(void *ctx, uint64_t id); /* no more */
+    /* Member ID says that it is at ADDRESS, where it is dialled from now on. Said in every handshake, until
+     * peers_set_members() says the same. */
+    void (*moved)(void *ctx, uint64_t id, const char *address);
+    /* The index of the log entry that removed ID from the cluster; 0: none did. Its handshake is refused, and
+     * it is told so. */
+    uint64_t (*removed)(void *ctx, uint64_t id);
+    /* Node BY, which proved that it knows the secret, says that the log entry at INDEX removed this node. */
+    void (*told_removed)(void *ctx, uint64_t by, uint64_t index);
+    /* A node that is not a member, but proved that it knows the secret, asks to become one: say something
+     * with peers_answer_guest() within INBOUND_GUEST_MS. GUEST is a number for it; ASK is borrowed. */
+    void (*asked_to_join)(void *ctx, uint64_t guest, const struct join_ask *ask);
     /* For the log: a handshake that was refused, by us or by the other side. At most one a second for each
      * cause. */
     void (*refused)(void *ctx, const char *who, const struct error *why);
@@ -88,6 +104,15 @@ void peers_close(struct peers *p, void (*closed)(void *ctx));
 /* Frees at once, without callbacks, when the env will not call back any more: after the crash of a simulated
  * world. NULL is fine. */
 void peers_free(struct peers *p);
+
+/* From now on these are the members (copied; this node's own entry is skipped): new ones are dialled, those
+ * that moved are dialled at their new address, and the connections of those that are gone are closed: of them
+ * nothing is heard any more but down(). May be called from any callback. Errors, with nothing changed:
+ * Q_INVALID (an id of 0 or twice, an address that is none, more than PEERS_MAX), Q_NOMEM. */
+int peers_set_members(struct peers *p, const struct peers_member *members, unsigned count, struct error *e);
+/* Answers what asked_to_join() was told, and ends the connection. A guest that is gone does not matter. May
+ * be called from any callback. */
+void peers_answer_guest(struct peers *p, uint64_t guest, const struct join_answer *answer);
 
 /* Sends one frame: TYPE and the N bytes at BODY (copied). True if it was queued; false if the member is not
  * connected or its queue is full. */

@@ -9,6 +9,7 @@
 #include "cluster/cluster_id.h"
 #include "cluster/compactor.h"
 #include "cluster/divergence.h"
+#include "cluster/join_message.h"
 #include "cluster/members.h"
 #include "cluster/repair.h"
 #include "cluster/replica.h"
@@ -174,6 +175,10 @@ void replica_describe(void *ctx, uint64_t id, struct peers_life *ret_own, struct
 int replica_on_check(void *ctx, uint64_t id, const struct peers_life *seen, struct error *e);
 void replica_on_met(void *ctx, uint64_t id, const struct peers_life *life);
 int replica_on_admit(void *ctx, uint64_t id, uint64_t incarnation, struct error *e);
+void replica_on_moved(void *ctx, uint64_t id, const char *address);
+uint64_t replica_on_removed(void *ctx, uint64_t id);
+void replica_on_told_removed(void *ctx, uint64_t by, uint64_t index);
+void replica_on_asked_to_join(void *ctx, uint64_t guest, const struct join_ask *ask);
 void replica_on_up(void *ctx, uint64_t id);
 void replica_on_down(void *ctx, uint64_t id);
 void replica_on_refused(void *ctx, const char *who, const struct error *why);

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/plant.h"
+#include "cluster/join_message.h"
 
 enum { SESSION_MAGIC = 0x5e551000 };
 
@@ -19,6 +20,9 @@ static void start_timer(struct session *s, uint64_t ms)
  * first and dials again at once. */
 static uint64_t idle_ms(const struct session *s)
 {
+    if (s->handshake.guest) {
+        return SESSION_GUEST_MS;
+    }
     return s->handshake.role == HANDSHAKE_DIALLER ? SESSION_DIALLER_IDLE_MS : SESSION_ACCEPTOR_IDLE_MS;
 }
 
@@ -33,7 +37,11 @@ static void who(const struct session *s, char *text, size_t n)
     char from[PEERS_ADDRESS_MAX + 1];
 
     if (s->meant != NULL) {
-        snprintf(text, n, "node %" PRIu64 " at %s", s->meant->id, s->meant->address);
+        snprintf(text, n, "node %" PRIu64 " at %s", s->meant->id, s->address);
+        return;
+    }
+    if (s->handshake.role == HANDSHAKE_DIALLER) {
+        snprintf(text, n, "%s", s->address);
         return;
     }
     env_conn_peer(s->hub->env, s->conn, from, sizeof from);
@@ -71,6 +79,14 @@ void session_bad_frame(struct session *s)
     session_close(s);
 }
 
+/* The last words: they are to be read before the connection ends. */
+static void linger(struct session *s, uint8_t *bytes, size_t n)
+{
+    give(s, bytes, n);
+    s->state = SESSION_LINGERING;
+    start_timer(s, SESSION_LINGER_MS);
+}
+
 /* Leaves the handshake. TELL are whole frames for the other side (given), NULL for none. */
 static void refuse(struct session *s, enum hub_metric by, uint8_t *tell, size_t n, const struct error *why)
 {
@@ -78,9 +94,7 @@ static void refuse(struct session *s, enum hub_metric by, uint8_t *tell, size_t 
 
     who(s, name, sizeof name);
     if (tell != NULL) {
-        give(s, tell, n);
-        s->state = SESSION_REFUSING;
-        start_timer(s, SESSION_LINGER_MS);
+        linger(s, tell, n);
     } else {
         session_close(s);
     }
@@ -92,6 +106,18 @@ void session_refuse(struct session *s, const struct error *why)
     if (s->state == SESSION_CONNECTING || s->state == SESSION_SHAKING) {
         refuse(s, HUB_REFUSED_HERE, NULL, 0, why);
     }
+}
+
+/* An acceptor gets a member's frames; a dialler nothing but small control frames. A guest asks one question
+ * and gets one answer. */
+static size_t frame_max(const struct session *s)
+{
+    bool acceptor = s->handshake.role == HANDSHAKE_ACCEPTOR;
+
+    if (s->handshake.guest) {
+        return acceptor ? JOIN_ASK_BYTES_MAX : JOIN_ANSWER_BYTES_MAX;
+    }
+    return acceptor ? PEERS_FRAME_MAX : HANDSHAKE_READ_MAX;
 }
 
 static void shake(struct session *s, const struct frame *f)
@@ -120,8 +146,8 @@ static void shake(struct session *s, const struct frame *f)
         if (s->handshake.state == HANDSHAKE_DONE) {
             s->state = SESSION_READY;
             s->was_ready = true;
-            /* An acceptor gets frames from now on; a dialler nothing but small control frames. */
-            s->decoder.max = s->handshake.role == HANDSHAKE_ACCEPTOR ? PEERS_FRAME_MAX : HANDSHAKE_READ_MAX;
+            s->last_byte_us = env_now_us(s->hub->env);
+            s->decoder.max = frame_max(s);
             start_timer(s, idle_ms(s));
             s->callbacks->ready(s->owner);
         }
@@ -181,7 +207,9 @@ static void on_received(void *owner, const uint8_t *bytes, size_t n)
         return;
     }
     hub_count(s->hub, HUB_BYTES_RECEIVED, n);
-    s->last_byte_us = env_now_us(s->hub->env);
+    if (!s->handshake.guest || PLANTED("guests_stay_while_they_say_something")) {
+        s->last_byte_us = env_now_us(s->hub->env);
+    }
     if (s->state != SESSION_READY && !within_limit(s, n)) {
         return;
     }
@@ -218,7 +246,7 @@ static void on_closed(void *owner, const struct error *why)
     struct session *s = CAST(struct session, owner, SESSION_MAGIC);
     struct hub *hub = s->hub;
 
-    if (s->state == SESSION_SHAKING && (s->meant != NULL || s->unauthenticated > 0)) {
+    if (s->state == SESSION_SHAKING && (s->handshake.role == HANDSHAKE_DIALLER || s->unauthenticated > 0)) {
         struct error e;
         char name[SESSION_WHO_MAX];
         s->state = SESSION_CLOSING; /* the callback may want to close it */
@@ -240,7 +268,7 @@ static void on_time(void *owner)
 
     switch (s->state) {
     case SESSION_CONNECTING:
-    case SESSION_REFUSING: session_close(s); break;
+    case SESSION_LINGERING: session_close(s); break;
     case SESSION_SHAKING:
         error_set(&e, Q_TIMEOUT, "the handshake was not done within %d ms", SESSION_SHAKE_MS);
         session_refuse(s, &e);
@@ -281,7 +309,7 @@ static int start(struct session *s, struct hub *hub, enum handshake_role role, s
 static const struct env_conn_callbacks conn_callbacks = {
     .opened = on_opened, .received = on_received, .drained = on_drained, .closed = on_closed};
 
-int session_dial(struct session *s, struct hub *hub, struct hub_member *to,
+int session_dial(struct session *s, struct hub *hub, struct hub_member *to, const char *address,
                  const struct session_callbacks *callbacks, void *owner, struct error *e)
 {
     int rc = start(s, hub, HANDSHAKE_DIALLER, to, callbacks, owner, e);
@@ -289,7 +317,8 @@ int session_dial(struct session *s, struct hub *hub, struct hub_member *to,
     if (rc != 0) {
         return rc;
     }
-    s->conn = env_connect(hub->env, to->address, &conn_callbacks, s);
+    snprintf(s->address, sizeof s->address, "%s", address);
+    s->conn = env_connect(hub->env, s->address, &conn_callbacks, s);
     if (s->conn == NULL) {
         env_timer_free(hub->env, s->timer);
         return error_set(e, Q_NOMEM, "out of memory for a connection");
@@ -323,6 +352,25 @@ void session_send(struct session *s, uint8_t *bytes, size_t n)
         give(s, bytes, n);
     } else {
         free(bytes);
+    }
+}
+
+void session_say(struct session *s, enum session_control type, struct buf *body, bool last)
+{
+    size_t n = FRAME_HEADER_BYTES + body->len;
+    uint8_t *bytes = body->failed == Q_OK ? malloc(n) : NULL;
+
+    if (bytes != NULL) {
+        frame_write(bytes, (uint8_t)type, FRAME_CONTROL, body->data, body->len);
+    }
+    buf_close(body);
+    if (bytes == NULL || s->state != SESSION_READY) {
+        free(bytes);
+        session_close(s);
+    } else if (last) {
+        linger(s, bytes, n);
+    } else {
+        give(s, bytes, n);
     }
 }
 

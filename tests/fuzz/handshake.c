@@ -12,7 +12,9 @@ struct side {
     struct handshake_self self;
     struct handshake h;
     uint8_t secret[SECRET_BYTES];
-    char *api_address;
+    char *api_address, *address;
+    uint64_t removed_below; /* ids of former members */
+    bool told_removed;
     uint64_t admits;              /* incarnations below it */
     struct peers_life own, seen;  /* what it says and remembers */
     struct peers_life heard, met; /* what it was told */
@@ -23,7 +25,21 @@ struct side {
 static bool is_member(void *ctx, uint64_t id)
 {
     const struct side *s = ctx;
-    return id >= 1 && id <= 3 && id != s->self.id;
+    return id >= 1 && id <= 3 && id != s->self.id && id >= s->removed_below;
+}
+
+static uint64_t removed(void *ctx, uint64_t id)
+{
+    const struct side *s = ctx;
+    return id < s->removed_below ? 70 + id : 0;
+}
+
+static void told_removed(void *ctx, uint64_t by, uint64_t index)
+{
+    struct side *s = ctx;
+
+    FUZZ_CHECK(by == s->h.id && index != 0, "who says so is known");
+    s->told_removed = true;
 }
 
 static int admit(void *ctx, uint64_t id, uint64_t incarnation, struct error *e)
@@ -75,6 +91,16 @@ static struct peers_life input_life(struct cursor *input)
     return life;
 }
 
+static char *input_address(struct cursor *input)
+{
+    char *address = input_string(input, PEERS_ADDRESS_MAX);
+
+    if (!handshake_address_ok(address, strlen(address))) {
+        address[0] = 0;
+    }
+    return address;
+}
+
 static void side_init(struct side *s, struct cursor *input, enum handshake_role role)
 {
     uint8_t nonce[HANDSHAKE_NONCE_BYTES];
@@ -84,17 +110,20 @@ static void side_init(struct side *s, struct cursor *input, enum handshake_role 
                                 .secret = s->secret,
                                 .secret_len = SECRET_BYTES,
                                 .member = is_member,
+                                .removed = removed,
+                                .told_removed = told_removed,
                                 .admit = admit,
                                 .describe = describe,
                                 .check = check_life,
                                 .met = met,
                                 .ctx = s},
                        .admits = 200};
-    s->api_address = input_string(input, PEERS_ADDRESS_MAX);
-    if (!handshake_address_ok(s->api_address, strlen(s->api_address))) {
-        s->api_address[0] = 0;
-    }
+    s->api_address = input_address(input);
+    s->address = input_address(input);
     s->self.api_address = s->api_address;
+    s->self.address = s->address;
+    s->self.guest = role == HANDSHAKE_DIALLER && input_range(input, 0, 7) == 7;
+    s->removed_below = input_range(input, 0, 15) == 15 ? 3 : 0;
     memset(s->self.cluster_id, input_range(input, 0, 15) == 15, sizeof s->self.cluster_id);
     memset(s->secret, input_range(input, 0, 15) == 15, sizeof s->secret);
     s->own = input_life(input);
@@ -115,7 +144,11 @@ static void check_side(const struct side *s, int rv, const struct buf *out)
     FUZZ_CHECK(strlen(s->h.api_address) <= PEERS_ADDRESS_MAX &&
                    handshake_address_ok(s->h.api_address, strlen(s->h.api_address)),
                "what the other side says of itself may be passed on");
-    FUZZ_CHECK(state != HANDSHAKE_DONE || s->h.id != 0, "who is done knows whom it met");
+    FUZZ_CHECK(strlen(s->h.address) <= PEERS_ADDRESS_MAX &&
+                   handshake_address_ok(s->h.address, strlen(s->h.address)),
+               "and dialled");
+    FUZZ_CHECK(state != HANDSHAKE_DONE || (s->h.id != 0) == !s->h.guest, "who is done knows whom it met");
+    FUZZ_CHECK(!s->h.guest || s->admitted == 0, "a guest is no member");
 }
 
 /* The frame of OUT, its body changed as the input says; into a block of its own that the caller frees. True:
@@ -179,13 +212,16 @@ static void meet(struct cursor *input)
         FUZZ_CHECK(sides[i].h.state != HANDSHAKE_DONE || one_secret,
                    "who does not know the secret is not in");
         FUZZ_CHECK(sides[i].admitted == 0 || one_secret, "nor is it asked whether it may");
+        FUZZ_CHECK(!sides[i].told_removed || one_secret, "nor believed when it says that one was removed");
         FUZZ_CHECK(sides[i].h.state != HANDSHAKE_DONE || sides[!i].h.state != HANDSHAKE_DONE || same,
                    "changed messages do not lead to a connection");
     }
     buf_close(&out);
     buf_close(&answer);
-    free(sides[0].api_address);
-    free(sides[1].api_address);
+    for (unsigned i = 0; i < 2; i++) {
+        free(sides[i].api_address);
+        free(sides[i].address);
+    }
 }
 
 /* Any frames. */
@@ -200,7 +236,7 @@ static void hear(struct cursor *input, enum handshake_role role)
         handshake_start(&s.h, &out);
     }
     while (cursor_left(input) > 0 && s.h.state == HANDSHAKE_GOING) {
-        struct frame f = {.type = (uint8_t)input_range(input, 0, 7),
+        struct frame f = {.type = (uint8_t)input_range(input, 0, HANDSHAKE_TYPES),
                           .flags = (uint8_t)input_range(input, 0, FRAME_CONTROL)};
         struct cursor body = input_bytes(input, 600);
         struct error e;
@@ -212,9 +248,10 @@ static void hear(struct cursor *input, enum handshake_role role)
         rv = handshake_receive(&s.h, &f, &out, &e);
         check_side(&s, rv, &out);
     }
-    FUZZ_CHECK(s.admitted == 0, "nobody guesses a MAC");
+    FUZZ_CHECK(s.admitted == 0 && !s.told_removed && s.h.state != HANDSHAKE_DONE, "nobody guesses a MAC");
     buf_close(&out);
     free(s.api_address);
+    free(s.address);
 }
 
 static void run(const uint8_t *p, size_t n)
@@ -228,15 +265,31 @@ static void run(const uint8_t *p, size_t n)
     }
 }
 
-static void put_side(struct buf *b, uint8_t id, uint8_t wanted)
+static void put_side(struct buf *b, uint8_t id, uint8_t wanted, int guest, int removes)
 {
     buf_put_u8(b, (uint8_t)(id - 1));
     buf_put_u8(b, 7);
-    buf_put_u8(b, 5);
-    buf_put_bytes(b, "a:401", 5);
+    for (unsigned i = 0; i < 2; i++) {
+        buf_put_u8(b, 5);
+        buf_put_bytes(b, "a:401", 5);
+    }
+    if (guest >= 0) { /* a dialler is asked whether it is one */
+        buf_put_u8(b, (uint8_t)(guest * 7));
+    }
+    buf_put_u8(b, (uint8_t)(removes * 15));
     buf_put_u8(b, 0);
     buf_put_u8(b, 0);
+    buf_put_zeros(b, 2 * (8 + HANDSHAKE_LIFE_BYTES) + 1);
     buf_put_u8(b, (uint8_t)(wanted - 1));
+}
+
+static void put_meeting(struct buf *b, int guest, int removes)
+{
+    buf_clear(b);
+    buf_put_u8(b, 2);
+    put_side(b, 1, 2, guest, 0);
+    put_side(b, 2, 1, -1, removes);
+    buf_put_zeros(b, 12);
 }
 
 static void seeds(struct seeds *s)
@@ -244,15 +297,16 @@ static void seeds(struct seeds *s)
     struct buf b;
 
     buf_init(&b, FUZZ_INPUT_MAX);
-    buf_put_u8(&b, 2);
-    put_side(&b, 1, 2);
-    put_side(&b, 2, 1);
-    buf_put_zeros(&b, 12);
+    put_meeting(&b, 0, 0);
     seeds_add(s, "meet", b.data, b.len);
+    put_meeting(&b, 1, 0);
+    seeds_add(s, "guest", b.data, b.len);
+    put_meeting(&b, 0, 1);
+    seeds_add(s, "removed", b.data, b.len);
     for (unsigned i = 0; i < 2; i++) {
         buf_clear(&b);
         buf_put_u8(&b, (uint8_t)i);
-        put_side(&b, 1, 2);
+        put_side(&b, 1, 2, i == 0 ? 0 : -1, 0);
         buf_put_u8(&b, HANDSHAKE_REFUSED);
         buf_put_u8(&b, FRAME_CONTROL);
         buf_put_u8(&b, 0); /* two bytes of length */

@@ -59,6 +59,34 @@ static void met(void *ctx, uint64_t id, const struct peers_life *life)
     (void)life;
 }
 
+static uint64_t on_removed(void *ctx, uint64_t id)
+{
+    (void)ctx;
+    (void)id;
+    return 0;
+}
+
+static void told_removed(void *ctx, uint64_t by, uint64_t index)
+{
+    (void)ctx;
+    (void)by;
+    (void)index;
+}
+
+static void on_moved(void *ctx, uint64_t id, const char *address)
+{
+    (void)ctx;
+    FUZZ_CHECK(id == 2 && address[0] != 0, "only the member that proved itself moves");
+}
+
+static void on_asked(void *ctx, uint64_t guest, const struct join_ask *ask)
+{
+    (void)ctx;
+    (void)guest;
+    (void)ask;
+    FUZZ_CHECK(false, "nobody here asks to join");
+}
+
 static int on_admit(void *ctx, uint64_t id, uint64_t incarnation, struct error *e)
 {
     (void)ctx;
@@ -106,6 +134,10 @@ static void scene_init(struct scene *s)
                                   .check = check_life,
                                   .met = met,
                                   .received = on_received,
+                                  .moved = on_moved,
+                                  .removed = on_removed,
+                                  .told_removed = told_removed,
+                                  .asked_to_join = on_asked,
                                   .up = on_up_or_down,
                                   .down = on_up_or_down,
                                   .refused = on_refused,
@@ -226,9 +258,12 @@ static void guest_init(struct guest *g, struct scene *s, bool shakes, uint64_t i
                         .self = {.id = id,
                                  .incarnation = 102,
                                  .api_address = "http://two:4001",
+                                 .address = "two:1",
                                  .secret = secret,
                                  .secret_len = sizeof secret - 1,
                                  .member = guest_is_member,
+                                 .removed = on_removed,
+                                 .told_removed = told_removed,
                                  .admit = guest_admit,
                                  .describe = describe,
                                  .check = check_life,

@@ -3,6 +3,12 @@ quorate_test(cluster_outbox_test LABEL unit SOURCES cluster/outbox_test.c LINKS 
 quorate_test(cluster_handshake_test LABEL unit SOURCES cluster/handshake_test.c cluster/side.c LINKS quorate_cluster)
 quorate_test(cluster_handshake_forgery_test LABEL unit
     SOURCES cluster/handshake_forgery_test.c cluster/side.c LINKS quorate_cluster)
+quorate_test(cluster_handshake_outsider_test LABEL unit
+    SOURCES cluster/handshake_outsider_test.c cluster/side.c LINKS quorate_cluster)
+quorate_test(cluster_peers_members_test LABEL unit
+    SOURCES cluster/peers_members_test.c cluster/station.c LINKS quorate_cluster quorate_testlib)
+quorate_test(cluster_join_test LABEL unit
+    SOURCES cluster/join_test.c cluster/intruder.c cluster/station.c LINKS quorate_cluster quorate_testlib)
 quorate_test(cluster_peers_test LABEL unit
     SOURCES cluster/peers_test.c cluster/station.c LINKS quorate_cluster quorate_testlib)
 quorate_test(cluster_peers_refusal_test LABEL unit

@@ -27,7 +27,7 @@ static void another_version_is_refused_whatever_follows_it(void **state)
     assert_int_equal(side_deliver(&two, &in, &out), Q_MISMATCH);
 
     assert_string_equal(two.why.text,
-                        "node 2 speaks version 2 of the peer protocol, but the other side version 9");
+                        "node 2 speaks version 3 of the peer protocol, but the other side version 9");
     assert_int_equal(out.data[2], HANDSHAKE_REFUSED);
     buf_close(&in);
     buf_close(&out);
@@ -152,7 +152,7 @@ static void a_message_out_of_turn_is_refused_without_an_answer(void **state)
             struct side s;
             struct buf in, out;
             bool turn = type == (role == HANDSHAKE_DIALLER ? HANDSHAKE_ANSWER : HANDSHAKE_HELLO) ||
-                        type == HANDSHAKE_REFUSED;
+                        type == HANDSHAKE_REFUSED || type == HANDSHAKE_REMOVED;
             side_init(&s, 1);
             side_begin(&s, &rng, (enum handshake_role)role, 2);
             buf_init(&in, 2000);

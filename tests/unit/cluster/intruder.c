@@ -30,6 +30,20 @@ static void met(void *ctx, uint64_t id, const struct peers_life *life)
     (void)life;
 }
 
+static uint64_t removed(void *ctx, uint64_t id)
+{
+    (void)ctx;
+    (void)id;
+    return 0;
+}
+
+static void told_removed(void *ctx, uint64_t by, uint64_t index)
+{
+    (void)ctx;
+    (void)by;
+    (void)index;
+}
+
 static int admit(void *ctx, uint64_t id, uint64_t incarnation, struct error *e)
 {
     (void)ctx;
@@ -47,9 +61,12 @@ void intruder_init(struct intruder *i, struct sim *sim, struct env *env, uint64_
                                       .incarnation = 900,
                                       .cluster_id = {0xc1},
                                       .api_address = "",
+                                      .address = "n2:9000",
                                       .secret = (const uint8_t *)secret,
                                       .secret_len = sizeof secret - 1,
                                       .member = member,
+                                      .removed = removed,
+                                      .told_removed = told_removed,
                                       .admit = admit,
                                       .describe = describe,
                                       .check = check,

@@ -156,14 +156,14 @@ static void too_many_bytes_before_the_proof_are_not_read(void **state)
     dial(&x[0]);
     intruder_send_frame(&x[0], HANDSHAKE_HELLO, FRAME_CONTROL, body, sizeof body - 1);
     expect_shut_out(&x[0]);
-    assert_non_null(strstr(s[1].refused, "more than 1024 bytes came before the handshake was done\n"));
+    assert_non_null(strstr(s[1].refused, "more than 1536 bytes came before the handshake was done\n"));
 
     uint8_t header[FRAME_HEADER_BYTES + sizeof body];
     frame_write(header, HANDSHAKE_HELLO, FRAME_CONTROL, body, sizeof body);
     dial(&x[1]);
     intruder_send(&x[1], header, FRAME_HEADER_BYTES);
     expect_shut_out(&x[1]);
-    assert_non_null(strstr(s[1].refused, "a frame of 1025 bytes is larger than the limit of 1024\n"));
+    assert_non_null(strstr(s[1].refused, "a frame of 1537 bytes is larger than the limit of 1536\n"));
     done(2);
 }
 

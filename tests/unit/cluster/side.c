@@ -6,11 +6,24 @@ static bool is_member(void *ctx, uint64_t id)
 {
     const struct side *s = ctx;
     for (size_t i = 0; i < 4; i++) {
-        if (s->members[i] == id && id != s->self.id) {
+        if (s->members[i] == id && id != s->self.id && id != s->gone) {
             return true;
         }
     }
     return false;
+}
+
+static uint64_t removed(void *ctx, uint64_t id)
+{
+    const struct side *s = ctx;
+    return id == s->gone ? s->gone_at : 0;
+}
+
+static void told_removed(void *ctx, uint64_t by, uint64_t index)
+{
+    struct side *s = ctx;
+    s->told_by = by;
+    s->told_at = index;
 }
 
 static int admit(void *ctx, uint64_t id, uint64_t incarnation, struct error *e)
@@ -52,9 +65,12 @@ void side_init(struct side *s, uint64_t id)
         .self = {.id = id,
                  .incarnation = 100 + id,
                  .api_address = id == 1 ? "http://one:4001" : "http://two:4001",
+                 .address = id == 1 ? "one:7001" : "two:7001",
                  .secret = (const uint8_t *)SECRET,
                  .secret_len = sizeof SECRET - 1,
                  .member = is_member,
+                 .removed = removed,
+                 .told_removed = told_removed,
                  .admit = admit,
                  .describe = describe,
                  .check = check,

@@ -15,6 +15,8 @@ struct side {
     struct peers_life own, seen;  /* what it describes */
     struct peers_life heard, met; /* what check and met were given */
     bool stale;                   /* check refuses */
+    uint64_t gone, gone_at;       /* a member that was removed, and the index of that */
+    uint64_t told_by, told_at;    /* who told this one that it was removed */
     struct handshake h;
     struct error why;
 };

@@ -9,7 +9,7 @@ static void on_closed(void *ctx)
     s->closed++;
 }
 
-static void close_if(struct station *s, enum station_callback where)
+static void close_if(struct station *s, enum station_callback where, uint64_t id)
 {
     assert_false(s->closing);
     assert_int_equal(s->closed, 0);
@@ -17,7 +17,44 @@ static void close_if(struct station *s, enum station_callback where)
         s->close_in = STATION_NOWHERE;
         s->closing = true;
         peers_close(s->peers, on_closed);
+    } else if (s->inside != NULL) {
+        s->inside(s, where, id);
     }
+}
+
+static void on_moved(void *ctx, uint64_t id, const char *address)
+{
+    struct station *s = ctx;
+    assert_in_range(id, 1, STATION_MEMBERS - 1);
+    s->moved[id]++;
+    snprintf(s->moved_to[id], sizeof s->moved_to[id], "%s", address);
+    close_if(s, STATION_MOVED, id);
+}
+
+static uint64_t removed(void *ctx, uint64_t id)
+{
+    const struct station *s = ctx;
+    return id < STATION_MEMBERS ? s->removed_at[id] : 0;
+}
+
+static void told_removed(void *ctx, uint64_t by, uint64_t index)
+{
+    struct station *s = ctx;
+    s->told++;
+    s->told_by = by;
+    s->told_at = index;
+}
+
+static void on_asked(void *ctx, uint64_t guest, const struct join_ask *ask)
+{
+    struct station *s = ctx;
+    s->asked++;
+    s->guest = guest;
+    s->ask = *ask;
+    if (s->answer.error.code != Q_OK || s->answer.count > 0) {
+        peers_answer_guest(s->peers, guest, &s->answer);
+    }
+    close_if(s, STATION_ASKED, 0);
 }
 
 static void describe(void *ctx, uint64_t id, struct peers_life *ret_own, struct peers_life *ret_seen)
@@ -47,7 +84,7 @@ static int on_admit(void *ctx, uint64_t id, uint64_t incarnation, struct error *
 {
     struct station *s = ctx;
     (void)incarnation;
-    close_if(s, STATION_ADMIT);
+    close_if(s, STATION_ADMIT, id);
     if (s->refuse.code != Q_OK) {
         *e = s->refuse;
         return (int)e->code;
@@ -76,7 +113,7 @@ static void on_received(void *ctx, uint64_t from, uint8_t type, const uint8_t *b
             h->intact = h->intact && body[i] == content(h->number, i);
         }
     }
-    close_if(s, STATION_RECEIVED);
+    close_if(s, STATION_RECEIVED, from);
 }
 
 static void on_up(void *ctx, uint64_t id)
@@ -86,7 +123,7 @@ static void on_up(void *ctx, uint64_t id)
     s->up[id]++;
     assert_int_equal(s->up[id], s->down[id] + 1);
     assert_true(peers_connected(s->peers, id));
-    close_if(s, STATION_UP);
+    close_if(s, STATION_UP, id);
 }
 
 static void on_down(void *ctx, uint64_t id)
@@ -96,7 +133,7 @@ static void on_down(void *ctx, uint64_t id)
     s->down[id]++;
     assert_int_equal(s->up[id], s->down[id]);
     assert_false(peers_connected(s->peers, id));
-    close_if(s, STATION_DOWN);
+    close_if(s, STATION_DOWN, id);
 }
 
 static void on_refused(void *ctx, const char *who, const struct error *why)
@@ -106,7 +143,7 @@ static void on_refused(void *ctx, const char *who, const struct error *why)
     assert_int_not_equal(why->code, Q_OK);
     snprintf(s->refused + len, sizeof s->refused - len, "%s: %s\n", who, why->text);
     s->refusals++;
-    close_if(s, STATION_REFUSED);
+    close_if(s, STATION_REFUSED, 0);
 }
 
 struct sim *stations_new(struct station stations[STATIONS + 1], uint64_t seed)
@@ -142,6 +179,10 @@ struct sim *stations_new(struct station stations[STATIONS + 1], uint64_t seed)
             .check = check,
             .met = met,
             .received = on_received,
+            .moved = on_moved,
+            .removed = removed,
+            .told_removed = told_removed,
+            .asked_to_join = on_asked,
             .up = on_up,
             .down = on_down,
             .refused = on_refused,

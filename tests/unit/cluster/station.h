@@ -3,6 +3,7 @@
 #ifndef QUORATE_TESTS_STATION_H
 #define QUORATE_TESTS_STATION_H
 
+#include "cluster/join_message.h"
 #include "cluster/peers.h"
 #include "tests/lib/sim.h"
 #include "tests/unit/test.h"
@@ -16,6 +17,8 @@ enum station_callback {
     STATION_UP,
     STATION_DOWN,
     STATION_REFUSED,
+    STATION_MOVED,
+    STATION_ASKED,
 };
 
 struct heard {
@@ -41,6 +44,16 @@ struct station {
     char refused[20000]; /* "who: why\n" each */
     struct heard *heard;
     size_t n_heard;
+    uint64_t removed_at[STATION_MEMBERS]; /* what it says of those that were */
+    uint64_t told_by, told_at;            /* who told it that it was removed, and when */
+    unsigned told;
+    char moved_to[STATION_MEMBERS][32]; /* what members said last */
+    unsigned moved[STATION_MEMBERS];
+    unsigned asked; /* guests */
+    uint64_t guest; /* the last one */
+    struct join_ask ask;
+    struct join_answer answer; /* given at once, if its error is not Q_OK or it has members */
+    void (*inside)(struct station *s, enum station_callback where, uint64_t id); /* optional */
 };
 
 /* Stations 1 to STATIONS in RET_STATIONS[1...], each a member of one cluster with the others; not started. */
