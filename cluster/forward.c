@@ -13,6 +13,7 @@ enum { FORWARD_MAGIC = 0x51c0de04, QUESTION_MAX = 64 * 1024 * 1024 };
 /* What was taken from one asking node. */
 struct taken {
     uint64_t from, session, number;
+    uint64_t turn; /* of its last question */
 };
 
 struct forward {
@@ -22,6 +23,7 @@ struct forward {
     uint64_t session, last_number;
     struct taken taken[PEERS_MAX];
     unsigned takers;
+    uint64_t turns;
     struct buf body;
 };
 
@@ -112,6 +114,17 @@ void forward_reply(struct forward *f, const struct forward_question *question,
     send_answer(f, question, &without);
 }
 
+/* All places are taken: one of them by a member that is gone, as there are fewer others at once. */
+static struct taken *longest_silent(struct forward *f)
+{
+    struct taken *silent = f->taken;
+
+    for (struct taken *taken = f->taken; taken < f->taken + f->takers; taken++) {
+        silent = taken->turn < silent->turn ? taken : silent;
+    }
+    return silent;
+}
+
 /* Whether the question is new. */
 static bool take(struct forward *f, const struct forward_question *question)
 {
@@ -120,12 +133,10 @@ static bool take(struct forward *f, const struct forward_question *question)
         taken++;
     }
     if (taken == f->taken + f->takers) {
-        if (f->takers == PEERS_MAX) {
-            return false;
-        }
-        f->takers++;
+        taken = f->takers < PEERS_MAX ? &f->taken[f->takers++] : longest_silent(f);
         *taken = (struct taken){.from = question->from};
     }
+    taken->turn = ++f->turns;
     if (taken->session == question->session && question->number <= taken->number &&
         !PLANTED("doubled_questions_are_served_twice")) {
         return false;

@@ -58,6 +58,22 @@ static void askers_do_not_get_in_each_others_way(void **state)
     assert_int_equal(s->answering.asked, PEERS_MAX);
 }
 
+/* Over the years more members come and go than there may be at once. */
+static void members_that_are_gone_do_not_take_the_place_of_new_ones(void **state)
+{
+    struct scene *s = *state;
+    const struct frame *frame = &s->asking.sent[0];
+    struct error e;
+
+    ask(s, 0, FORWARD_COMMAND);
+    for (uint64_t from = 2; from < 2 + 3 * PEERS_MAX; from++) {
+        forward_received(s->answering.forward, from, QUESTION, frame->body, frame->len, &e);
+        forward_received(s->answering.forward, from, QUESTION, frame->body, frame->len, &e);
+        forward_received(s->answering.forward, 2, QUESTION, frame->body, frame->len, &e); /* this one stays */
+    }
+    assert_int_equal(s->answering.asked, 3 * PEERS_MAX);
+}
+
 static void malformed_questions_are_refused(void **state)
 {
     struct scene *s = *state;
@@ -162,6 +178,7 @@ int main(void)
         TEST(a_doubled_question_is_taken_once),
         TEST(the_first_question_of_a_new_process_is_taken),
         TEST(askers_do_not_get_in_each_others_way),
+        TEST(members_that_are_gone_do_not_take_the_place_of_new_ones),
         TEST(malformed_questions_are_refused),
         TEST(a_broken_connection_fails_the_calls_that_went_over_it),
         TEST(a_callback_may_ask_again_over_the_broken_connection),
