@@ -175,6 +175,8 @@ void replica_status(struct replica *r, struct replica_status *ret_status)
                                           .log_first = 1,
                                           .commit = 9,
                                           .ready = true,
+                                          .fence_reason = "",
+                                          .shipment = {.role = "", .state = ""},
                                           .count = 3};
     for (unsigned i = 0; i < 3; i++) {
         struct replica_member *m = &ret_status->members[i];
