@@ -182,6 +182,8 @@ void replica_status(struct replica *r, struct replica_status *ret_status)
         struct replica_member *m = &ret_status->members[i];
         m->id = i + 1;
         m->voter = m->reachable = true;
+        m->role = ROLE_VOTER;
+        m->wanted = MEMBER_AUTO;
         m->leader = i == 0;
         snprintf(m->address, sizeof m->address, "10.0.0.%u:4002", i + 1);
         snprintf(m->api_address, sizeof m->api_address, "http://10.0.0.%u:4001", i + 1);
