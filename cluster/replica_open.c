@@ -14,10 +14,21 @@ enum {
     ANSWER_EXTRA = 1024,          /* of a forwarded answer besides its result */
 };
 
+/* A directory that was restored knows what from. */
 static int make_cluster_id(struct replica *r, struct error *e)
 {
+    struct meta_state *meta = calloc(1, sizeof *meta);
+    int rv;
+
+    if (meta == NULL) {
+        return error_set(e, Q_NOMEM, "out of memory for the cluster id");
+    }
+    /* What is wrong with it, or that it is not there, is said by who opens it. */
+    meta_read(r->config.env, r->dir, meta, NULL);
     cluster_semantics(r->config.foreign_keys, r->config.instructions_max, r->semantics);
-    return cluster_id_make(r->name, r->first, r->config.count, r->semantics, r->cluster_id, e);
+    rv = cluster_id_make(r->name, r->first, r->config.count, r->semantics, meta->origin, r->cluster_id, e);
+    free(meta);
+    return rv;
 }
 
 static int copy_config(struct replica *r, const struct replica_config *config, struct error *e)
@@ -54,7 +65,7 @@ static int copy_config(struct replica *r, const struct replica_config *config, s
     r->config.cluster_name = r->name;
     r->config.listen = r->listen;
     r->config.api_address = r->api;
-    return r->config.count > 0 ? make_cluster_id(r, e) : 0;
+    return 0;
 }
 
 static uint64_t elapsed_ns(void *ctx)
@@ -423,6 +434,9 @@ int replica_open(const struct replica_config *config, struct replica **ret_repli
     if (rv == 0) {
         snprintf(lock, sizeof lock, "%.*s/lock", (int)sizeof lock - 8, r->dir);
         rv = env_lock(config->env, lock, &r->lock, e);
+    }
+    if (rv == 0 && r->config.count > 0) {
+        rv = make_cluster_id(r, e);
     }
     if (rv == 0) {
         rv = open_space(r, e);

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/object.h"
+#include "node/backups.h"
 #include "node/birth.h"
 #include "node/env/env_uv.h"
 #include "node/http/api.h"
@@ -39,6 +40,7 @@ struct quorate {
     struct replica *replica;
     struct http_server *http;
     struct api *api;
+    struct backups *backups; /* NULL: it makes none */
     struct metrics metrics;
     struct door door;
     struct door_visit stop;
@@ -178,6 +180,7 @@ static void on_replica_stopped(void *ctx)
 {
     struct quorate *node = node_of(ctx);
     api_free(node->api);
+    backups_free(node->backups);
     replica_free(node->replica);
     env_uv_close(node->env, on_env_closed, node);
 }
@@ -189,11 +192,23 @@ static void stop_replica(struct quorate *node)
     replica_stop(node->replica, on_replica_stopped);
 }
 
+static void on_backups_stopped(void *ctx)
+{
+    stop_replica(node_of(ctx));
+}
+
+static void stop_backups(struct quorate *node)
+{
+    if (node->backups == NULL || backups_stop(node->backups, on_backups_stopped, node)) {
+        stop_replica(node);
+    }
+}
+
 static void on_http_closed(void *ctx)
 {
     struct quorate *node = node_of(api_owner(ctx));
     node->http = NULL;
-    stop_replica(node);
+    stop_backups(node);
 }
 
 static void on_stop(struct door_visit *visit)
@@ -202,7 +217,7 @@ static void on_stop(struct door_visit *visit)
     if (node->http != NULL) {
         http_server_close(node->http, HTTP_GRACE_MS, on_http_closed);
     } else {
-        stop_replica(node);
+        stop_backups(node);
     }
 }
 
@@ -210,6 +225,35 @@ static void run_loop(void *arg)
 {
     struct quorate *node = node_of(arg);
     uv_run(&node->loop, UV_RUN_DEFAULT);
+}
+
+static void put_status(void *ctx, struct json *j)
+{
+    struct quorate *node = node_of(ctx);
+    if (node->backups != NULL) {
+        backups_put_status(node->backups, j);
+    }
+}
+
+static int open_backups(struct quorate *node, struct error *e)
+{
+    const struct options *o = &node->options;
+    struct backups_config config = {
+        .env = env_uv_env(node->env),
+        .replica = node->replica,
+        .dir = options_text(o, OPTION_backup_dir),
+        .every_ms = (uint64_t)options_number(o, OPTION_backup_every),
+        .keep = (unsigned)options_number(o, OPTION_backup_keep),
+        .leader = options_number(o, OPTION_backup_leader) != 0,
+        .log = on_log,
+        .ctx = node,
+    };
+    int rv = config.every_ms > 0 ? backups_new(&config, &node->backups, e) : 0;
+
+    if (node->backups != NULL) {
+        backups_metrics(node->backups, &node->metrics);
+    }
+    return rv;
 }
 
 static int make_parts(struct quorate *node, int cancel_fd, struct error *e)
@@ -231,6 +275,7 @@ static int make_parts(struct quorate *node, int cancel_fd, struct error *e)
             .metrics = &node->metrics,
             .request_timeout_ms = node_request_timeout_ms(node),
             .command_max = (uint64_t)options_number(&node->options, OPTION_request_max),
+            .put_status = put_status,
             .ctx = node,
         };
         rv = api_new(&api, &node->api, e);
@@ -244,6 +289,7 @@ static int make_parts(struct quorate *node, int cancel_fd, struct error *e)
     }
     if (rv == 0) {
         replica_metrics(node->replica, &node->metrics);
+        rv = open_backups(node, e);
     }
     return rv;
 }

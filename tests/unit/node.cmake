@@ -42,3 +42,6 @@ if(CXX_COMPILER)
         -x c++ -include ${CMAKE_SOURCE_DIR}/node/quorate.h /dev/null)
     set_tests_properties(node_header_cxx PROPERTIES LABELS unit)
 endif()
+# The replica is a fake one, the disk a simulated one.
+quorate_test(node_backups_test LABEL unit
+    SOURCES node/backups_test.c snapshots/backup_kit.c LINKS quorate_node snapshots_kit)

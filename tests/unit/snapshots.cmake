@@ -3,6 +3,10 @@ target_include_directories(snapshots_kit PUBLIC ${CMAKE_SOURCE_DIR})
 target_compile_definitions(snapshots_kit PRIVATE _GNU_SOURCE)
 target_link_libraries(snapshots_kit PUBLIC quorate_snapshots quorate_testlib PRIVATE PkgConfig::CMOCKA quorate_warnings)
 
+foreach(test backup backup_crash backup_verify)
+    quorate_test(snapshots_${test}_test LABEL unit
+        SOURCES snapshots/${test}_test.c snapshots/backup_kit.c LINKS snapshots_kit)
+endforeach()
 foreach(test chunk chunk_over delta manifest name_set)
     quorate_test(snapshots_${test}_test LABEL unit SOURCES snapshots/${test}_test.c LINKS quorate_snapshots)
 endforeach()
