@@ -166,6 +166,16 @@ bool replica_touch_snapshot(struct replica *r, uint64_t index, uint64_t term)
     return false;
 }
 
+void replica_snapshot_damaged(struct replica *r, uint64_t index, uint64_t term,
+                              const struct chunk_name *chunk, const struct error *why)
+{
+    (void)r;
+    (void)index;
+    (void)term;
+    (void)chunk;
+    (void)why;
+}
+
 const char *replica_snapshot_dir(const struct replica *r)
 {
     (void)r;

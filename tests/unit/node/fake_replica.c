@@ -370,3 +370,13 @@ const char *replica_snapshot_dir(const struct replica *r)
 {
     return r->snapshot_dir;
 }
+
+void replica_snapshot_damaged(struct replica *r, uint64_t index, uint64_t term,
+                              const struct chunk_name *chunk, const struct error *why)
+{
+    (void)index;
+    (void)term;
+    (void)why;
+    r->damaged++;
+    r->damaged_chunk = chunk != NULL;
+}

@@ -40,7 +40,8 @@ struct replica {
     bool take_hangs;                        /* until fake_replica_end_takes() */
     uint64_t snapshot_index, snapshot_term; /* the one that is there */
     /* What it looks at: */
-    unsigned touched;
+    unsigned touched, damaged;
+    bool damaged_chunk; /* the last one was a chunk, not a manifest */
     struct replica_take *hanging;
     struct replica_change changed; /* the last change's public part */
     unsigned changes;

@@ -233,7 +233,7 @@ static void flip(const struct scene *s, const char *name, long at)
     fclose(f);
 }
 
-static void what_is_damaged_is_not_given_away(void **state)
+static void what_is_damaged_is_told_and_not_given_away(void **state)
 {
     struct scene *s = *state;
     char name[100], target[200];
@@ -244,9 +244,13 @@ static void what_is_damaged_is_not_given_away(void **state)
     snprintf(target, sizeof target, "/v1/chunks/%s", s->hex);
     r = get(s->w, target);
     assert_int_equal(r.status, 500);
+    assert_int_equal(s->w->replica.damaged, 1);
+    assert_true(s->w->replica.damaged_chunk);
     flip(s, "manifests/40-3.manifest", 90);
     r = get(s->w, "/v1/snapshots/40-3/manifest");
     assert_int_equal(r.status, 500);
+    assert_int_equal(s->w->replica.damaged, 2);
+    assert_false(s->w->replica.damaged_chunk);
     r = get(s->w, "/v1/snapshots");
     expect(&r, 200, "{\"snapshots\":[]}");
 }
@@ -260,7 +264,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(those_that_are_there_are_listed, set_up, tear_down),
         cmocka_unit_test_setup_teardown(manifest_and_chunks_come_as_they_are_stored, set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_is_not_there_is_not_found, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(what_is_damaged_is_not_given_away, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(what_is_damaged_is_told_and_not_given_away, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
