@@ -198,6 +198,11 @@ int replica_take(struct replica *r, struct replica_take *take, struct error *e);
 void replica_forget_take(struct replica_take *take);
 /* Keeps an image for as long again. False: it is gone. */
 bool replica_touch_snapshot(struct replica *r, uint64_t index, uint64_t term);
+/* Who reads an image found CHUNK of it damaged on the disk (NULL: its manifest): it is dropped, and the next
+ * one does not trust what is there. */
+struct chunk_name;
+void replica_snapshot_damaged(struct replica *r, uint64_t index, uint64_t term,
+                              const struct chunk_name *chunk, const struct error *why);
 /* The directory that has the manifests and chunks. */
 const char *replica_snapshot_dir(const struct replica *r);
 

@@ -14,21 +14,14 @@ enum {
     ANSWER_EXTRA = 1024,          /* of a forwarded answer besides its result */
 };
 
-/* A directory that was restored knows what from. */
+/* A directory that was restored knows what from. What is wrong with meta is said by who opens it. */
 static int make_cluster_id(struct replica *r, struct error *e)
 {
-    struct meta_state *meta = calloc(1, sizeof *meta);
-    int rv;
+    struct meta_state meta = {.term = 0};
 
-    if (meta == NULL) {
-        return error_set(e, Q_NOMEM, "out of memory for the cluster id");
-    }
-    /* What is wrong with it, or that it is not there, is said by who opens it. */
-    meta_read(r->config.env, r->dir, meta, NULL);
+    meta_read(r->config.env, r->dir, &meta, NULL);
     cluster_semantics(r->config.foreign_keys, r->config.instructions_max, r->semantics);
-    rv = cluster_id_make(r->name, r->first, r->config.count, r->semantics, meta->origin, r->cluster_id, e);
-    free(meta);
-    return rv;
+    return cluster_id_make(r->name, r->first, r->config.count, r->semantics, meta.origin, r->cluster_id, e);
 }
 
 static int copy_config(struct replica *r, const struct replica_config *config, struct error *e)

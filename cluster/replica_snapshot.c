@@ -132,6 +132,14 @@ bool replica_touch_snapshot(struct replica *r, uint64_t index, uint64_t term)
     return r->images != NULL && images_keep(r->images, index, term, 0);
 }
 
+void replica_snapshot_damaged(struct replica *r, uint64_t index, uint64_t term,
+                              const struct chunk_name *chunk, const struct error *why)
+{
+    if (r->images != NULL) {
+        images_damaged(r->images, index, term, chunk, why);
+    }
+}
+
 const char *replica_snapshot_dir(const struct replica *r)
 {
     return r->dir;

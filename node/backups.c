@@ -54,6 +54,7 @@ struct backups {
     struct buf encoded;
     uint32_t next_chunk;
     bool begun, complete, exists;
+    bool source_bad;    /* chunk NEXT_CHUNK of the image is damaged on this node's disk */
     uint64_t newest_ms; /* made then; 0: there is none */
     struct backup_prune prune;
     int rc;
@@ -133,9 +134,13 @@ static int copy_on_lane(struct backups *b)
     int rv = 0;
 
     while (rv == 0 && left > 0 && backup_missing(b->backup, b->next_chunk, &b->next_chunk)) {
+        b->source_bad = false;
         rv = chunk_store_read(b->config.env, b->source, &b->manifest.chunk[b->next_chunk], &b->encoded,
                               &b->failed);
-        rv = rv == 0 ? backup_put(b->backup, b->next_chunk, b->encoded.data, b->encoded.len, &b->failed) : rv;
+        if (rv == 0) {
+            rv = backup_put(b->backup, b->next_chunk, b->encoded.data, b->encoded.len, &b->failed);
+            b->source_bad = rv == Q_CORRUPT;
+        }
         if (rv != 0) {
             error_wrap(&b->failed, "chunk %" PRIu32 " of snapshot %" PRIu64 "-%" PRIu64, b->next_chunk,
                        b->take.index, b->take.term);
@@ -199,6 +204,11 @@ static void fail(struct backups *b)
 {
     uint64_t retry_ms = b->config.every_ms < RETRY_MS ? b->config.every_ms : RETRY_MS;
 
+    if (b->source_bad) {
+        replica_snapshot_damaged(b->config.replica, b->take.index, b->take.term,
+                                 &b->manifest.chunk[b->next_chunk], &b->failed);
+        b->source_bad = false;
+    }
     snprintf(b->error, sizeof b->error, "%s", b->failed.text);
     metric_add(&b->counters[C_FAILURES], 1);
     say(b, "backup_failed error=\"%s\" retry_ms=%" PRIu64, b->failed.text, retry_ms);

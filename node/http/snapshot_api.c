@@ -34,8 +34,9 @@ struct look {
     int (*read)(struct look *l, struct error *e);
     const char *type;
     bool pretty;
-    struct image image;
+    struct image image; /* index 0: none is named */
     struct chunk_name chunk;
+    bool damaged; /* what was read is not what it should be */
     struct image listed[LISTED_MAX];
     unsigned listed_count;
     struct buf body;
@@ -57,6 +58,8 @@ static int status_of(int rv)
     }
 }
 
+static int read_chunk(struct look *l, struct error *e);
+
 static void look_free(struct look *l)
 {
     buf_close(&l->body);
@@ -77,6 +80,10 @@ static void on_looked(struct env_work *work)
 {
     struct look *l = CAST(struct look, CONTAINER_OF(work, struct look, work), LOOK_MAGIC);
 
+    if (l->damaged) {
+        replica_snapshot_damaged(l->api->config.replica, l->image.index, l->image.term,
+                                 l->read == read_chunk ? &l->chunk : NULL, &l->error);
+    }
     if (l->rv != 0) {
         api_respond_error(l->http, status_of(l->rv), l->error.text);
     } else {
@@ -353,7 +360,10 @@ static int read_manifest(struct look *l, struct error *e)
     struct manifest m;
     int rv = catalog_read(l->api->config.env, l->dir, l->image.index, l->image.term, &l->body, e);
 
-    rv = rv == 0 ? manifest_decode(l->body.data, l->body.len, &m, e) : rv;
+    if (rv == 0) {
+        rv = manifest_decode(l->body.data, l->body.len, &m, e);
+        l->damaged = rv == Q_CORRUPT;
+    }
     if (rv == 0) {
         manifest_close(&m);
     }
@@ -398,6 +408,7 @@ static int read_chunk(struct look *l, struct error *e)
     rv = rv == 0 ? chunk_store_read(l->api->config.env, l->dir, &l->chunk, &l->body, e) : rv;
     if (rv == 0 && !PLANTED("chunks_leave_unverified")) {
         rv = chunk_decode(l->body.data, l->body.len, &l->chunk, plain, &n, e);
+        l->damaged = rv == Q_CORRUPT;
     }
     free(plain);
     return rv;
@@ -407,8 +418,8 @@ void snapshot_api_chunk(void *ctx, struct http_request *r)
 {
     static const char prefix[] = "/v1/chunks/";
     const char *snapshot = http_param(r, "snapshot");
+    struct image image = {0, 0};
     struct chunk_name chunk;
-    struct image image;
     struct look *l;
 
     if (!chunk_name_parse(http_path(r) + sizeof prefix - 1, &chunk)) {
@@ -425,6 +436,7 @@ void snapshot_api_chunk(void *ctx, struct http_request *r)
     }
     l = look_new(ctx, r, CHUNK_ENCODED_MAX, "application/octet-stream");
     if (l != NULL) {
+        l->image = image;
         l->chunk = chunk;
         look_start(l, read_chunk);
     }

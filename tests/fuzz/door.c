@@ -150,6 +150,38 @@ bool replica_removed(struct replica *r, unsigned i, struct member *ret_member)
     return false;
 }
 
+/* Images of the database are files, of which there are none here. */
+int replica_take(struct replica *r, struct replica_take *take, struct error *e)
+{
+    (void)r;
+    (void)take;
+    return error_set(e, Q_INVALID, "the database is in memory");
+}
+
+bool replica_touch_snapshot(struct replica *r, uint64_t index, uint64_t term)
+{
+    (void)r;
+    (void)index;
+    (void)term;
+    return false;
+}
+
+void replica_snapshot_damaged(struct replica *r, uint64_t index, uint64_t term,
+                              const struct chunk_name *chunk, const struct error *why)
+{
+    (void)r;
+    (void)index;
+    (void)term;
+    (void)chunk;
+    (void)why;
+}
+
+const char *replica_snapshot_dir(const struct replica *r)
+{
+    (void)r;
+    return NULL;
+}
+
 void replica_role(struct replica *r, struct replica_role *ret_role)
 {
     (void)r;

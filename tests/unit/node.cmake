@@ -19,6 +19,9 @@ foreach(test cluster kv status sql)
         LINKS quorate_node_http)
     quorate_threaded(node_http_${test}_api_test)
 endforeach()
+quorate_test(node_http_snapshot_api_test LABEL unit
+    SOURCES node/http_snapshot_api_test.c node/api_world.c node/fake_replica.c node/http_world.c
+    LINKS quorate_node_http quorate_node_env quorate_snapshots)
 foreach(test joining options settings)
     quorate_test(node_${test}_test LABEL unit SOURCES node/${test}_test.c LINKS quorate_node)
 endforeach()

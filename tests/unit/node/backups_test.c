@@ -56,6 +56,20 @@ void replica_forget_take(struct replica_take *take)
     scene.replica.take = NULL;
 }
 
+/* As the real one: the chunk is not trusted any more. */
+void replica_snapshot_damaged(struct replica *r, uint64_t index, uint64_t term,
+                              const struct chunk_name *chunk, const struct error *why)
+{
+    char path[120] = "a/chunks/";
+    struct error e;
+
+    assert_int_equal(index, r->applied);
+    assert_int_equal(term, 1);
+    assert_int_equal(why->code, Q_CORRUPT);
+    chunk_name_text(chunk, path + strlen(path));
+    must(env_unlink(r->rig->env, path, &e), &e);
+}
+
 static void on_taken(void *owner)
 {
     struct replica *r = owner;
@@ -333,6 +347,31 @@ static void an_image_that_was_dropped_meanwhile_fails_the_attempt(void **state)
     assert_int_equal(status_of(s).made, 1);
 }
 
+static void a_chunk_that_is_damaged_here_is_not_backed_up_but_told(void **state)
+{
+    struct scene *s = *state;
+    struct backup_verify verify = {.backups = 0};
+    char path[120] = "a/chunks/";
+    struct manifest m;
+    uint8_t *p;
+    size_t n;
+
+    rig_take(&s->rig, &s->image, 10, &m);
+    chunk_name_text(&m.chunk[20], path + strlen(path));
+    p = rig_get(&s->rig, path, &n);
+    p[n / 2] ^= 1;
+    rig_put(&s->rig, path, p, n);
+    run_ms(s, 10000);
+    expect_logged(s, "backup_failed error=\"chunk 20 of snapshot 10-1: ");
+    assert_false(rig_exists(&s->rig, path));
+    run_ms(s, EVERY_MS);
+
+    assert_int_equal(status_of(s).made, 1);
+    assert_string_equal(backups_verify(&s->rig, &verify), "");
+    manifest_close(&m);
+    free(p);
+}
+
 static void on_stopped(void *ctx)
 {
     struct scene *s = ctx;
@@ -383,6 +422,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_failure_is_told_and_tried_again, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_directory_that_is_in_use_is_waited_for, set_up, tear_down),
         cmocka_unit_test_setup_teardown(an_image_that_was_dropped_meanwhile_fails_the_attempt, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(a_chunk_that_is_damaged_here_is_not_backed_up_but_told, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(it_stops_at_any_point, set_up, tear_down),
     };

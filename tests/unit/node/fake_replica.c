@@ -121,6 +121,7 @@ struct job {
     struct replica_request *request;
     struct replica_wait *wait;
     struct peer_call *call;
+    struct replica_take *take;
     struct replica_change *change;
     struct buf result;
     struct replica_answer answer;
@@ -197,7 +198,11 @@ static void on_loop(uv_work_t *work, int status)
 {
     struct job *job = CONTAINER_OF(work, struct job, work);
     (void)status;
-    if (job->change != NULL) {
+    if (job->take != NULL) {
+        job->take->index = job->replica->snapshot_index;
+        job->take->term = job->replica->snapshot_term;
+        job->take->done(job->take, NULL);
+    } else if (job->change != NULL) {
         end_change(job->replica, job->change);
     } else if (job->call != NULL) {
         job->call->done(job->call, job->call->ended.code != Q_OK ? &job->call->ended : NULL);
@@ -326,4 +331,52 @@ void replica_change_member(struct replica *r, struct replica_change *change)
     change->index = r->change_index;
     job->change = change;
     uv_queue_work(r->loop, &job->work, on_lane, on_loop);
+}
+
+int replica_take(struct replica *r, struct replica_take *take, struct error *e)
+{
+    if (r->take_fails.code != Q_OK) {
+        *e = r->take_fails;
+        return (int)e->code;
+    }
+    if (r->take_hangs) {
+        r->hanging = take;
+    } else {
+        struct job *job = new_job(r);
+        job->take = take;
+        uv_queue_work(r->loop, &job->work, on_lane, on_loop);
+    }
+    return 0;
+}
+
+void fake_replica_end_takes(struct replica *r)
+{
+    struct error e;
+
+    if (r->hanging != NULL) {
+        error_set(&e, Q_CLOSED, "the node stops");
+        r->hanging->done(r->hanging, &e);
+        r->hanging = NULL;
+    }
+}
+
+bool replica_touch_snapshot(struct replica *r, uint64_t index, uint64_t term)
+{
+    r->touched++;
+    return index == r->snapshot_index && term == r->snapshot_term;
+}
+
+const char *replica_snapshot_dir(const struct replica *r)
+{
+    return r->snapshot_dir;
+}
+
+void replica_snapshot_damaged(struct replica *r, uint64_t index, uint64_t term,
+                              const struct chunk_name *chunk, const struct error *why)
+{
+    (void)index;
+    (void)term;
+    (void)why;
+    r->damaged++;
+    r->damaged_chunk = chunk != NULL;
 }

@@ -34,12 +34,23 @@ struct replica {
     uint64_t transferred_to;
     uint64_t contacted_ms; /* the timeout of the last contact */
     uint64_t waited_for;
+    /* Images of the database. What the test sets: */
+    const char *snapshot_dir;               /* with manifests and chunks */
+    struct error take_fails;                /* none is taken, if its code is not Q_OK */
+    bool take_hangs;                        /* until fake_replica_end_takes() */
+    uint64_t snapshot_index, snapshot_term; /* the one that is there */
+    /* What it looks at: */
+    unsigned touched, damaged;
+    bool damaged_chunk; /* the last one was a chunk, not a manifest */
+    struct replica_take *hanging;
     struct replica_change changed; /* the last change's public part */
     unsigned changes;
 };
 
 /* Three members, of which this one, number 1, leads. */
 void fake_replica_open(struct replica *r, uv_loop_t *loop);
+/* A take that hangs fails, as when the replica stops. */
+void fake_replica_end_takes(struct replica *r);
 /* Nothing may be under way. */
 void fake_replica_close(struct replica *r);
 
