@@ -9,11 +9,12 @@
 
 enum { PENDING_MAX = 64, RESULT_MAX = 4096, GRACE_MS = 1000 };
 
-/* Something that waits for its answer: one of the three. */
+/* Something that waits for its answer: one of the four. */
 struct pending {
     struct replica_request *request;
     struct replica_wait *wait;
     struct peer_call *call;
+    struct replica_change *change;
     unsigned number;
 };
 
@@ -134,6 +135,30 @@ void replica_contact(struct replica *r, uint64_t id, struct peer_call *call)
     add_pending()->call = call;
 }
 
+void replica_change_member(struct replica *r, struct replica_change *change)
+{
+    (void)r;
+    FUZZ_CHECK(change->id >= 1 && change->id <= INT64_MAX, "a member's id is one");
+    FUZZ_CHECK(change->with != change->id, "nobody takes its own place");
+    FUZZ_CHECK(memchr(change->address, 0, sizeof change->address) != NULL, "an address ends");
+    add_pending()->change = change;
+}
+
+void replica_role(struct replica *r, struct replica_role *ret_role)
+{
+    (void)r;
+    *ret_role = (struct replica_role){.leads = true, .term = 3, .leader = 1};
+}
+
+bool replica_removed(struct replica *r, unsigned i, struct member *ret_member)
+{
+    (void)r;
+    if (i == 0) {
+        *ret_member = (struct member){.id = 9, .address = "10.0.0.9:4002", .state = MEMBER_REMOVED};
+    }
+    return i == 0;
+}
+
 int replica_check(struct replica *r, struct replica_check *check, struct error *e)
 {
     (void)r;
@@ -153,10 +178,13 @@ void replica_status(struct replica *r, struct replica_status *ret_status)
                                           .log_first = 1,
                                           .commit = 9,
                                           .ready = true,
+                                          .voters = 3,
                                           .count = 3};
     for (unsigned i = 0; i < 3; i++) {
         struct replica_member *m = &ret_status->members[i];
         m->id = i + 1;
+        m->role = ROLE_VOTER;
+        m->wanted = i == 2 ? MEMBER_LEAVING : MEMBER_AUTO;
         m->voter = m->reachable = true;
         m->leader = i == 0;
         snprintf(m->address, sizeof m->address, "10.0.0.%u:4002", i + 1);
@@ -265,6 +293,8 @@ void door_answer(unsigned which)
         answer_request(p.request, &error, p.number + 10);
     } else if (p.wait != NULL) {
         p.wait->reached(p.wait, error.code != Q_OK ? &error : NULL);
+    } else if (p.change != NULL) {
+        p.change->done(p.change, error.code != Q_OK ? &error : NULL);
     } else {
         p.call->done(p.call, error.code != Q_OK ? &error : NULL);
     }
