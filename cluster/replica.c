@@ -322,21 +322,6 @@ uint64_t replica_on_removed(void *ctx, uint64_t id)
     return m != NULL && m->state == MEMBER_REMOVED ? m->changed : 0;
 }
 
-void replica_on_told_removed(void *ctx, uint64_t by, uint64_t index)
-{
-    replica_say(replica_of(ctx), "removed by=%" PRIu64 " index=%" PRIu64, by, index);
-}
-
-void replica_on_asked_to_join(void *ctx, uint64_t guest, const struct join_ask *ask)
-{
-    struct replica *r = replica_of(ctx);
-    struct join_answer answer = {.count = 0};
-
-    (void)ask;
-    error_set(&answer.error, Q_DENIED, "node %" PRIu64 " takes no new members", r->config.id);
-    peers_answer_guest(r->peers, guest, &answer);
-}
-
 void replica_on_up(void *ctx, uint64_t id)
 {
     struct replica *r = replica_of(ctx);

@@ -67,6 +67,7 @@ struct replica_membership {
     char why[256];                           /* what the steward waits for */
     struct consensus_member told[PEERS_MAX]; /* the configuration, as the operator knows it */
     unsigned told_count;
+    struct list applicants; /* nodes that asked this one to be let in: replica_join.c */
 };
 
 struct replica {
@@ -211,11 +212,18 @@ bool replica_is_close(struct replica *r, uint64_t id); /* on the leader: ID's lo
 int replica_look(void *ctx, const struct wish *wish, const struct steward_view **ret_view, struct error *e);
 /* Those in the list, for peers; returns how many. */
 unsigned replica_dialled(const struct replica *r, struct peers_member ret_members[PEERS_MAX]);
+/* This node was removed by the entry at INDEX, as member BY says, or its own database: it takes part in
+ * nothing any more. */
+void replica_retire_removed(struct replica *r, uint64_t by, uint64_t index);
 bool replica_membership_idle(const struct replica *r);
 
 /* replica_steward.c */
 enum member_role replica_role_of(struct replica *r, uint64_t id);
 void replica_steward_tick(struct replica *r);
+
+/* replica_join.c */
+void replica_join_poll(struct replica *r);
+void replica_join_free(struct replica *r);
 
 /* replica_fence.c */
 void replica_on_differs(void *ctx, uint64_t index);

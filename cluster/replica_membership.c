@@ -166,6 +166,29 @@ static void say_news(struct replica *r, const struct member *m)
     }
 }
 
+static void dial(struct replica *r)
+{
+    struct peers_member members[PEERS_MAX];
+    struct error e;
+
+    if (peers_set_members(r->peers, members, replica_dialled(r, members), &e) != 0) {
+        replica_say(r, "members_not_dialled error=\"%s\"", e.text);
+    }
+}
+
+void replica_retire_removed(struct replica *r, uint64_t by, uint64_t index)
+{
+    if (!consensus_removed(r->consensus) && !PLANTED("removed_nodes_go_on")) {
+        replica_say(r, "removed by=%" PRIu64 " index=%" PRIu64, by, index);
+        consensus_retire_removed(r->consensus);
+    }
+}
+
+void replica_on_told_removed(void *ctx, uint64_t by, uint64_t index)
+{
+    replica_retire_removed(replica_of(ctx), by, index);
+}
+
 /* The rows of the table over the list. What cannot be saved for lack of room is saved later. */
 static void merge(struct replica *r, const struct store_member *rows, unsigned count)
 {
@@ -183,8 +206,21 @@ static void merge(struct replica *r, const struct store_member *rows, unsigned c
     if (rv != 0) {
         replica_say(r, "members_not_saved error=\"%s\"", e.text);
     }
+    if (rv != Q_NOMEM && r->peers != NULL) {
+        dial(r);
+    }
     free(all);
     r->membership.save_again_ms = rv != 0 ? env_now_ms(r->config.env) + SAVE_AGAIN_MS : 0;
+}
+
+/* The database itself says that this node is out: it got so far as a standby, or by an image. */
+static void see_own_end(struct replica *r)
+{
+    const struct member *self = members_find(r->members, r->config.id);
+
+    if (self != NULL && self->state == MEMBER_REMOVED) {
+        replica_retire_removed(r, r->config.id, self->changed);
+    }
 }
 
 static void read_on_lane(struct env_work *work)
@@ -210,6 +246,8 @@ static void read_done(struct env_work *work)
     }
     ms->read_version = ms->reading.version;
     merge(r, ms->reading.rows, ms->reading.count);
+    see_own_end(r);
+    replica_join_poll(r);
     replica_membership_applied(r);
     decisions_poll(r->decisions);
 }
@@ -264,6 +302,7 @@ void replica_membership_tick(struct replica *r)
 
     replica_membership_applied(r);
     changes_tick(r->changes);
+    replica_join_poll(r);
     move_if_need_be(r);
     replica_steward_tick(r);
     if (ms->save_again_ms != 0 && env_now_ms(r->config.env) >= ms->save_again_ms) {
@@ -326,5 +365,6 @@ void replica_membership_free(struct replica *r)
 {
     changes_free(r->changes);
     decisions_free(r->decisions);
+    replica_join_free(r);
     free(r->membership.reading.rows);
 }

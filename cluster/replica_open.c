@@ -19,25 +19,47 @@ static int make_cluster_id(struct replica *r, struct error *e)
 {
     struct meta_state meta = {.term = 0};
 
-    meta_read(r->config.env, r->dir, &meta, NULL);
     cluster_semantics(r->config.foreign_keys, r->config.instructions_max, r->semantics);
+    if (r->config.joined != NULL) {
+        memcpy(r->cluster_id, r->config.joined->cluster_id, sizeof r->cluster_id);
+    }
+    if (r->config.joined != NULL || r->config.count == 0) {
+        return 0; /* the directory knows */
+    }
+    meta_read(r->config.env, r->dir, &meta, NULL);
     return cluster_id_make(r->name, r->first, r->config.count, r->semantics, meta.origin, r->cluster_id, e);
+}
+
+/* The first list, or the one that a node that joined was told. */
+static int copy_list(struct replica *r, const struct replica_config *config, struct error *e)
+{
+    const struct join_answer *joined = config->joined;
+    bool listed = false;
+
+    r->config.count = joined != NULL ? joined->count : config->count;
+    if (r->config.count > PEERS_MAX) {
+        return error_set(e, Q_INVALID, "a cluster has 1 to %d members, not %u", PEERS_MAX, r->config.count);
+    }
+    for (unsigned i = 0; i < r->config.count; i++) {
+        if (joined == NULL) {
+            r->first[i] = config->members[i];
+        } else {
+            r->first[i].id = joined->members[i].id;
+            memcpy(r->first[i].address, joined->members[i].address, sizeof r->first[i].address);
+        }
+        listed = listed || r->first[i].id == config->id;
+    }
+    if (!listed && config->id != 0 && r->config.count > 0) {
+        return error_set(e, Q_INVALID, "node id %" PRIu64 " is not in the list of members", config->id);
+    }
+    return 0;
 }
 
 static int copy_config(struct replica *r, const struct replica_config *config, struct error *e)
 {
-    bool listed = config->count == 0;
-
     r->config = *config;
-    if (config->count > PEERS_MAX) {
-        return error_set(e, Q_INVALID, "a cluster has 1 to %d members, not %u", PEERS_MAX, config->count);
-    }
-    for (unsigned i = 0; i < config->count; i++) {
-        r->first[i] = config->members[i];
-        listed = listed || config->id == 0 || r->first[i].id == config->id;
-    }
-    if (!listed) {
-        return error_set(e, Q_INVALID, "node id %" PRIu64 " is not in the list of members", config->id);
+    if (copy_list(r, config, e)) {
+        return (int)e->code;
     }
     if (config->secret_len > sizeof r->secret) {
         return error_set(e, Q_INVALID, "the cluster secret is longer than %zu bytes", sizeof r->secret);
@@ -110,8 +132,8 @@ static int open_consensus(struct replica *r, struct error *e)
         .env = r->config.env,
         .dir = r->dir,
         .id = r->config.id,
-        .founder = true,
-        .any_cluster = r->config.count == 0,
+        .founder = r->config.joined == NULL,
+        .any_cluster = r->config.joined == NULL && r->config.count == 0,
         .incarnation = r->config.incarnation,
         .members = servers,
         .count = r->config.count,
@@ -379,7 +401,9 @@ static int make_dir(struct replica *r, struct error *e)
 /* The directory is this cluster's and this node's. On a full disk the list is what it would be read as. */
 static int save_members(struct replica *r, struct error *e)
 {
-    int rv = members_save(r->members, e);
+    const struct join_answer *joined = r->config.joined;
+    int rv = joined != NULL ? members_set(r->members, joined->members, joined->count, e)
+                            : members_save(r->members, e);
 
     if (members_damage(r->members)[0] != '\0') {
         replica_say(r, "members_damaged error=\"%s\"", members_damage(r->members));
@@ -393,7 +417,7 @@ static int check_begun(struct replica *r, struct error *e)
     char path[REPLICA_DIR_MAX];
     struct env_file *meta;
 
-    if (r->config.count > 0) {
+    if (r->config.count > 0 || r->config.joined != NULL) {
         return 0;
     }
     snprintf(path, sizeof path, "%.*s/meta", (int)sizeof path - 8, r->dir);
@@ -416,6 +440,7 @@ int replica_open(const struct replica_config *config, struct replica **ret_repli
     }
     r->magic = REPLICA_MAGIC;
     list_init(&r->waits);
+    list_init(&r->membership.applicants);
     list_init(&r->takes);
     rv = copy_config(r, config, e);
     if (rv == 0) {
@@ -435,7 +460,7 @@ int replica_open(const struct replica_config *config, struct replica **ret_repli
         rv = open_space(r, e);
     }
     if (rv == 0) {
-        rv = members_open(config->env, r->dir, r->first, config->count, &r->members, e);
+        rv = members_open(config->env, r->dir, r->first, r->config.count, &r->members, e);
     }
     if (rv == 0) {
         rv = open_consensus(r, e);
@@ -461,6 +486,7 @@ int replica_open(const struct replica_config *config, struct replica **ret_repli
         replica_free(r);
         return rv;
     }
+    r->config.joined = NULL; /* it was borrowed */
     *ret_replica = r;
     return 0;
 }
@@ -475,6 +501,7 @@ int replica_start(struct replica *r, struct error *e)
         .incarnation = consensus_meta(r->consensus)->incarnation,
         .listen = r->listen,
         .api_address = r->api,
+        .advertise = r->config.advertise,
         .members = members,
         .count = replica_dialled(r, members),
         .secret = r->secret,

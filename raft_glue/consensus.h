@@ -251,7 +251,8 @@ int consensus_recognise(struct consensus *c, uint64_t from, const struct meta_pe
 /* Member LIFE->id, which was admitted, and had the chance to recognise itself in what is remembered of it,
  * says LIFE of itself. */
 void consensus_remember(struct consensus *c, const struct meta_peer *life);
-/* All members have the entries up to FLOOR, an applied index, durable. */
+/* The leader says in an entry that is applied now: all its members have the entries up to FLOOR, an applied
+ * index, durable. */
 void consensus_remember_floor(struct consensus *c, uint64_t floor);
 /* What is remembered is saved with whatever else is saved, and here if it has changed: call every few
  * seconds, and when a connection ended. Blocks for two small writes. */

@@ -109,10 +109,20 @@ void consensus_remember_index(struct consensus *c, uint64_t id, uint64_t index)
     }
 }
 
+/* The leader that said FLOOR meant the members of its configuration. It is the committed one here, unless
+ * that is newer than FLOOR: then one who has come since may lack what FLOOR says, and one who has gone may
+ * never have got it. */
 void consensus_remember_floor(struct consensus *c, uint64_t floor)
 {
-    for (uint32_t i = 0; i < meta_state(c->meta)->peers && !PLANTED("followers_do_not_remember"); i++) {
-        consensus_remember_index(c, c->met[i].id, floor);
+    const struct raft_configuration *members;
+    uint64_t since;
+
+    if (c->driver == NULL || PLANTED("followers_do_not_remember")) {
+        return;
+    }
+    members = driver_committed_configuration(c->driver, &since);
+    for (unsigned i = 0; i < members->n && (floor >= since || PLANTED("a_floor_is_everybodys")); i++) {
+        consensus_remember_index(c, members->servers[i].id, floor);
     }
 }
 

@@ -138,16 +138,10 @@ void replica_contact(struct replica *r, uint64_t id, struct peer_call *call)
 void replica_change_member(struct replica *r, struct replica_change *change)
 {
     (void)r;
-    FUZZ_CHECK(change->id != 0, "only a member with an id is changed");
+    FUZZ_CHECK(change->id >= 1 && change->id <= INT64_MAX, "a member's id is one");
+    FUZZ_CHECK(change->with != change->id, "nobody takes its own place");
+    FUZZ_CHECK(memchr(change->address, 0, sizeof change->address) != NULL, "an address ends");
     add_pending()->change = change;
-}
-
-bool replica_removed(struct replica *r, unsigned i, struct member *ret_member)
-{
-    (void)r;
-    (void)ret_member;
-    (void)i;
-    return false;
 }
 
 /* Images of the database are files, of which there are none here. */
@@ -185,7 +179,16 @@ const char *replica_snapshot_dir(const struct replica *r)
 void replica_role(struct replica *r, struct replica_role *ret_role)
 {
     (void)r;
-    *ret_role = (struct replica_role){.leads = true, .term = 3, .leader = 1, .last = 9, .commit = 9};
+    *ret_role = (struct replica_role){.leads = true, .term = 3, .leader = 1};
+}
+
+bool replica_removed(struct replica *r, unsigned i, struct member *ret_member)
+{
+    (void)r;
+    if (i == 0) {
+        *ret_member = (struct member){.id = 9, .address = "10.0.0.9:4002", .state = MEMBER_REMOVED};
+    }
+    return i == 0;
 }
 
 int replica_check(struct replica *r, struct replica_check *check, struct error *e)
@@ -209,10 +212,13 @@ void replica_status(struct replica *r, struct replica_status *ret_status)
                                           .ready = true,
                                           .fence_reason = "",
                                           .shipment = {.role = "", .state = ""},
+                                          .voters = 3,
                                           .count = 3};
     for (unsigned i = 0; i < 3; i++) {
         struct replica_member *m = &ret_status->members[i];
         m->id = i + 1;
+        m->role = ROLE_VOTER;
+        m->wanted = i == 2 ? MEMBER_LEAVING : MEMBER_AUTO;
         m->voter = m->reachable = true;
         m->role = ROLE_VOTER;
         m->wanted = MEMBER_AUTO;

@@ -203,6 +203,13 @@ static const char *const requests[] = {
     "GET /readyz?sync&timeout=2s HTTP/1.1\r\nHost: a\r\n\r\nGET /leader HTTP/1.0\r\n\r\n",
     "POST /leader?wait HTTP/1.1\r\nHost: a\r\nContent-Length: 8\r\n\r\n{\"id\":2}HEAD /healthz "
     "HTTP/1.1\r\nHost: a\r\n\r\n",
+    "POST /v1/cluster/members?wait&timeout=2s HTTP/1.1\r\nHost: a\r\nContent-Length: 28\r\n\r\n"
+    "{\"id\":2,\"address\":\"[::1]:9\"}DELETE /v1/cluster/members/3?wait&timeout=1s HTTP/1.1\r\nHost: "
+    "a\r\n\r\n"
+    "GET /v1/cluster/members?all&pretty HTTP/1.1\r\nHost: a\r\n\r\n",
+    "POST /v1/cluster/members/2/replace HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n{\"with\":5}"
+    "POST /v1/cluster/transfer?wait HTTP/1.1\r\nHost: a\r\nContent-Length: 8\r\n\r\n{\"to\":2}"
+    "DELETE /remove HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n{\"id\":\"3\"}",
     "POST /db/execute?queue&wait&timeout=5s HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\n[\"a\"]"
     "OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\nPATCH / HTTP/1.1\r\nHost: a\r\n\r\n",
 };
