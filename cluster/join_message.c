@@ -123,8 +123,8 @@ int join_answer_get(const void *p, size_t n, struct join_answer *ret_answer, str
     get_string(&c, a.cluster_name, JOIN_NAME_MAX);
     uint32_t count = cursor_u32(&c);
     bool joined = code == Q_OK;
-    bool sane =
-        !c.bad && code < Q_CODES && count <= PEERS_MAX && joined == (count > 0) && (a.id != 0 || !joined);
+    bool sane = !c.bad && code < Q_CODES && count <= PEERS_MAX && joined == (count > 0) &&
+                (a.id != 0 || !joined) && (a.error.text[0] == '\0' || !joined);
     for (uint32_t i = 0; i < count && sane; i++) {
         get_member(&c, &a.members[i]);
     }
