@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-#include "cluster/handshake.h"
+#include "cluster/hello.h"
 
 enum { VERSION = 1 };
 
@@ -61,7 +61,7 @@ static void get_string(struct cursor *c, char *ret_text, size_t max)
 static void get_address(struct cursor *c, char ret_address[PEERS_ADDRESS_MAX + 1])
 {
     get_string(c, ret_address, PEERS_ADDRESS_MAX);
-    c->bad = c->bad || !handshake_address_ok(ret_address, strlen(ret_address));
+    c->bad = c->bad || !hello_address_ok(ret_address, strlen(ret_address));
 }
 
 static int check_version(struct cursor *c, const char *what, struct error *e)

@@ -10,7 +10,7 @@
 #include "base/crc32c.h"
 #include "base/object.h"
 #include "base/plant.h"
-#include "cluster/handshake.h"
+#include "cluster/hello.h"
 
 enum {
     MEMBERS_MAGIC = 0x51c0de20,
@@ -46,7 +46,7 @@ static int check_member(const struct member *m, struct error *e)
         return error_set(e, Q_INVALID, "node %" PRIu64 " has the state %d, which is none", m->id,
                          (int)m->state);
     }
-    if (n == 0 || !handshake_address_ok(m->address, n)) {
+    if (n == 0 || !hello_address_ok(m->address, n)) {
         return error_set(e, Q_INVALID, "the address of node %" PRIu64 " is not a host:port", m->id);
     }
     return 0;

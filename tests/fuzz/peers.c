@@ -87,7 +87,7 @@ static void on_asked(void *ctx, uint64_t guest, const struct join_ask *ask)
     struct join_answer busy = {.error = {.code = Q_BUSY, .text = "later"}};
 
     FUZZ_CHECK(s->guest_is_in, "only who proved the secret asks");
-    FUZZ_CHECK(ask->address[0] != 0 && handshake_address_ok(ask->address, strlen(ask->address)),
+    FUZZ_CHECK(ask->address[0] != 0 && hello_address_ok(ask->address, strlen(ask->address)),
                "and says where it is");
     s->guest_is_in = false; /* once */
     if (ask->id % 2 == 0) {
