@@ -52,7 +52,7 @@ static struct statement *statement_of(struct divergence *d, uint64_t id)
 /* Whether its word counts. */
 static bool votes(const struct divergence *d, const struct statement *s)
 {
-    return d->config.voter(d->config.ctx, s->id);
+    return d->config.voter(d->config.ctx, s->id) || PLANTED("standbys_count_in_a_majority_of_digests");
 }
 
 static void state_own(struct divergence *d, uint64_t index, struct statement *ret_statement)
@@ -112,11 +112,8 @@ static void count(const struct divergence *d, const struct statement *with, stru
 /* A statement that a majority makes, with V filled; NULL: there is none. */
 static const struct statement *find_majority(const struct divergence *d, struct divergence_verdict *v)
 {
-    unsigned voters = 0;
+    unsigned voters = d->config.voters(d->config.ctx);
 
-    for (unsigned i = 0; i < d->count; i++) {
-        voters += votes(d, &d->statements[i]) || PLANTED("standbys_count_in_a_majority_of_digests");
-    }
     for (unsigned i = 0; i < d->count; i++) {
         if (d->statements[i].spoke && d->statements[i].known == KNOWN) {
             count(d, &d->statements[i], v);

@@ -49,6 +49,7 @@ struct divergence_config {
     uint64_t id;
     const struct members *members;         /* kept */
     bool (*voter)(void *ctx, uint64_t id); /* whether ID counts in a majority */
+    unsigned (*voters)(void *ctx);         /* how many do, also those that are not in MEMBERS yet */
     /* This node's digest after INDEX; false if it is not known (any more, or not yet). */
     bool (*digest)(void *ctx, uint64_t index, uint8_t ret_digest[DIGEST_BYTES]);
     uint64_t (*applied)(void *ctx);

@@ -5,6 +5,7 @@
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/plant.h"
@@ -17,27 +18,16 @@ static const char *const role_labels[] = {
 };
 
 static const char removed_label[] = "quorate removed";
-static const uint8_t no_cluster[PEERS_CLUSTER_ID_BYTES];
 
 static const char *const type_names[HANDSHAKE_TYPES] = {
     [HANDSHAKE_HELLO] = "HELLO",     [HANDSHAKE_ANSWER] = "ANSWER",   [HANDSHAKE_PROOF] = "PROOF",
     [HANDSHAKE_WELCOME] = "WELCOME", [HANDSHAKE_REFUSED] = "REFUSED", [HANDSHAKE_REMOVED] = "REMOVED",
 };
 
-static_assert(FRAME_HEADER_BYTES + 4 + HANDSHAKE_HELLO_MAX + HANDSHAKE_MAC_BYTES + FRAME_HEADER_BYTES + 2 +
-                      4 + ERROR_TEXT_MAX <=
+static_assert(FRAME_HEADER_BYTES + 4 + HELLO_MAX + HANDSHAKE_MAC_BYTES + FRAME_HEADER_BYTES + 2 + 4 +
+                      ERROR_TEXT_MAX <=
                   HANDSHAKE_READ_MAX,
               "the longest answer and a refusal fit the limit of unauthenticated bytes");
-
-bool handshake_address_ok(const char *address, size_t n)
-{
-    for (size_t i = 0; i < n; i++) {
-        if (address[i] <= ' ' || address[i] > '~') {
-            return false;
-        }
-    }
-    return n <= PEERS_ADDRESS_MAX;
-}
 
 void handshake_init(struct handshake *h, const struct handshake_self *self, enum handshake_role role,
                     uint64_t wanted, const uint8_t nonce[HANDSHAKE_NONCE_BYTES])
@@ -64,65 +54,23 @@ static void put_message(struct buf *out, enum handshake_type type, const struct 
     }
 }
 
-static uint8_t *put_life(uint8_t *p, const struct peers_life *life)
-{
-    put_le64(p, life->boots);
-    put_le32(p + 8, life->mark);
-    put_le64(p + 12, life->term);
-    put_le64(p + 20, life->index);
-    put_le64(p + 28, life->index_term);
-    return p + HANDSHAKE_LIFE_BYTES;
-}
-
-static struct peers_life get_life(struct cursor *in, uint64_t incarnation)
-{
-    struct peers_life life = {.incarnation = incarnation};
-
-    life.boots = cursor_u64(in);
-    life.mark = cursor_u32(in);
-    life.term = cursor_u64(in);
-    life.index = cursor_u64(in);
-    life.index_term = cursor_u64(in);
-    return life;
-}
-
-static uint8_t *put_address(uint8_t *p, const char *address)
-{
-    size_t n = strlen(address);
-
-    assert(handshake_address_ok(address, n));
-    put_le32(p, (uint32_t)n);
-    memcpy(p + 4, address, n);
-    return p + 4 + n;
-}
-
 /* Our own hello, into its place in the transcript. A guest, and who answers one, says nothing of itself. */
 static void make_hello(struct handshake *h, uint64_t wanted)
 {
-    static const struct handshake_self nobody = {.api_address = "", .address = ""};
-    uint8_t *p = h->hello[h->role];
-    bool blank = h->guest && !PLANTED("guests_are_told_of_the_cluster_at_once");
-    const struct handshake_self *self = blank ? &nobody : h->self;
-    struct peers_life own = {0}, seen = {0};
+    const struct handshake_self *self = h->self;
+    struct hello hello = {.id = 0};
 
-    if (!h->guest) {
-        self->describe(self->ctx, wanted, &own, &seen);
+    if (!h->guest || PLANTED("guests_are_told_of_the_cluster_at_once")) {
+        hello.id = self->id;
+        hello.wanted = wanted;
+        memcpy(hello.cluster_id, self->cluster_id, sizeof hello.cluster_id);
+        self->describe(self->ctx, wanted, &hello.life, &hello.seen);
+        hello.life.incarnation = self->incarnation;
+        snprintf(hello.api_address, sizeof hello.api_address, "%s", self->api_address);
+        snprintf(hello.address, sizeof hello.address, "%s", self->address);
     }
-    put_le32(p, HANDSHAKE_MAGIC);
-    put_le16(p + 4, HANDSHAKE_VERSION);
-    p += 6;
-    memcpy(p, self->cluster_id, PEERS_CLUSTER_ID_BYTES);
-    p += PEERS_CLUSTER_ID_BYTES;
-    put_le64(p, self->id);
-    put_le64(p + 8, wanted);
-    put_le64(p + 16, self->incarnation);
-    p = put_life(p + 24, &own);
-    put_le64(p, seen.incarnation);
-    p = put_life(p + 8, &seen);
-    memcpy(p, h->nonce, HANDSHAKE_NONCE_BYTES);
-    p = put_address(p + HANDSHAKE_NONCE_BYTES, self->api_address);
-    p = put_address(p, self->address);
-    h->hello_len[h->role] = (size_t)(p - h->hello[h->role]);
+    memcpy(hello.nonce, h->nonce, sizeof hello.nonce);
+    h->hello_len[h->role] = hello_write(&hello, h->hello[h->role]);
 }
 
 void handshake_start(struct handshake *h, struct buf *out)
@@ -203,16 +151,16 @@ static void hex_id(const uint8_t id[PEERS_CLUSTER_ID_BYTES], char ret_text[HEX_I
 }
 
 /* Version, cluster and ids of a hello: what may be told to anybody. */
-static int check_identity(const struct handshake *h, const uint8_t *cluster_id, uint64_t id, uint64_t wanted,
-                          struct error *e)
+static int check_identity(const struct handshake *h, const struct hello *hello, struct error *e)
 {
     const struct handshake_self *self = h->self;
+    uint64_t id = hello->id, wanted = hello->wanted;
 
-    if (memcmp(cluster_id, self->cluster_id, PEERS_CLUSTER_ID_BYTES) != 0 &&
+    if (memcmp(hello->cluster_id, self->cluster_id, PEERS_CLUSTER_ID_BYTES) != 0 &&
         !PLANTED("nodes_of_any_cluster_are_met")) {
         char ours[HEX_ID_BYTES], theirs[HEX_ID_BYTES];
         hex_id(self->cluster_id, ours);
-        hex_id(cluster_id, theirs);
+        hex_id(hello->cluster_id, theirs);
         return error_set(e, Q_MISMATCH,
                          "node %" PRIu64 " belongs to cluster %s, but node %" PRIu64
                          " to cluster %s: their name, members, foreign-keys or sql-instructions differ",
@@ -241,20 +189,6 @@ static int check_identity(const struct handshake *h, const uint8_t *cluster_id, 
     return 0;
 }
 
-/* Keeps it, if it may be passed on. */
-static bool take_address(struct cursor *in, char ret_address[PEERS_ADDRESS_MAX + 1])
-{
-    struct cursor address = cursor_blob(in);
-    size_t n = cursor_left(&address);
-
-    if (in->bad || !handshake_address_ok((const char *)address.p, n)) {
-        return false;
-    }
-    memcpy(ret_address, address.p, n);
-    ret_address[n] = '\0';
-    return true;
-}
-
 static int malformed(struct handshake *h, enum handshake_type type, struct buf *out, struct error *e)
 {
     error_set(e, Q_CORRUPT, "a malformed %s came", type_names[type]);
@@ -268,40 +202,31 @@ static int take_hello(struct handshake *h, enum handshake_type type, struct curs
 {
     enum handshake_role other = h->role == HANDSHAKE_DIALLER ? HANDSHAKE_ACCEPTOR : HANDSHAKE_DIALLER;
     size_t len = cursor_left(&in);
-    const uint8_t *bytes = in.p;
+    struct hello hello;
+    int rc = hello_read(in.p, len, &hello, e);
 
-    uint32_t magic = cursor_u32(&in);
-    uint16_t version = cursor_u16(&in);
-    if (in.bad || magic != HANDSHAKE_MAGIC) {
-        return malformed(h, type, out, e);
-    }
-    if (version != HANDSHAKE_VERSION) {
-        error_set(e, Q_MISMATCH,
-                  "node %" PRIu64 " speaks version %d of the peer protocol, but the other side version %u",
-                  h->self->id, HANDSHAKE_VERSION, (unsigned)version);
+    if (rc == Q_MISMATCH) {
+        struct error why = *e;
+        if (h->self->guest) {
+            error_set(e, Q_MISMATCH, "this node %s", why.text);
+        } else {
+            error_set(e, Q_MISMATCH, "node %" PRIu64 " %s", h->self->id, why.text);
+        }
         return refuse(h, true, out, e);
     }
-
-    const uint8_t *cluster_id = cursor_bytes(&in, PEERS_CLUSTER_ID_BYTES);
-    uint64_t id = cursor_u64(&in), wanted = cursor_u64(&in), incarnation = cursor_u64(&in);
-    struct peers_life life = get_life(&in, incarnation);
-    uint64_t seen_incarnation = cursor_u64(&in);
-    struct peers_life seen = get_life(&in, seen_incarnation);
-    cursor_bytes(&in, HANDSHAKE_NONCE_BYTES);
-    bool addresses_ok = take_address(&in, h->api_address) && take_address(&in, h->address);
-    bool guest = id == 0 && wanted == 0 && !in.bad && memcmp(cluster_id, no_cluster, sizeof no_cluster) == 0;
-    if (in.bad || cursor_left(&in) != 0 || (id == 0 && !guest) || len > HANDSHAKE_HELLO_MAX ||
-        !addresses_ok || (h->role == HANDSHAKE_DIALLER && guest != h->self->guest)) {
+    if (rc != 0 || (h->role == HANDSHAKE_DIALLER && hello_is_guest(&hello) != h->self->guest)) {
         return malformed(h, type, out, e);
     }
-    h->guest = guest;
-    h->id = id;
-    h->incarnation = incarnation;
-    h->life = life;
-    h->seen = seen;
-    memcpy(h->hello[other], bytes, len);
+    h->guest = hello_is_guest(&hello);
+    h->id = hello.id;
+    h->incarnation = hello.life.incarnation;
+    h->life = hello.life;
+    h->seen = hello.seen;
+    memcpy(h->api_address, hello.api_address, sizeof h->api_address);
+    memcpy(h->address, hello.address, sizeof h->address);
+    memcpy(h->hello[other], in.p, len);
     h->hello_len[other] = len;
-    if (!guest && check_identity(h, cluster_id, id, wanted, e) != 0) {
+    if (!h->guest && check_identity(h, &hello, e) != 0) {
         return refuse(h, true, out, e);
     }
     return 0;

@@ -12,12 +12,7 @@
  *
  * Messages are frames (frame.h) with FRAME_CONTROL; bodies, little-endian:
  *
- *   hello    u32 magic 0x50525551 ("QURP"), u16 protocol version,
- *            16 bytes cluster id, u64 sender's node id, u64 wanted node id, u64 sender's incarnation,
- *            the sender's life: u64 boots, u32 mark, u64 term, u64 index, u64 term of that entry,
- *            what it remembers of the receiver's: u64 incarnation (0: nothing), and the same five,
- *            32 bytes nonce, {u32 length, bytes} URL of the sender's HTTP port,
- *            {u32 length, bytes} address at which the sender's peers reach it
+ *   hello    hello.h
  *   HELLO    hello of the dialler
  *   ANSWER   {u32 length, hello of the acceptor}, 32 bytes MAC
  *   PROOF    32 bytes MAC
@@ -34,7 +29,7 @@
  *
  * A node that hears that it was further than it is stops before it says or hears more (check): its disk is an
  * old copy. What it says of its own life is remembered only when the handshake is done (met), that is, after
- * it could find that out. Version 1 had no lives, version 2 no peers' address, guests, and REMOVED.
+ * it could find that out.
  *
  * A removed member hears that it was only when it has proved that it knows the secret, and believes it only
  * with a MAC: it acts upon it for ever.
@@ -43,8 +38,7 @@
  * version and nonce, and so is the one that answers it: who has not proved anything learns nothing. Both
  * prove the secret as ever; admit, check and met are for members.
  *
- * Magic and version keep their place in all versions; who finds another version reads no further, says which
- * one it speaks and refuses.
+ * Who finds another version in a hello reads no further, says which one it speaks and refuses.
  *
  * Every refusal is one sentence that names what was expected and what came. The other side is told it when
  * it reveals nothing but version, cluster and ids, or that the secrets differ, or when the other side has
@@ -57,16 +51,12 @@
 #define QUORATE_CLUSTER_HANDSHAKE_H
 
 #include "cluster/frame.h"
+#include "cluster/hello.h"
 #include "cluster/peers.h"
 
 enum {
-    HANDSHAKE_MAGIC = 0x50525551,
-    HANDSHAKE_VERSION = 3,
-    HANDSHAKE_NONCE_BYTES = 32,
+    HANDSHAKE_NONCE_BYTES = HELLO_NONCE_BYTES,
     HANDSHAKE_MAC_BYTES = 32,
-    HANDSHAKE_LIFE_BYTES = 8 + 4 + 3 * 8,
-    HANDSHAKE_HELLO_MAX = 4 + 2 + PEERS_CLUSTER_ID_BYTES + 4 * 8 + 2 * HANDSHAKE_LIFE_BYTES +
-                          HANDSHAKE_NONCE_BYTES + 2 * (4 + PEERS_ADDRESS_MAX),
     HANDSHAKE_READ_MAX = 1536, /* bytes that one side may send before it is done */
 };
 
@@ -88,7 +78,7 @@ struct handshake_self {
     bool guest; /* this node wants to join: nothing but the secret is looked at */
     uint64_t id, incarnation;
     uint8_t cluster_id[PEERS_CLUSTER_ID_BYTES];
-    const char *api_address, *address; /* both pass handshake_address_ok() */
+    const char *api_address, *address; /* both pass hello_address_ok() */
     const uint8_t *secret;
     size_t secret_len;
     bool (*member)(void *ctx, uint64_t id);      /* is ID one of the other members? */
@@ -116,7 +106,7 @@ struct handshake {
     enum handshake_type expected; /* the next message */
     uint64_t wanted;              /* dialler: whom it wants to reach */
     uint8_t nonce[HANDSHAKE_NONCE_BYTES];
-    uint8_t hello[2][HANDSHAKE_HELLO_MAX]; /* by enum handshake_role */
+    uint8_t hello[2][HELLO_MAX]; /* by enum handshake_role */
     size_t hello_len[2];
     bool guest; /* one of the two is a guest */
     /* What the other side says of itself; an id of 0: nothing yet. True only in HANDSHAKE_DONE. */
@@ -124,10 +114,6 @@ struct handshake {
     struct peers_life life, seen; /* its own, and what it remembers of ours */
     char api_address[PEERS_ADDRESS_MAX + 1], address[PEERS_ADDRESS_MAX + 1];
 };
-
-/* A URL that may be passed on: printable ASCII without blanks, at most PEERS_ADDRESS_MAX bytes; may be
- * empty. */
-bool handshake_address_ok(const char *address, size_t n);
 
 /* WANTED is the id that a dialler wants to reach; not looked at for an acceptor. NONCE is fresh random
  * bytes, copied. No memory is taken. */

@@ -76,7 +76,7 @@ int hub_check_members(const struct peers_member *members, unsigned count, struct
         if (m->id == 0) {
             return error_set(e, Q_INVALID, "member %u of the list has the id 0", i + 1);
         }
-        if (n == 0 || !handshake_address_ok(m->address, n)) {
+        if (n == 0 || !hello_address_ok(m->address, n)) {
             return error_set(e, Q_INVALID, "the address of node %" PRIu64 " is not a host:port", m->id);
         }
         for (unsigned j = 0; j < i; j++) {
@@ -99,7 +99,7 @@ static int check_secret(size_t n, struct error *e)
 
 static int check_told(const char *what, const char *address, struct error *e)
 {
-    if (!handshake_address_ok(address, strlen(address))) {
+    if (!hello_address_ok(address, strlen(address))) {
         return error_set(e, Q_INVALID,
                          "the %s address has blanks, characters that are not ASCII, or more than %d bytes",
                          what, PEERS_ADDRESS_MAX);

@@ -156,12 +156,12 @@ static int check(const struct join_config *c, struct error *e)
     }
     for (unsigned i = 0; i < c->count; i++) {
         size_t len = strlen(c->addresses[i]);
-        if (len == 0 || !handshake_address_ok(c->addresses[i], len)) {
+        if (len == 0 || !hello_address_ok(c->addresses[i], len)) {
             return error_set(e, Q_INVALID, "\"%s\" is not the host:port of a member", c->addresses[i]);
         }
     }
-    if (n == 0 || !handshake_address_ok(c->ask->address, n) ||
-        !handshake_address_ok(c->ask->api_address, strlen(c->ask->api_address))) {
+    if (n == 0 || !hello_address_ok(c->ask->address, n) ||
+        !hello_address_ok(c->ask->api_address, strlen(c->ask->api_address))) {
         return error_set(e, Q_INVALID, "a node that joins needs a host:port of its own that others can dial");
     }
     return 0;

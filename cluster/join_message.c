@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-#include "cluster/handshake.h"
+#include "cluster/hello.h"
 
 enum { VERSION = 1 };
 
@@ -61,7 +61,7 @@ static void get_string(struct cursor *c, char *ret_text, size_t max)
 static void get_address(struct cursor *c, char ret_address[PEERS_ADDRESS_MAX + 1])
 {
     get_string(c, ret_address, PEERS_ADDRESS_MAX);
-    c->bad = c->bad || !handshake_address_ok(ret_address, strlen(ret_address));
+    c->bad = c->bad || !hello_address_ok(ret_address, strlen(ret_address));
 }
 
 static int check_version(struct cursor *c, const char *what, struct error *e)
@@ -123,8 +123,8 @@ int join_answer_get(const void *p, size_t n, struct join_answer *ret_answer, str
     get_string(&c, a.cluster_name, JOIN_NAME_MAX);
     uint32_t count = cursor_u32(&c);
     bool joined = code == Q_OK;
-    bool sane =
-        !c.bad && code < Q_CODES && count <= PEERS_MAX && joined == (count > 0) && (a.id != 0 || !joined);
+    bool sane = !c.bad && code < Q_CODES && count <= PEERS_MAX && joined == (count > 0) &&
+                (a.id != 0 || !joined) && (a.error.text[0] == '\0' || !joined);
     for (uint32_t i = 0; i < count && sane; i++) {
         get_member(&c, &a.members[i]);
     }

@@ -10,13 +10,14 @@
 #include "base/crc32c.h"
 #include "base/object.h"
 #include "base/plant.h"
-#include "cluster/handshake.h"
+#include "cluster/hello.h"
 
 enum {
     MEMBERS_MAGIC = 0x51c0de20,
     PATH_BYTES = 4096,
     HEADER_BYTES = 16,
     RECORD_MAX = HEADER_BYTES + MEMBERS_KNOWN_MAX * (3 * 8 + 1 + 4 + PEERS_ADDRESS_MAX) + 4,
+    COPY_MAX = (RECORD_MAX + ENV_BLOCK - 1) / ENV_BLOCK * ENV_BLOCK,
 };
 
 static const uint8_t file_magic[8] = {'Q', 'U', 'R', 'B', 'O', 'O', 'K', '1'};
@@ -45,7 +46,7 @@ static int check_member(const struct member *m, struct error *e)
         return error_set(e, Q_INVALID, "node %" PRIu64 " has the state %d, which is none", m->id,
                          (int)m->state);
     }
-    if (n == 0 || !handshake_address_ok(m->address, n)) {
+    if (n == 0 || !hello_address_ok(m->address, n)) {
         return error_set(e, Q_INVALID, "the address of node %" PRIu64 " is not a host:port", m->id);
     }
     return 0;
@@ -131,6 +132,15 @@ static void get_member(struct cursor *in, struct member *ret_member)
     }
 }
 
+static bool is_zero(const uint8_t *p, size_t n)
+{
+    while (n > 0 && *p == 0) {
+        p++;
+        n--;
+    }
+    return n == 0;
+}
+
 /* One copy. RET_ALL is returned. */
 static int decode(const uint8_t *p, size_t n, struct member **ret_all, unsigned *ret_known, struct error *e)
 {
@@ -143,15 +153,17 @@ static int decode(const uint8_t *p, size_t n, struct member **ret_all, unsigned 
     if (in.bad || memcmp(magic, file_magic, sizeof file_magic) != 0) {
         return error_set(e, Q_CORRUPT, "it does not begin as a list of members of this version");
     }
-    if (length != n || n < HEADER_BYTES + 4 || known > MEMBERS_KNOWN_MAX ||
-        (get_le32(p + n - 4) != crc32c(0, p, n - 4) && !PLANTED("damaged_address_book_is_believed"))) {
+    if (length > n || length < HEADER_BYTES + 4 || known > MEMBERS_KNOWN_MAX ||
+        !is_zero(p + length, n - length) ||
+        (get_le32(p + length - 4) != crc32c(0, p, length - 4) &&
+         !PLANTED("damaged_address_book_is_believed"))) {
         return error_set(e, Q_CORRUPT, "its length or its checksum is wrong");
     }
     all = calloc(known + 1, sizeof *all);
     if (all == NULL) {
         return error_set(e, Q_NOMEM, "out of memory for %u members", known);
     }
-    in.end -= 4;
+    in.end = p + length - 4;
     for (uint32_t i = 0; i < known && rv == 0; i++) {
         get_member(&in, &all[i]);
         rv = in.bad ? (int)Q_CORRUPT : check_member(&all[i], e);
@@ -186,7 +198,7 @@ static int read_file(struct members *m, uint8_t **ret_bytes, size_t *ret_n, stru
         return rv;
     }
     rv = env_size(m->env, f, &size, e);
-    if (rv == 0 && (size == 0 || size > 2 * (uint64_t)RECORD_MAX)) {
+    if (rv == 0 && (size == 0 || size > 2 * (uint64_t)COPY_MAX)) {
         rv = error_set(e, Q_CORRUPT, "it has %" PRIu64 " bytes", size);
     }
     if (rv == 0 && (bytes = malloc((size_t)size)) == NULL) {
@@ -297,6 +309,7 @@ static void encode(const struct members *m, struct buf *out)
     if (out->failed == Q_OK) {
         buf_set_u32(out, from + sizeof file_magic, (uint32_t)(out->len - from + 4));
         buf_put_u32(out, crc32c(0, out->data + from, out->len - from));
+        buf_put_zeros(out, (ENV_BLOCK - (out->len - from) % ENV_BLOCK) % ENV_BLOCK);
     }
 }
 
@@ -335,7 +348,7 @@ int members_save(struct members *m, struct error *e)
     if (m->saved) {
         return 0;
     }
-    buf_init(&bytes, 2 * (size_t)RECORD_MAX);
+    buf_init(&bytes, 2 * (size_t)COPY_MAX);
     encode(m, &bytes);
     encode(m, &bytes);
     rv = buf_check(&bytes, "the list of members", e);

@@ -6,10 +6,11 @@
  * and rows of the replicated table are merged over it (members_set()), so the file is a cache: it says where
  * the others are before the database can.
  *
- * The file is two copies of one record, so that a damaged one does not matter; each takes half of the file:
+ * The file is two copies of one record, so that a damaged one does not matter; each takes half of the file,
+ * filled up with zeros to whole blocks of 4096 bytes:
  *
  *   8 bytes   magic "QURBOOK1"; another layout would have another one
- *   u32       length of the record, checksum included
+ *   u32       length of the record, checksum included, without the zeros
  *   u32       number of members, at most MEMBERS_KNOWN_MAX
  *   members   in the order of their ids: u64 id (not 0), u64 incarnation, u64 changed, u8 state,
  *             {u32 length, bytes} address

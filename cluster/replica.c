@@ -209,15 +209,25 @@ bool replica_is_voter(void *ctx, uint64_t id)
                                               : consensus_is_voter(r->consensus, id);
 }
 
+unsigned replica_voters(void *ctx)
+{
+    struct replica *r = replica_of(ctx);
+    struct consensus_member all[PEERS_MAX];
+    unsigned n, voters = 0;
+
+    if (consensus_recovering(r->consensus)) {
+        return members_count(r->members);
+    }
+    n = consensus_members(r->consensus, all, PEERS_MAX);
+    for (unsigned i = 0; i < n; i++) {
+        voters += all[i].role == CONSENSUS_VOTER;
+    }
+    return voters;
+}
+
 unsigned replica_other_voters(struct replica *r)
 {
-    unsigned n = 0;
-
-    for (unsigned i = 0; i < members_count(r->members); i++) {
-        uint64_t id = members_at(r->members, i)->id;
-        n += id != r->config.id && replica_is_voter(r, id);
-    }
-    return n;
+    return replica_voters(r) - replica_is_voter(r, r->config.id);
 }
 
 int replica_hand_over(void *ctx, uint64_t to, struct error *e)

@@ -198,6 +198,7 @@ uint64_t replica_leader(void *ctx);
 /* Whether ID's vote counts in a majority, as far as this node knows: while its log is damaged it does not
  * know the configuration, and counts every member. */
 bool replica_is_voter(void *ctx, uint64_t id);
+unsigned replica_voters(void *ctx); /* how many there are */
 /* Voters besides this node. */
 unsigned replica_other_voters(struct replica *r);
 int replica_hand_over(void *ctx, uint64_t to, struct error *e);

@@ -95,7 +95,7 @@ static char *input_address(struct cursor *input)
 {
     char *address = input_string(input, PEERS_ADDRESS_MAX);
 
-    if (!handshake_address_ok(address, strlen(address))) {
+    if (!hello_address_ok(address, strlen(address))) {
         address[0] = 0;
     }
     return address;
@@ -142,10 +142,10 @@ static void check_side(const struct side *s, int rv, const struct buf *out)
                "state and return value agree");
     FUZZ_CHECK(out->failed == Q_OK && out->len <= HANDSHAKE_READ_MAX, "an answer is short");
     FUZZ_CHECK(strlen(s->h.api_address) <= PEERS_ADDRESS_MAX &&
-                   handshake_address_ok(s->h.api_address, strlen(s->h.api_address)),
+                   hello_address_ok(s->h.api_address, strlen(s->h.api_address)),
                "what the other side says of itself may be passed on");
     FUZZ_CHECK(strlen(s->h.address) <= PEERS_ADDRESS_MAX &&
-                   handshake_address_ok(s->h.address, strlen(s->h.address)),
+                   hello_address_ok(s->h.address, strlen(s->h.address)),
                "and dialled");
     FUZZ_CHECK(state != HANDSHAKE_DONE || (s->h.id != 0) == !s->h.guest, "who is done knows whom it met");
     FUZZ_CHECK(!s->h.guest || s->admitted == 0, "a guest is no member");
@@ -279,7 +279,7 @@ static void put_side(struct buf *b, uint8_t id, uint8_t wanted, int guest, int r
     buf_put_u8(b, (uint8_t)(removes * 15));
     buf_put_u8(b, 0);
     buf_put_u8(b, 0);
-    buf_put_zeros(b, 2 * (8 + HANDSHAKE_LIFE_BYTES) + 1);
+    buf_put_zeros(b, 2 * (8 + HELLO_LIFE_BYTES) + 1);
     buf_put_u8(b, (uint8_t)(wanted - 1));
 }
 

@@ -5,6 +5,7 @@
 
 #include "cluster/frame.h"
 #include "cluster/handshake.h"
+#include "cluster/join_message.h"
 #include "cluster/peers.h"
 #include "cluster/session.h"
 #include "tests/fuzz/target.h"
@@ -20,6 +21,7 @@ struct scene {
     struct sim_node *node, *other;
     struct peers *peers;
     struct buf sent, heard; /* type, length and body of each frame of a member */
+    bool guest_is_in;       /* somebody is about to ask to join, and knows the secret */
 };
 
 /* The other end of a connection. */
@@ -81,10 +83,16 @@ static void on_moved(void *ctx, uint64_t id, const char *address)
 
 static void on_asked(void *ctx, uint64_t guest, const struct join_ask *ask)
 {
-    (void)ctx;
-    (void)guest;
-    (void)ask;
-    FUZZ_CHECK(false, "nobody here asks to join");
+    struct scene *s = ctx;
+    struct join_answer busy = {.error = {.code = Q_BUSY, .text = "later"}};
+
+    FUZZ_CHECK(s->guest_is_in, "only who proved the secret asks");
+    FUZZ_CHECK(ask->address[0] != 0 && hello_address_ok(ask->address, strlen(ask->address)),
+               "and says where it is");
+    s->guest_is_in = false; /* once */
+    if (ask->id % 2 == 0) {
+        peers_answer_guest(s->peers, guest, &busy);
+    }
 }
 
 static int on_admit(void *ctx, uint64_t id, uint64_t incarnation, struct error *e)
@@ -247,7 +255,7 @@ static int guest_admit(void *ctx, uint64_t id, uint64_t incarnation, struct erro
     return 0;
 }
 
-/* Connects; a member (or whoever calls itself ID) also shakes hands. */
+/* Connects; a member (or whoever calls itself ID; 0: a guest) also shakes hands. */
 static void guest_init(struct guest *g, struct scene *s, bool shakes, uint64_t id)
 {
     static const struct env_conn_callbacks callbacks = {on_opened, on_bytes, on_drained, on_closed};
@@ -268,7 +276,10 @@ static void guest_init(struct guest *g, struct scene *s, bool shakes, uint64_t i
                                  .describe = describe,
                                  .check = check_life,
                                  .met = met}};
-    memcpy(g->self.cluster_id, cluster_id, sizeof g->self.cluster_id);
+    g->self.guest = id == 0;
+    if (id != 0) {
+        memcpy(g->self.cluster_id, cluster_id, sizeof g->self.cluster_id);
+    }
     frame_decoder_init(&g->decoder, PEERS_FRAME_MAX);
     handshake_init(&g->handshake, &g->self, HANDSHAKE_DIALLER, 1, nonce);
     g->conn = env_connect(g->env, "one:1", &callbacks, g);
@@ -317,12 +328,33 @@ static void say_frame(struct guest *g, struct scene *s, struct cursor *input)
     free(bytes);
 }
 
+/* What a guest may say, and a little that it may not. */
+static void say_join(struct guest *g, struct cursor *input)
+{
+    static const struct join_ask ask = {.id = 4, .address = "four:1", .cluster_name = "c"};
+    uint8_t frame[FRAME_HEADER_BYTES + JOIN_ASK_BYTES_MAX];
+    struct buf body;
+
+    buf_init(&body, JOIN_ASK_BYTES_MAX);
+    join_ask_put(&body, &ask);
+    for (unsigned edits = input_range(input, 0, 2); edits > 0; edits--) {
+        size_t at = input_range(input, 0, (uint32_t)body.len - 1);
+        body.data[at] = cursor_u8(input);
+    }
+    frame_write(frame, SESSION_JOIN, FRAME_CONTROL, body.data, body.len);
+    say(g, frame, FRAME_HEADER_BYTES + body.len);
+    buf_close(&body);
+}
+
 static void visit(struct scene *s, struct cursor *input)
 {
+    static const uint64_t ids[] = {2, 2, 0, 3};
     struct guest g;
     bool wrong = false;
 
-    guest_init(&g, s, input_range(input, 0, 1) == 1, input_range(input, 0, 3) == 3 ? 3 : 2);
+    guest_init(&g, s, input_range(input, 0, 1) == 1, ids[input_range(input, 0, 3)]);
+    s->guest_is_in = g.self.guest && guest_is_in(&g);
+    wrong = g.self.guest; /* whatever it says, it is not heard like a member */
     for (unsigned i = 0; i < PIECES_MAX && cursor_left(input) > 0; i++) {
         struct cursor raw;
         uint8_t control[FRAME_HEADER_BYTES];
@@ -342,8 +374,12 @@ static void visit(struct scene *s, struct cursor *input)
             say(&g, control, sizeof control);
             break;
         case 3: i = PIECES_MAX; break;
+        case 4:
+            wrong = true; /* for a member */
+            say_join(&g, input);
+            break;
         default:
-            if (!wrong) {
+            if (!wrong || g.self.guest) {
                 say_frame(&g, s, input);
             }
         }
@@ -356,6 +392,7 @@ static void visit(struct scene *s, struct cursor *input)
     }
     FUZZ_CHECK(g.shakes || g.said <= HANDSHAKE_READ_MAX || g.conn == NULL,
                "a stranger that says much is not listened to");
+    s->guest_is_in = false;
     FUZZ_CHECK(wrong || !g.shakes || g.self.id != 2 || guest_is_in(&g), "a member stays in");
     guest_close(&g, s);
     buf_clear(&s->sent);
@@ -388,7 +425,7 @@ static void seeds(struct seeds *s)
     buf_put_u8(&b, 1);
     buf_put_u8(&b, 0);
     for (unsigned i = 0; i < 2; i++) {
-        buf_put_u8(&b, 4);
+        buf_put_u8(&b, 5);
         buf_put_u8(&b, 9);
         buf_put_u16(&b, 0x0500);
         buf_put_bytes(&b, "hello", 5);

@@ -26,6 +26,12 @@ static bool is_voter(void *ctx, uint64_t id)
     return id <= VOTERS;
 }
 
+static unsigned voters(void *ctx)
+{
+    (void)ctx;
+    return VOTERS;
+}
+
 static bool digest(void *ctx, uint64_t index, uint8_t ret_digest[DIGEST_BYTES])
 {
     struct rig *r = ctx;
@@ -90,6 +96,7 @@ static void begin(struct rig *r, uint64_t self, uint8_t own)
                                        .id = self,
                                        .members = r->members,
                                        .voter = is_voter,
+                                       .voters = voters,
                                        .digest = digest,
                                        .applied = applied,
                                        .send = on_send,

@@ -120,7 +120,7 @@ static void an_acceptor_that_answers_for_another_node_is_refused(void **state)
     (void)state;
     struct side one, three;
     struct buf hello, changed, answer, out;
-    uint8_t body[HANDSHAKE_HELLO_MAX];
+    uint8_t body[HELLO_MAX];
     side_init(&one, 1);
     side_init(&three, 3);
     side_begin(&one, &rng, HANDSHAKE_DIALLER, 2);

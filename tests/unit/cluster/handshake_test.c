@@ -243,16 +243,16 @@ static void an_id_that_is_taken_is_refused_with_the_owner_s_words_by_either_side
 static void an_api_address_with_a_line_break_is_refused(void **state)
 {
     (void)state;
-    assert_true(handshake_address_ok("", 0));
-    assert_true(handshake_address_ok("http://a:1", 10));
-    assert_false(handshake_address_ok("http://a\r\nb", 11));
-    assert_false(handshake_address_ok("a b", 3));
-    assert_false(handshake_address_ok("a\0b", 3));
-    assert_false(handshake_address_ok("\xc3\xa4", 2));
+    assert_true(hello_address_ok("", 0));
+    assert_true(hello_address_ok("http://a:1", 10));
+    assert_false(hello_address_ok("http://a\r\nb", 11));
+    assert_false(hello_address_ok("a b", 3));
+    assert_false(hello_address_ok("a\0b", 3));
+    assert_false(hello_address_ok("\xc3\xa4", 2));
     char longest[PEERS_ADDRESS_MAX + 1];
     memset(longest, 'a', sizeof longest);
-    assert_true(handshake_address_ok(longest, PEERS_ADDRESS_MAX));
-    assert_false(handshake_address_ok(longest, PEERS_ADDRESS_MAX + 1));
+    assert_true(hello_address_ok(longest, PEERS_ADDRESS_MAX));
+    assert_false(hello_address_ok(longest, PEERS_ADDRESS_MAX + 1));
 }
 
 int main(void)

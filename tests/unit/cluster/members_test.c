@@ -218,7 +218,8 @@ static void a_flipped_bit_is_found_and_does_no_harm(void **state)
     open_first(r);
     assert_int_equal(set(r, 4, "d:7001", MEMBER_VOTER, 10), 0);
 
-    for (uint64_t at = 0, n = file_bytes(r); at < n; at++) {
+    assert_int_equal(file_bytes(r), 2 * ENV_BLOCK); /* no block holds something of both copies */
+    for (uint64_t at = 0; at < 2 * ENV_BLOCK; at += at % ENV_BLOCK < 256 ? 1 : 97) {
         flip(r, at);
         assert_int_equal(open_with(r, NULL, 0), 0);
         expect_in(r, "1=a:7001 2=b:7001 3=c:7001 4=d:7001");
@@ -237,7 +238,7 @@ static void a_file_beyond_help_is_named_or_made_anew(void **state)
     uint64_t n = file_bytes(r);
 
     flip(r, 3);
-    flip(r, n - 3);
+    flip(r, n / 2 + 3);
     assert_int_equal(open_with(r, NULL, 0), Q_CORRUPT);
     assert_non_null(strstr(r->error.text, "data/members"));
 

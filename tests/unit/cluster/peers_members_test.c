@@ -269,6 +269,22 @@ static void closing_does_not_wait_for_members_that_are_gone(void **state)
     stations_free(sim, s);
 }
 
+/* Anything of what may happen to a station and its list. */
+static void stir(struct sim *sim, struct station *who)
+{
+    uint64_t moved = sim_random(sim, 1, STATIONS);
+
+    if (who->peers == NULL) {
+        station_start(who);
+    } else if (sim_random(sim, 0, 7) == 0) {
+        station_crash(who);
+    } else {
+        who->members[moved - 1] = at(moved, sim_random(sim, 0, 1) ? "n1:9000" : "n2:9000");
+        know(who, (unsigned)sim_random(sim, 0, 7) << 1);
+    }
+    run_for(sim, sim_random(sim, 0, SECOND / 10));
+}
+
 /* A cluster that changes again and again, in any order, ends as what it is last. */
 static void whatever_changes_the_last_list_holds(void **state)
 {
@@ -276,19 +292,17 @@ static void whatever_changes_the_last_list_holds(void **state)
     for (uint64_t seed = 1; seed <= 20; seed++) {
         struct sim *sim = stations_new(s, 100 + seed);
         stations_start(s);
-        for (unsigned i = 0; i < 60; i++) {
-            struct station *who = &s[sim_random(sim, 1, STATIONS)];
-            unsigned ids = (unsigned)sim_random(sim, 0, 7) << 1;
-            uint64_t moved = sim_random(sim, 1, STATIONS);
-            who->members[moved - 1] = at(moved, sim_random(sim, 0, 1) ? "n1:9000" : "n2:9000");
-            know(who, ids);
-            run_for(sim, sim_random(sim, 0, SECOND / 10));
+        for (unsigned i = 0; i < 80; i++) {
+            stir(sim, &s[sim_random(sim, 1, STATIONS)]);
         }
         for (unsigned i = 1; i <= STATIONS; i++) {
             for (unsigned j = 1; j <= STATIONS; j++) {
                 char address[16];
                 snprintf(address, sizeof address, "n%u:9000", j);
                 s[i].members[j - 1] = at(j, address);
+            }
+            if (s[i].peers == NULL) {
+                station_start(&s[i]);
             }
             know(&s[i], ONE | TWO | THREE);
         }
