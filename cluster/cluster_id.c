@@ -29,8 +29,10 @@ static int by_id(const void *a, const void *b)
 }
 
 int cluster_id_make(const char *name, const struct peers_member *members, unsigned count,
-                    const char *semantics, uint8_t ret_id[PEERS_CLUSTER_ID_BYTES], struct error *e)
+                    const char *semantics, const uint8_t origin[CLUSTER_ORIGIN_BYTES],
+                    uint8_t ret_id[PEERS_CLUSTER_ID_BYTES], struct error *e)
 {
+    static const uint8_t none[CLUSTER_ORIGIN_BYTES];
     const struct peers_member *sorted[PEERS_MAX];
     uint8_t hash[SHA256_DIGEST_LENGTH];
     struct buf text;
@@ -45,6 +47,10 @@ int cluster_id_make(const char *name, const struct peers_member *members, unsign
     buf_printf(&text, "quorate cluster\n%zu:%s\n%zu:%s\n", strlen(name), name, strlen(semantics), semantics);
     for (unsigned i = 0; i < count; i++) {
         buf_printf(&text, "%" PRIu64 "=%s\n", sorted[i]->id, sorted[i]->address);
+    }
+    if (memcmp(origin, none, sizeof none) != 0 && !PLANTED("a_restored_cluster_is_the_old_one")) {
+        buf_printf(&text, "restored from\n");
+        buf_put_bytes(&text, origin, CLUSTER_ORIGIN_BYTES);
     }
     rv = buf_check(&text, "the names that make the cluster id", e);
     if (rv == 0 && SHA256(text.data, text.len, hash) == NULL) {

@@ -155,6 +155,7 @@ void replica_scanned_wrong(struct replica *r, uint64_t index)
 
 void replica_page_bad(struct replica *r, const struct error *why)
 {
+    r->bad_pages = store_bad_pages(r->store);
     if (r->config.in_memory || members_count(r->members) == 1) {
         replica_on_fatal(r, why); /* there is nobody who could help */
     } else if (!r->fenced) {
@@ -181,6 +182,11 @@ void replica_fence_tick(struct replica *r)
 {
     uint64_t now = env_now_ms(r->config.env);
 
+    if (store_bad_pages(r->store) > r->bad_pages && r->install.step == INSTALL_NOT) {
+        struct error bad; /* a reader met it, and has served nothing of it */
+        error_set(&bad, Q_CORRUPT, "a page of %s fails its checksum", r->database);
+        replica_page_bad(r, &bad);
+    }
     if (!r->fenced || consensus_role(r->consensus) != CONSENSUS_LEADER) {
         r->handing_over_ms = 0;
     } else if (r->handing_over_ms == 0) {

@@ -128,6 +128,7 @@ struct replica {
     bool fenced, dead;
     bool unfit; /* there is no database that the log goes on behind: nothing is applied */
     struct error unfit_why;
+    uint64_t bad_pages;       /* of the store, as far as they were acted on */
     bool lost_for_good;       /* what the log has lost is compacted elsewhere: an image is needed */
     bool stuck;               /* the operator was told that nobody has what is lost */
     struct log_report damage; /* what the log was opened with */

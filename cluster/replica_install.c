@@ -34,6 +34,16 @@ static uint64_t needed(const struct replica *r)
     return wanted > 0 ? wanted : lacks_database(r) ? index_for_rebuild(r) : 0;
 }
 
+/* What is in the WAL cannot be used again, so it goes into the file first. */
+static void want(struct replica *r, uint64_t index)
+{
+    if (ship_target_progress(r->ship_target).state == SHIP_IDLE && !lacks_database(r) &&
+        applier_position(r->applier)->index > 0) {
+        compactor_make_room(r->compactor, applier_floor(r->applier));
+    }
+    ship_target_want(r->ship_target, index);
+}
+
 void replica_on_fetch(void *ctx, uint64_t from, uint64_t index, uint64_t term)
 {
     struct replica *r = replica_of(ctx);
@@ -41,7 +51,7 @@ void replica_on_fetch(void *ctx, uint64_t from, uint64_t index, uint64_t term)
     (void)term;
     r->install.from = from;
     if (!r->dead && r->stopped == NULL && r->install.step == INSTALL_NOT) {
-        ship_target_want(r->ship_target, index);
+        want(r, index);
     }
 }
 
@@ -163,6 +173,7 @@ static void swap_on_lane(struct env_work *work)
 static void lift_fence(struct replica *r)
 {
     r->fenced = r->unfit = r->lost_for_good = r->stuck = false;
+    r->bad_pages = store_bad_pages(r->store);
     r->handing_over_ms = 0;
     divergence_lifted(r->divergence);
 }
@@ -226,7 +237,7 @@ void replica_install_tick(struct replica *r)
     }
     index = needed(r);
     if (index > 0) {
-        ship_target_want(r->ship_target, index);
+        want(r, index);
     } else if (r->install.step == INSTALL_NOT && ship_target_progress(r->ship_target).state != SHIP_IDLE) {
         ship_target_end(r->ship_target, true);
     }

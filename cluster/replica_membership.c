@@ -327,6 +327,9 @@ static int read_table(struct replica *r, struct error *e)
     uint64_t version = store_members_version(r->store);
     int rv = store_members(r->store, ms->reading.rows, STORE_MEMBERS_MAX, &ms->reading.count, e);
 
+    if (rv == Q_CORRUPT && members_count(r->members) > 1) {
+        return 0; /* an image of the others' database will be read */
+    }
     if (rv == 0) {
         ms->read_version = version;
         merge(r, ms->reading.rows, ms->reading.count);

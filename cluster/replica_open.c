@@ -14,15 +14,27 @@ enum {
     ANSWER_EXTRA = 1024,          /* of a forwarded answer besides its result */
 };
 
+/* A directory that was restored knows what from. */
 static int make_cluster_id(struct replica *r, struct error *e)
 {
+    struct meta_state *meta;
+    int rv;
+
     if (r->config.joined != NULL) {
         memcpy(r->cluster_id, r->config.joined->cluster_id, sizeof r->cluster_id);
     }
     if (r->config.joined != NULL || r->config.count == 0) {
         return 0; /* the directory knows */
     }
-    return cluster_id_make(r->name, r->first, r->config.count, r->semantics, r->cluster_id, e);
+    meta = calloc(1, sizeof *meta);
+    if (meta == NULL) {
+        return error_set(e, Q_NOMEM, "out of memory for the cluster id");
+    }
+    /* What is wrong with it, or that it is not there, is said by who opens it. */
+    meta_read(r->config.env, r->dir, meta, NULL);
+    rv = cluster_id_make(r->name, r->first, r->config.count, r->semantics, meta->origin, r->cluster_id, e);
+    free(meta);
+    return rv;
 }
 
 /* The first list, or the one that a node that joined was told. */
@@ -76,7 +88,7 @@ static int copy_config(struct replica *r, const struct replica_config *config, s
     r->config.listen = r->listen;
     r->config.api_address = r->api;
     cluster_semantics(r->config.foreign_keys, r->config.instructions_max, r->semantics);
-    return make_cluster_id(r, e);
+    return 0;
 }
 
 static uint64_t elapsed_ns(void *ctx)
@@ -448,6 +460,9 @@ int replica_open(const struct replica_config *config, struct replica **ret_repli
     if (rv == 0) {
         snprintf(lock, sizeof lock, "%.*s/lock", (int)sizeof lock - 8, r->dir);
         rv = env_lock(config->env, lock, &r->lock, e);
+    }
+    if (rv == 0 && r->config.count > 0) {
+        rv = make_cluster_id(r, e);
     }
     if (rv == 0) {
         rv = open_space(r, e);

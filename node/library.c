@@ -88,7 +88,7 @@ int quorate_start(const struct quorate_options *options, struct quorate **ret_no
                   struct quorate_error *error)
 {
     struct error e;
-    return library_report(error, node_start(&options->options, ret_node, &e), &e);
+    return library_report(error, node_start(&options->options, -1, ret_node, &e), &e);
 }
 
 void quorate_stop(struct quorate *node)

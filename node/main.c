@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/signalfd.h>
 
 #include "node/node.h"
 #include "node/options.h"
@@ -57,8 +58,11 @@ int main(int argc, char **argv)
     sigaddset(&signals, SIGTERM);
     pthread_sigmask(SIG_BLOCK, &signals, NULL); /* before any thread is made: they inherit it */
     signal(SIGXFSZ, SIG_IGN); /* a write beyond a limit is an error then, and names the file */
-    rv = node_start(&options, &node, &e);
+    rv = node_start(&options, signalfd(-1, &signals, SFD_CLOEXEC), &node, &e);
     options_close(&options);
+    if (rv == Q_CLOSED) {
+        return 0; /* a signal came before it was a member: there is nothing to stop */
+    }
     if (rv != 0) {
         complain(e.text);
         return rv == Q_INVALID || rv == Q_DENIED ? EXIT_USAGE : EXIT_FAILURE;

@@ -9,9 +9,12 @@
 #include <unistd.h>
 
 #include "base/object.h"
+#include "node/backups.h"
+#include "node/birth.h"
 #include "node/env/env_uv.h"
 #include "node/http/api.h"
 #include "node/http/server.h"
+#include "node/joining.h"
 #include "node/quorate.h"
 #include "node/settings.h"
 
@@ -23,18 +26,21 @@ enum {
     HTTP_HEAD_MS = 10000,
     HTTP_BODY_MS = 60000,
     HTTP_WRITE_MS = 30000,
+    JOIN_SAY_MS = 5000,
 };
 
 struct quorate {
     OBJECT_MAGIC;
     struct options options;
     struct settings settings;
+    struct join_answer joined; /* of a new machine */
     uv_loop_t loop;
     uv_thread_t thread;
     struct env_uv *env;
     struct replica *replica;
     struct http_server *http;
     struct api *api;
+    struct backups *backups; /* NULL: it makes none */
     struct metrics metrics;
     struct door door;
     struct door_visit stop;
@@ -104,23 +110,63 @@ static int open_http(struct quorate *node, struct error *e)
     return rv;
 }
 
-static int open_replica(struct quorate *node, struct error *e)
+/* How clients reach the HTTP door. */
+static void put_api_address(const struct options *o, char to[PEERS_ADDRESS_MAX + 1])
 {
-    struct replica_config config = node->settings.replica;
-    char api[PEERS_ADDRESS_MAX + 1];
-    const char *advertise = options_text(&node->options, OPTION_http_advertise);
+    const char *advertise = options_text(o, OPTION_http_advertise), *http = options_text(o, OPTION_http);
+    bool given = advertise[0] != 0 || http[0] == 0;
 
-    if (advertise[0] != 0 || options_text(&node->options, OPTION_http)[0] == 0) {
-        snprintf(api, sizeof api, "%s", advertise);
-    } else {
-        snprintf(api, sizeof api, "http://%s", options_text(&node->options, OPTION_http));
+    snprintf(to, PEERS_ADDRESS_MAX + 1, "%s%s", given ? "" : "http://", given ? advertise : http);
+}
+
+/* A new machine is let into its cluster: what it was told becomes part of the replica's configuration. */
+static int join_cluster(struct quorate *node, int cancel_fd, const char *api, struct error *e)
+{
+    struct joining_config config = {
+        .loop = &node->loop,
+        .env = env_uv_env(node->env),
+        .settings = &node->settings,
+        .api_address = api,
+        .timeout_ms = (uint64_t)options_number(&node->options, OPTION_join_timeout),
+        .say_ms = JOIN_SAY_MS,
+        .cancel_fd = cancel_fd,
+        .log = on_log,
+        .ctx = node,
+    };
+    struct replica_config *replica = &node->settings.replica;
+    int rv = joining_run(&config, &node->joined, &replica->incarnation, e);
+
+    if (rv == 0) {
+        replica->id = node->joined.id;
+        replica->joined = &node->joined;
     }
+    return rv;
+}
+
+static int open_replica(struct quorate *node, int cancel_fd, struct error *e)
+{
+    const struct settings *settings = &node->settings;
+    char api[PEERS_ADDRESS_MAX + 1];
+    struct replica_config config;
+    int rv = 0;
+
+    put_api_address(&node->options, api);
+    if (settings->joins > 0) {
+        rv = join_cluster(node, cancel_fd, api, e);
+    } else if (options_text(&node->options, OPTION_join)[0] != 0) {
+        on_log(node, "join_ignored why=\"joined already\"");
+    }
+    if (rv != 0) {
+        return rv;
+    }
+    config = settings->replica;
     config.env = env_uv_env(node->env);
     config.api_address = api;
     config.log = on_log;
     config.fatal = on_fatal;
     config.ctx = node;
-    return replica_open(&config, &node->replica, e);
+    rv = replica_open(&config, &node->replica, e);
+    return rv == 0 && settings->joins > 0 ? birth_forget(config.env, config.dir, e) : rv;
 }
 
 /* Ending, on the loop: the doors first, then the replica, then the world. */
@@ -134,6 +180,7 @@ static void on_replica_stopped(void *ctx)
 {
     struct quorate *node = node_of(ctx);
     api_free(node->api);
+    backups_free(node->backups);
     replica_free(node->replica);
     env_uv_close(node->env, on_env_closed, node);
 }
@@ -145,11 +192,23 @@ static void stop_replica(struct quorate *node)
     replica_stop(node->replica, on_replica_stopped);
 }
 
+static void on_backups_stopped(void *ctx)
+{
+    stop_replica(node_of(ctx));
+}
+
+static void stop_backups(struct quorate *node)
+{
+    if (node->backups == NULL || backups_stop(node->backups, on_backups_stopped, node)) {
+        stop_replica(node);
+    }
+}
+
 static void on_http_closed(void *ctx)
 {
     struct quorate *node = node_of(api_owner(ctx));
     node->http = NULL;
-    stop_replica(node);
+    stop_backups(node);
 }
 
 static void on_stop(struct door_visit *visit)
@@ -158,7 +217,7 @@ static void on_stop(struct door_visit *visit)
     if (node->http != NULL) {
         http_server_close(node->http, HTTP_GRACE_MS, on_http_closed);
     } else {
-        stop_replica(node);
+        stop_backups(node);
     }
 }
 
@@ -168,7 +227,36 @@ static void run_loop(void *arg)
     uv_run(&node->loop, UV_RUN_DEFAULT);
 }
 
-static int make_parts(struct quorate *node, struct error *e)
+static void put_status(void *ctx, struct json *j)
+{
+    struct quorate *node = node_of(ctx);
+    if (node->backups != NULL) {
+        backups_put_status(node->backups, j);
+    }
+}
+
+static int open_backups(struct quorate *node, struct error *e)
+{
+    const struct options *o = &node->options;
+    struct backups_config config = {
+        .env = env_uv_env(node->env),
+        .replica = node->replica,
+        .dir = options_text(o, OPTION_backup_dir),
+        .every_ms = (uint64_t)options_number(o, OPTION_backup_every),
+        .keep = (unsigned)options_number(o, OPTION_backup_keep),
+        .leader = options_number(o, OPTION_backup_leader) != 0,
+        .log = on_log,
+        .ctx = node,
+    };
+    int rv = config.every_ms > 0 ? backups_new(&config, &node->backups, e) : 0;
+
+    if (node->backups != NULL) {
+        backups_metrics(node->backups, &node->metrics);
+    }
+    return rv;
+}
+
+static int make_parts(struct quorate *node, int cancel_fd, struct error *e)
 {
     struct env_uv_config config = {
         .loop = &node->loop,
@@ -178,7 +266,7 @@ static int make_parts(struct quorate *node, struct error *e)
     int rv = env_uv_new(&config, &node->env, e);
 
     if (rv == 0) {
-        rv = open_replica(node, e);
+        rv = open_replica(node, cancel_fd, e);
     }
     if (rv == 0) {
         struct api_config api = {
@@ -187,6 +275,7 @@ static int make_parts(struct quorate *node, struct error *e)
             .metrics = &node->metrics,
             .request_timeout_ms = node_request_timeout_ms(node),
             .command_max = (uint64_t)options_number(&node->options, OPTION_request_max),
+            .put_status = put_status,
             .ctx = node,
         };
         rv = api_new(&api, &node->api, e);
@@ -200,6 +289,7 @@ static int make_parts(struct quorate *node, struct error *e)
     }
     if (rv == 0) {
         replica_metrics(node->replica, &node->metrics);
+        rv = open_backups(node, e);
     }
     return rv;
 }
@@ -234,7 +324,7 @@ static void undo(struct quorate *node)
     node_free(node);
 }
 
-int node_start(const struct options *options, struct quorate **ret_node, struct error *e)
+int node_start(const struct options *options, int cancel_fd, struct quorate **ret_node, struct error *e)
 {
     struct quorate *node = calloc(1, sizeof *node);
     int rv;
@@ -262,7 +352,7 @@ int node_start(const struct options *options, struct quorate **ret_node, struct 
         forget(node);
         return rv;
     }
-    rv = make_parts(node, e);
+    rv = make_parts(node, cancel_fd, e);
     if (rv == 0 && uv_thread_create(&node->thread, run_loop, node) != 0) {
         rv = error_set(e, Q_NOMEM, "the loop's thread cannot be started");
     }

@@ -9,8 +9,10 @@
 
 struct quorate;
 
-/* Opens and starts; the loop runs on a thread of its own. The options are copied. */
-int node_start(const struct options *options, struct quorate **ret_node, struct error *e);
+/* Opens and starts; the loop runs on a thread of its own. The options are copied. A new machine that joins a
+ * cluster is let in first, which may take for ever: it gives up with Q_CLOSED when CANCEL_FD, unless it is
+ * -1, becomes readable. */
+int node_start(const struct options *options, int cancel_fd, struct quorate **ret_node, struct error *e);
 void node_stop(struct quorate *node);
 
 int node_http_port(const struct quorate *node);

@@ -145,7 +145,7 @@ uint64_t consensus_log_bytes(const struct consensus *c);
 /* The database is durable at INDEX, an applicable one: the log stands for what comes behind it. It keeps its
  * entries from KEEP_FROM on, at most INDEX + 1, for members that lack them; whoever lacks older ones needs an
  * image. Nothing is done if INDEX is not above the last one. Q_BUSY (nothing done): INDEX is not known to be
- * committed yet (right after a start), or is 1, or an image is being installed. */
+ * committed yet (right after a start), or is 1, or an image is being installed, or the end has come. */
 int consensus_compact(struct consensus *c, uint64_t index, uint64_t keep_from, struct error *e);
 /* The lowest index that the log can keep entries from, and take at most BYTES of segments (but the newest one
  * stays in any case). */

@@ -45,8 +45,8 @@ int consensus_compact(struct consensus *c, uint64_t index, uint64_t from, struct
     if (index <= state.snapshot_index) {
         return 0;
     }
-    if (consensus_installing(c)) {
-        return error_set(e, Q_BUSY, "an image is being installed");
+    if (!consensus_takes_part(c) || consensus_installing(c)) {
+        return error_set(e, Q_BUSY, "not while an image is being installed, nor after the end");
     }
     assert(index <= driver_applicable(c->driver) && from > 0 && from <= index + 1);
     if (index == 1) { /* the core cannot do it (driver_compacted()), and meta may not be ahead of the core */
@@ -344,6 +344,9 @@ static int finish(struct consensus *c, int rv, const char *what, struct error *e
 int consensus_installed(struct consensus *c, struct error *e)
 {
     assert(meta_state(c->meta)->installing == META_INSTALLING_LOG);
+    if (c->dead) {
+        return error_set(e, c->cause.code, "%s", c->cause.text);
+    }
     return finish(c, install(c, e), "the log of an installed image", e);
 }
 
@@ -353,7 +356,7 @@ int consensus_rebuild(struct consensus *c, const struct consensus_image *image, 
 {
     struct meta_state state = *meta_state(c->meta);
 
-    if (consensus_installing(c) || log_damaged(c->log) || image->index > log_durable(c->log)) {
+    if (c->dead || consensus_installing(c) || log_damaged(c->log) || image->index > log_durable(c->log)) {
         return error_set(e, Q_BUSY, "the log is not durable up to the image at index %" PRIu64 " now",
                          image->index);
     }
@@ -377,6 +380,9 @@ int consensus_rebuild(struct consensus *c, const struct consensus_image *image, 
 int consensus_rebuilt(struct consensus *c, struct error *e)
 {
     assert(meta_state(c->meta)->installing == META_INSTALLING_DATABASE);
+    if (c->dead) {
+        return error_set(e, c->cause.code, "%s", c->cause.text);
+    }
     int rv = end_install(c, e);
     if (rv == 0 && c->driver != NULL) {
         driver_let_campaign(c->driver, true);

@@ -96,6 +96,10 @@ void consensus_must_soon(struct consensus *c, int rv, struct error *e, const cha
 void consensus_settle_soon(struct consensus *c);
 /* The core's timer. */
 void consensus_on_timer(void *owner);
+/* The first configuration as entry 1 holds it, in the order of ids. To be freed with raft_free(). Errors:
+ * Q_INVALID an id or address is there twice; Q_NOMEM. */
+int consensus_encode_members(const struct consensus_config *config, struct raft_buffer *ret_bytes,
+                             struct error *e);
 /* Runs, and was neither removed nor has failed. */
 static inline bool consensus_takes_part(const struct consensus *c)
 {

@@ -55,8 +55,8 @@ static const struct consensus_server *next_member(const struct consensus_config 
 }
 
 /* In the order of their ids, whatever order they were given in. */
-static int encode_members(const struct consensus_config *config, struct raft_buffer *ret_bytes,
-                          struct error *e)
+int consensus_encode_members(const struct consensus_config *config, struct raft_buffer *ret_bytes,
+                             struct error *e)
 {
     struct raft_configuration members;
     const struct consensus_server *member = next_member(config, 0);
@@ -180,7 +180,7 @@ static int open_meta(struct consensus *c, struct error *e)
 static int keep_members(struct consensus *c, struct error *e)
 {
     struct raft_buffer bytes;
-    int rv = encode_members(&c->config, &bytes, e);
+    int rv = consensus_encode_members(&c->config, &bytes, e);
     if (rv != 0) {
         return rv;
     }
@@ -214,7 +214,7 @@ static int bootstrap(struct consensus *c, struct error *e)
     if (!state->founder) {
         return 0;
     }
-    rv = encode_members(&c->config, &bytes, e);
+    rv = consensus_encode_members(&c->config, &bytes, e);
     if (rv != 0) {
         return rv;
     }

@@ -220,6 +220,9 @@ int core_conclude(struct core *c, uint64_t index)
     struct raft_event event = {.type = RAFT_CONFIGURATION, .configuration = {.index = index}};
     int rv;
 
+    if (c->failed) {
+        return RAFT_IOERR; /* the core is not asked any more, so nobody would free the configuration */
+    }
     if (!load_configuration(c, index, &event.configuration.conf)) {
         return 0;
     }

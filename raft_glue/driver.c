@@ -152,7 +152,8 @@ int driver_snapshot_installed(struct driver *d, uint64_t now_ms,
            d->core.io->term(d->core.ctx, metadata->index) == metadata->term);
     install_finish(&d->core.install);
     d->core.durable = d->core.applicable = metadata->index;
-    rv = core_take_snapshot(&d->core, metadata, &event.persisted_snapshot.metadata);
+    rv = d->core.failed ? RAFT_IOERR
+                        : core_take_snapshot(&d->core, metadata, &event.persisted_snapshot.metadata);
     if (rv == 0) {
         rv = core_run(&d->core, &event);
     }
@@ -197,7 +198,7 @@ int driver_compacted(struct driver *d, uint64_t now_ms, const struct raft_snapsh
     }
     enter(d, now_ms);
     event.snapshot.trailing = trailing < UINT_MAX ? (unsigned)trailing : UINT_MAX;
-    rv = core_take_snapshot(&d->core, metadata, &event.snapshot.metadata);
+    rv = d->core.failed ? RAFT_IOERR : core_take_snapshot(&d->core, metadata, &event.snapshot.metadata);
     if (rv == 0) {
         rv = core_run(&d->core, &event);
     }

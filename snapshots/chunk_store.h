@@ -1,5 +1,6 @@
-/* chunk_store: encoded chunks as files DIR/chunks/<64 hexadecimal digits>. It knows which ones it has from
- * memory; it does not know which ones are needed, nor looks into them.
+/* chunk_store: chunks as files DIR/chunks/<64 hexadecimal digits>, encoded (chunk.h), or as the difference to
+ * another one that is there and encoded (chunk_over.h). It knows which ones it has from memory; it does not
+ * know which ones are needed.
  *
  * A chunk's content is durable before its name is there; its name is after chunk_store_sync(). So power loss
  * leaves of each chunk all or nothing. What the disk did to one later is found by who decodes it: he removes
@@ -26,10 +27,16 @@ size_t chunk_store_count(const struct chunk_store *s);
  * a failure nothing has changed. Errors: Q_NO_SPACE, Q_IO, Q_NOMEM. */
 int chunk_store_put(struct chunk_store *s, const struct chunk_name *name, const void *encoded, size_t n,
                     struct error *e);
+/* The same, but as the difference to BASE if that takes less than half: for a store that keeps what it is
+ * told for long. What BASE is a difference to becomes the base instead of it. A base that is not there, or
+ * damaged, is no error: the chunk is stored whole. */
+int chunk_store_put_over(struct chunk_store *s, const struct chunk_name *name, const void *encoded, size_t n,
+                         const struct chunk_name *base, struct error *e);
 /* All that was put is durable. Q_IO: final, as after any failed sync. */
 int chunk_store_sync(struct chunk_store *s, struct error *e);
-/* RET_ENCODED is emptied first and gets the file's bytes, which are anything until chunk_decode() has taken
- * them. Errors: Q_NOT_FOUND; Q_CORRUPT it is longer than any chunk; Q_IO, Q_NOMEM. */
+/* RET_ENCODED is emptied first and gets the encoded chunk, whichever way it is stored. It is anything until
+ * chunk_decode() has taken it. Errors: Q_NOT_FOUND; Q_CORRUPT its file is longer than any chunk's, or what it
+ * is a difference to is damaged or gone; Q_IO, Q_NOMEM. */
 int chunk_store_get(struct chunk_store *s, const struct chunk_name *name, struct buf *ret_encoded,
                     struct error *e);
 /* The same from DIR without an object, beside one that another thread uses. */
@@ -37,6 +44,9 @@ int chunk_store_read(struct env *env, const char *dir, const struct chunk_name *
                      struct error *e);
 /* Not there is fine. What is removed may come back by a power loss. Q_IO. */
 int chunk_store_remove(struct chunk_store *s, const struct chunk_name *name, struct error *e);
+/* What the chunk is stored as a difference to; *RET_IS_OVER false: nothing. Errors: Q_NOT_FOUND, Q_IO. */
+int chunk_store_base(struct chunk_store *s, const struct chunk_name *name, bool *ret_is_over,
+                     struct chunk_name *ret_base, struct error *e);
 /* Bytes of the file. Q_NOT_FOUND, Q_IO. */
 int chunk_store_bytes(struct chunk_store *s, const struct chunk_name *name, uint64_t *ret_bytes,
                       struct error *e);

@@ -16,11 +16,26 @@ static void judge(void *ctx, const struct chunk_name *name)
     }
 }
 
-static int keep(struct sweep *w, const struct manifest *m, struct error *e)
+/* One chunk, and what it is stored as a difference to, and so on. */
+static int keep_chunk(struct sweep *w, struct chunk_store *s, struct chunk_name name, struct error *e)
+{
+    bool is_over = true;
+    int rc = 0;
+    while (rc == 0 && is_over && !name_set_has(&w->kept, &name)) {
+        is_over = false;
+        rc = name_set_add(&w->kept, &name, e);
+        if (rc == 0 && chunk_store_has(s, &name) && !PLANTED("sweep_forgets_bases")) {
+            rc = chunk_store_base(s, &name, &is_over, &name, e);
+        }
+    }
+    return rc == Q_NOT_FOUND ? 0 : rc;
+}
+
+static int keep(struct sweep *w, struct chunk_store *s, const struct manifest *m, struct error *e)
 {
     int rc = 0;
     for (uint32_t i = 0; rc == 0 && i < m->chunks; i++) {
-        rc = name_set_add(&w->kept, &m->chunk[i], e);
+        rc = keep_chunk(w, s, m->chunk[i], e);
     }
     return rc;
 }
@@ -52,7 +67,7 @@ int sweep_run(struct chunk_store *s, const struct manifest *const *kept, unsigne
     int rc = 0;
     buf_init(&w.doomed, chunk_store_count(s) * sizeof(struct chunk_name));
     for (unsigned i = PLANTED("sweep_forgets_the_first_kept_one") ? 1 : 0; rc == 0 && i < count; i++) {
-        rc = keep(&w, kept[i], e);
+        rc = keep(&w, s, kept[i], e);
     }
     if (rc == 0) {
         chunk_store_each(s, judge, &w);

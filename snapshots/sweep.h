@@ -1,4 +1,5 @@
-/* sweep: removes the chunks of a store that no kept manifest names. It does not know why a manifest is kept.
+/* sweep: removes the chunks of a store that no kept manifest names, and that no kept chunk is
+ * stored as a difference to. It does not know why a manifest is kept.
  *
  * KEPT is all that anybody still needs: the manifests in the catalog, those of shipments, and take_manifest()
  * of a running take. A manifest that is not kept any more was durably removed before.

@@ -1,5 +1,6 @@
 #include "storage/state.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "base/plant.h"
@@ -9,16 +10,14 @@
 
 enum { BUILD_TEXT_MAX = 16 * 1024 };
 
-static const char schema[] = "BEGIN IMMEDIATE;"
-                             "CREATE TABLE quorate_state (key TEXT PRIMARY KEY, value) WITHOUT ROWID;"
+static const char schema[] = "CREATE TABLE quorate_state (key TEXT PRIMARY KEY, value) WITHOUT ROWID;"
                              "CREATE TABLE quorate_kv (ns TEXT, key BLOB, version INTEGER NOT NULL,"
                              " value BLOB NOT NULL, PRIMARY KEY (ns, key)) WITHOUT ROWID;"
                              "CREATE TABLE quorate_kv_floor (ns TEXT PRIMARY KEY, version INTEGER NOT NULL)"
                              " WITHOUT ROWID;"
                              "INSERT INTO quorate_state VALUES"
                              " ('format', 1), ('index', 0), ('term', 0), ('time_ms', 0), ('digest', NULL),"
-                             " ('sqlite', NULL);"
-                             "COMMIT";
+                             " ('sqlite', NULL)";
 
 #define SAVE_BUILD_SQL "UPDATE quorate_state SET value = ?1 WHERE key = 'sqlite'"
 
@@ -39,6 +38,20 @@ static int count(sqlite3 *db, const char *sql, int64_t *ret_count, struct error 
     return 0;
 }
 
+static int all_or_nothing(sqlite3 *db, const char *const *sql, struct error *e)
+{
+    int rc = statement_once(db, "BEGIN IMMEDIATE", e);
+
+    for (; rc == 0 && *sql != NULL; sql++) {
+        rc = statement_once(db, *sql, e);
+    }
+    rc = rc == 0 ? statement_once(db, "COMMIT", e) : rc;
+    if (rc != 0 && sqlite3_get_autocommit(db) == 0) {
+        statement_once(db, "ROLLBACK", NULL);
+    }
+    return rc;
+}
+
 static int create(sqlite3 *db, struct error *e)
 {
     int64_t tables;
@@ -49,13 +62,7 @@ static int create(sqlite3 *db, struct error *e)
     if (tables > 0) {
         return error_set(e, Q_MISMATCH, "it has tables, but not those of a store");
     }
-    if (statement_once(db, schema, e)) {
-        if (sqlite3_get_autocommit(db) == 0) {
-            statement_once(db, "ROLLBACK", NULL);
-        }
-        return (int)e->code;
-    }
-    return 0;
+    return all_or_nothing(db, (const char *const[]){schema, NULL}, e);
 }
 
 /* What quorate_state says. */
@@ -176,6 +183,33 @@ int state_open(sqlite3 *db, bool adopt, struct state *ret_state, struct buf *ret
     buf_close(&facts.digest);
     buf_close(&facts.build);
     return rc;
+}
+
+int state_adopt(sqlite3 *db, uint64_t index, uint64_t term, struct error *e)
+{
+    struct facts facts = {0};
+    int64_t mine;
+    char raise[400];
+
+    if (count(db, "SELECT count(*) FROM sqlite_schema WHERE name = 'quorate_state'", &mine, e)) {
+        return (int)e->code;
+    }
+    buf_init(&facts.digest, SIZE_MAX);
+    buf_init(&facts.build, BUILD_TEXT_MAX);
+    int rc = mine > 0 ? read_facts(db, &facts, e) : 0;
+    buf_close(&facts.digest);
+    buf_close(&facts.build);
+    if (rc != 0) {
+        return rc;
+    }
+    snprintf(raise, sizeof raise,
+             "DROP TABLE IF EXISTS quorate_members;"
+             "UPDATE quorate_state SET value = max(value, CASE key WHEN 'index' THEN %llu ELSE %llu END)"
+             " WHERE key IN ('index', 'term');"
+             "UPDATE quorate_state SET value = NULL WHERE key IN ('digest', 'sqlite')",
+             (unsigned long long)index, (unsigned long long)term);
+    return all_or_nothing(
+        db, (const char *const[]){mine == 0 ? schema : raise, mine == 0 ? raise : NULL, NULL}, e);
 }
 
 int state_save(sqlite3_stmt *save, const struct state *state, const struct buf *digest, struct error *e)

@@ -29,6 +29,11 @@ struct state {
  * a newer format, tables that are not a store's, another SQLite; Q_CORRUPT; SQLite's. */
 int state_open(sqlite3 *db, bool adopt, struct state *ret_state, struct buf *ret_digest, struct error *e);
 
+/* Makes the tables beside whatever else DB holds, as of INDEX and TERM; or takes those that are there, which
+ * keep an index and term that are not lower. Digest and SQLite are unknown then, and there are no members.
+ * Errors: Q_MISMATCH a newer format; Q_CORRUPT; SQLite's. */
+int state_adopt(sqlite3 *db, uint64_t index, uint64_t term, struct error *e);
+
 #define STATE_INDEX_SQL  "SELECT value FROM quorate_state WHERE key = 'index'"
 #define STATE_DIGEST_SQL "SELECT value FROM quorate_state WHERE key = 'digest'"
 /* For state_save(): one statement, because every entry pays for it. */

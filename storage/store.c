@@ -439,6 +439,17 @@ int store_swap(struct store *s, int (*swap)(void *ctx, struct error *e), void *c
     return rc;
 }
 
+int store_forget_members(struct store *s, struct error *e)
+{
+    struct error mine;
+    int rc = writer_forget_members(s->writer, e != NULL ? e : &mine);
+
+    if (rc == 0) {
+        set_position(s);
+    }
+    return rc;
+}
+
 int store_verify(struct store *s, struct error *e)
 {
     return check_present(s, e) ? Q_CORRUPT : writer_verify(s->writer, e);

@@ -123,6 +123,10 @@ int store_swap(struct store *s, int (*swap)(void *ctx, struct error *e), void *c
 /* Bytes of the WAL that a start would have to read, as of the last commit; 0 in memory. Any lane. */
 uint64_t store_wal_bytes(const struct store *s);
 
+/* Forgets who the members of the cluster are, at the index that is applied: what a new cluster begins with
+ * that is made of this content. Nothing else may run. Errors: this node's. */
+int store_forget_members(struct store *s, struct error *e);
+
 /* How often a page of the file or the WAL failed its checksum since the store was opened; 0 in memory. Any
  * lane. */
 uint64_t store_bad_pages(const struct store *s);

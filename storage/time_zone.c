@@ -54,12 +54,13 @@ static int probe(sqlite3 *db, struct error *e)
     bool asked = false;
 
     zone = ZONE_PROBE;
-    if (rc == SQLITE_OK && sqlite3_step(statement) == SQLITE_ROW) {
+    rc = rc == SQLITE_OK ? sqlite3_step(statement) : rc;
+    if (rc == SQLITE_ROW) {
         asked = sqlite3_column_int(statement, 0) == PROBE_SECONDS;
     }
     zone = before;
     sqlite3_finalize(statement);
-    if (rc != SQLITE_OK) {
+    if (rc != SQLITE_ROW) {
         return sql_error(db, rc, "asking for the time zone", e);
     }
     return asked ? Q_OK

@@ -302,6 +302,20 @@ static int run_entry(struct writer *w, struct entry *entry, const struct state *
     return rc;
 }
 
+int writer_forget_members(struct writer *w, struct error *e)
+{
+    bool keeps = PLANTED("a_restored_database_knows_its_old_members");
+
+    determinism_trust(w->determinism, true);
+    if (transaction_begin(&w->transaction, e) == 0 &&
+        statement_once(w->db, keeps ? "SELECT 1" : "DROP TABLE IF EXISTS quorate_members", e) == 0 &&
+        save_state(w, &w->state, e) == 0 && transaction_commit(&w->transaction, e) == 0) {
+        return 0;
+    }
+    transaction_abandon(&w->transaction);
+    return (int)e->code;
+}
+
 int writer_apply(struct writer *w, uint64_t index, uint64_t term, const void *p, size_t n,
                  struct buf *results, struct error *e)
 {

@@ -38,6 +38,9 @@ void writer_keep_wal(struct writer *w);
 int writer_apply(struct writer *w, uint64_t index, uint64_t term, const void *p, size_t n,
                  struct buf *results, struct error *e);
 
+/* As store_forget_members(). */
+int writer_forget_members(struct writer *w, struct error *e);
+
 /* Of the last entry that was applied. */
 const struct state *writer_state(const struct writer *w);
 void writer_digest(const struct writer *w, uint8_t ret_digest[DIGEST_BYTES]);

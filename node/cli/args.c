@@ -24,8 +24,8 @@ struct unit {
 static const struct unit plain[] = {{"", 1}, {NULL, 0}};
 static const struct unit sizes[] = {{"", 1},        {"B", 1},       {"K", 1 << 10},
                                     {"M", 1 << 20}, {"G", 1 << 30}, {NULL, 0}};
-static const struct unit times[] = {{"", 1000},   {"ms", 1},      {"s", 1000},
-                                    {"m", 60000}, {"h", 3600000}, {NULL, 0}};
+static const struct unit times[] = {{"", 1000},     {"ms", 1},       {"s", 1000}, {"m", 60000},
+                                    {"h", 3600000}, {"d", 86400000}, {NULL, 0}};
 
 static bool overridden(const struct args_option *table, unsigned count, const char *name)
 {

@@ -4,8 +4,8 @@
  * Forms: --name value, --name=value, --name for a flag, and anything else is a word. A lone "-" is a word;
  * behind "--" everything is. Options may stand before, between and behind the words. Besides the command's
  * own table each command knows: --endpoint (repeatable), --json, --timeout, --help. A row of the command's
- * table with one of these names takes its place. Times are "1500ms", "10s", "2m" or seconds ("1.5"); sizes
- * take K, M and G. */
+ * table with one of these names takes its place. Times are "1500ms", "10s", "2m", "1h", "7d" or seconds
+ * ("1.5"); sizes take K, M and G. */
 #ifndef QUORATE_NODE_CLI_ARGS_H
 #define QUORATE_NODE_CLI_ARGS_H
 

@@ -35,6 +35,9 @@ extern const struct command member_list_command, member_add_command, member_remo
 extern const struct command import_command;
 extern const struct command bench_command;
 extern const struct command log_verify_command;
+extern const struct command backup_create_command, backup_list_command, backup_verify_command,
+    backup_prune_command;
+extern const struct command restore_command;
 extern const struct command local_add_command, local_remove_command;
 extern const struct command local_start_command, local_stop_command, local_status_command, local_kill_command,
     local_restart_command, local_pause_command, local_resume_command;

@@ -2,10 +2,9 @@
 #include <inttypes.h>
 #include <jansson.h>
 #include <stdio.h>
-#include <uv.h>
 
 #include "node/cli/command.h"
-#include "node/env/env_uv.h"
+#include "node/cli/local_files.h"
 #include "raft_glue/log_verify.h"
 
 static const struct args_option options[] = {
@@ -73,30 +72,16 @@ static void print_json(struct findings *f, const char *dir, const struct log_rep
     json_decref(root);
 }
 
-static void closed(void *owner)
-{
-    (void)owner;
-}
-
 static int verify(struct findings *f, const char *dir, struct log_report *ret_report, struct error *e)
 {
     struct log_verifier verifier = {.damage = on_damage, .hole = on_hole, .ctx = f};
-    struct env_uv_config config = {.readers = 1, .no_io_uring = true};
-    struct env_uv *world;
-    uv_loop_t loop;
-    int rv;
+    struct local_files *files;
+    int rv = local_files_open(&files, e);
 
-    if (uv_loop_init(&loop) != 0) {
-        return error_set(e, Q_NOMEM, "out of memory for an event loop");
-    }
-    config.loop = &loop;
-    rv = env_uv_new(&config, &world, e);
     if (rv == 0) {
-        rv = log_verify(env_uv_env(world), dir, &verifier, ret_report, e);
-        env_uv_close(world, closed, NULL);
+        rv = log_verify(local_files_env(files), dir, &verifier, ret_report, e);
+        local_files_close(files);
     }
-    uv_run(&loop, UV_RUN_DEFAULT);
-    uv_loop_close(&loop);
     return rv;
 }
 

@@ -10,6 +10,11 @@ static uint64_t rate(const struct progress_facts *f)
     return f->elapsed_us > 0 ? (uint64_t)((double)f->rows * 1e6 / (double)f->elapsed_us) : 0;
 }
 
+static const char *unit(const struct progress_facts *f)
+{
+    return f->unit != NULL ? f->unit : "rows";
+}
+
 static double share(const struct progress_facts *f)
 {
     double done = f->bytes_total > 0 ? (double)f->bytes / (double)f->bytes_total : 0;
@@ -55,8 +60,8 @@ void progress_format_bar(const struct progress_facts *f, char line[PROGRESS_LINE
     }
     format_eta(f, "  ", eta);
     format_retried(f, "  ", retried);
-    snprintf(line, PROGRESS_LINE_MAX, "%s%" PRIu64 " rows  %" PRIu64 " rows/s  %.1f MB%s%s", percent, f->rows,
-             rate(f), (double)f->bytes / 1e6, eta, retried);
+    snprintf(line, PROGRESS_LINE_MAX, "%s%" PRIu64 " %s  %" PRIu64 " %s/s  %.1f MB%s%s", percent, f->rows,
+             unit(f), rate(f), unit(f), (double)f->bytes / 1e6, eta, retried);
 }
 
 void progress_format_line(const struct progress_facts *f, char line[PROGRESS_LINE_MAX])
@@ -68,8 +73,9 @@ void progress_format_line(const struct progress_facts *f, char line[PROGRESS_LIN
     }
     format_eta(f, ", ", eta);
     format_retried(f, ", ", retried);
-    snprintf(line, PROGRESS_LINE_MAX, "%s%" PRIu64 " rows acknowledged, %" PRIu64 " rows/s, %.1f MB%s%s",
-             percent, f->rows, rate(f), (double)f->bytes / 1e6, eta, retried);
+    snprintf(line, PROGRESS_LINE_MAX, "%s%" PRIu64 " %s %s, %" PRIu64 " %s/s, %.1f MB%s%s", percent, f->rows,
+             unit(f), f->done != NULL ? f->done : "acknowledged", rate(f), unit(f), (double)f->bytes / 1e6,
+             eta, retried);
 }
 
 void progress_init(struct progress *p, FILE *to, bool bar, uint64_t every_ms, uint64_t now_us)

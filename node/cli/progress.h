@@ -14,6 +14,8 @@ struct progress_facts {
     uint64_t bytes_total; /* 0: unknown */
     uint64_t elapsed_us;
     uint64_t retried;
+    const char *unit; /* what is counted instead, such as "chunks"; NULL: rows */
+    const char *done; /* what has happened to them, such as "copied"; NULL: acknowledged */
 };
 
 struct progress {

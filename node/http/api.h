@@ -11,6 +11,8 @@
 #include "cluster/replica.h"
 #include "node/http/http.h"
 
+struct json;
+
 /* What rqlite's clients look for, and who we are. */
 #define API_VERSION "v9.4.5-quorate"
 
@@ -27,7 +29,9 @@ struct api_config {
     uint64_t request_timeout_ms; /* of requests without `timeout`; 0: API_REQUEST_TIMEOUT_MS */
     uint64_t command_max;        /* bytes of one command; 0: API_COMMAND_MAX */
     uint64_t reply_max;          /* bytes of one answer's body; 0: API_REPLY_MAX */
-    void *ctx;                   /* the owner's; see api_owner() */
+    /* Adds what only the owner knows to "quorate" in /status, as keys with values. NULL: nothing. */
+    void (*put_status)(void *ctx, struct json *j);
+    void *ctx; /* the owner's; see api_owner() */
 };
 
 /* For the endpoints of this folder; others only pass it on. */

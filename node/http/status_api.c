@@ -166,6 +166,9 @@ static void put_quorate(struct json *j, const struct api *api, const struct repl
     put_number(j, "leader_changes", status->leader_changes);
     put_number(j, "uptime_ms", env_now_ms(api->config.env) - api->started_ms);
     put_disk(j, status);
+    if (api->config.put_status != NULL) {
+        api->config.put_status(api->config.ctx, j);
+    }
     put_members(j, status);
     js_end_object(j);
 }

@@ -258,6 +258,41 @@ static void stage(struct bench *b, const char *what, const struct manifest *m)
            100.0 * (double)sent / (double)m->image_bytes);
 }
 
+/* What a store takes that keeps all of these images, each as its difference to the one before. */
+static void keep(struct bench *b, const struct manifest *m, unsigned count)
+{
+    char dir[600];
+    struct chunk_store *store;
+    struct buf encoded;
+    struct error e;
+    snprintf(dir, sizeof dir, "%s/../kept", b->target);
+    must(env_make_dir(b->env, dir, &e), &e);
+    must(chunk_store_open(b->env, dir, &store, &e), &e);
+    buf_init(&encoded, CHUNK_ENCODED_MAX);
+    for (unsigned i = 0; i < count; i++) {
+        uint64_t stored = 0, begin = env_now_us(b->env);
+        for (uint32_t c = 0; c < m[i].chunks; c++) {
+            const struct chunk_name *name = &m[i].chunk[c];
+            uint64_t bytes = 0;
+            if (chunk_store_has(store, name)) {
+                continue;
+            }
+            must(chunk_store_read(b->env, b->source, name, &encoded, &e), &e);
+            must(i == 0 || c >= m[i - 1].chunks
+                     ? chunk_store_put(store, name, encoded.data, encoded.len, &e)
+                     : chunk_store_put_over(store, name, encoded.data, encoded.len, &m[i - 1].chunk[c], &e),
+                 &e);
+            must(chunk_store_bytes(store, name, &bytes, &e), &e);
+            stored += bytes;
+        }
+        must(chunk_store_sync(store, &e), &e);
+        printf("image %u kept: %.2f MiB new (%.1f %% of it), %.3f s\n", i + 1, (double)stored / 1048576.0,
+               100.0 * (double)stored / (double)m[i].image_bytes, seconds(b, begin));
+    }
+    buf_close(&encoded);
+    chunk_store_close(store);
+}
+
 static void run(struct bench *b)
 {
     struct manifest m[4];
@@ -276,6 +311,7 @@ static void run(struct bench *b)
     bytes = change_rows(b, "id BETWEEN 1000 AND 1000 + (SELECT max(id) FROM t) / 100");
     take(b, "take, 1 % of the rows in a row changed", bytes, 4, &m[3]);
     stage(b, "stage, the older image there", &m[3]);
+    keep(b, m, sizeof m / sizeof m[0]);
     must(chunk_store_open(b->env, b->source, &store, &e), &e);
     uint64_t begin = env_now_us(b->env);
     const struct manifest *kept = &m[3];

@@ -39,7 +39,9 @@ static void prepare(struct processes *ps, struct node *node, uint64_t id)
     http_client_init(&node->client, &node->http);
     process_init(&node->process, QUORATED, log);
     process_set_variable(&node->process, "QUORATE_SECRET", PROCESSES_SECRET);
-    process_add_argument(&node->process, "--id=%" PRIu64, id);
+    if (id != 0) {
+        process_add_argument(&node->process, "--id=%" PRIu64, id);
+    }
     process_add_argument(&node->process, "--dir=%s", node->dir);
     process_add_argument(&node->process, "--ballast-bytes=0"); /* many nodes come and go here */
     process_add_argument(&node->process, "--http=127.0.0.1:%u", ntohs(node->http.sin_port));
@@ -76,6 +78,44 @@ unsigned processes_add(struct processes *ps, uint64_t id)
     return ps->count - 1;
 }
 
+unsigned processes_add_joiner(struct processes *ps, uint64_t id, const char *const *options)
+{
+    unsigned i = processes_add(ps, id);
+    struct node *node = &ps->node[i];
+
+    node->gone = true;
+    process_add_argument(&node->process, "--listen=127.0.0.1:%u", ntohs(node->peer.sin_port));
+    for (const char *const *option = options; option != NULL && *option != NULL; option++) {
+        process_add_argument(&node->process, "%s", *option);
+    }
+    return i;
+}
+
+void processes_join(struct processes *ps, unsigned i)
+{
+    char others[64 * PROCESSES_MAX] = "";
+    size_t n = 0;
+
+    for (unsigned k = 0; k < ps->count; k++) {
+        if (k != i) {
+            n += (size_t)snprintf(others + n, sizeof others - n, "%s127.0.0.1:%u", n > 0 ? "," : "",
+                                  ntohs(ps->node[k].peer.sin_port));
+        }
+    }
+    process_add_argument(&ps->node[i].process, "--join=%s", others);
+    ps->node[i].gone = false;
+    processes_start_one(ps, i);
+    processes_wait_ready(ps, i);
+}
+
+void processes_retire(struct processes *ps, unsigned i)
+{
+    if (ps->node[i].up) {
+        processes_kill(ps, i);
+    }
+    ps->node[i].gone = true;
+}
+
 void processes_check_alive(struct processes *ps)
 {
     for (unsigned i = 0; i < ps->count; i++) {
@@ -95,12 +135,14 @@ void processes_start_one(struct processes *ps, unsigned i)
 void processes_start(struct processes *ps)
 {
     for (unsigned i = 0; i < ps->count; i++) {
-        if (!ps->node[i].up) {
+        if (!ps->node[i].up && !ps->node[i].gone) {
             processes_start_one(ps, i);
         }
     }
     for (unsigned i = 0; i < ps->count; i++) {
-        processes_wait_ready(ps, i);
+        if (!ps->node[i].gone) {
+            processes_wait_ready(ps, i);
+        }
     }
 }
 

@@ -14,7 +14,7 @@
 #include "tests/cluster/status.h"
 
 enum {
-    PROCESSES_MAX = 4,
+    PROCESSES_MAX = 7,
     PROCESSES_WAIT_MS = 30000,   /* for what takes well under a second on a machine that is not busy */
     PROCESSES_ELECTION_MS = 300, /* the default of --election-timeout */
 };
@@ -23,7 +23,8 @@ enum {
 
 struct node {
     uint64_t id;
-    bool up; /* it should run now */
+    bool up;   /* it should run now */
+    bool gone; /* it is no member any more, or not yet: nobody waits for it or looks into it */
     struct process process;
     int reserved[2]; /* sockets that hold the two ports */
     struct sockaddr_in peer, http;
@@ -44,6 +45,14 @@ void processes_init(struct processes *ps, const char *const *options);
 /* One more node of its own, not a member of the others' list: what it is, the test says by arguments.
  * Prepared with log and directory, --http and an unused peer port. Returns its place. */
 unsigned processes_add(struct processes *ps, uint64_t id);
+/* One more node that is to join, as COUNT of processes_init() have: prepared, and gone until it is started
+ * with processes_join(). ID 0: whichever it gets. OPTIONS as there. Add them before there is a load, which
+ * knows the ports of all. Returns its place. */
+unsigned processes_add_joiner(struct processes *ps, uint64_t id, const char *const *options);
+/* Starts a joiner, which asks all other nodes; waits until it is ready. */
+void processes_join(struct processes *ps, unsigned i);
+/* Node I is no member any more: it is killed, if it runs. */
+void processes_retire(struct processes *ps, unsigned i);
 /* Starts all that do not run and waits until all are ready. */
 void processes_start(struct processes *ps);
 /* All running nodes stop as SIGTERM asks them to, with exit status 0; the directory is removed. */

@@ -18,6 +18,7 @@ static void read_status(const json_t *ours, struct status *s)
     *s = (struct status){
         .ready = json_is_true(json_object_get(ours, "ready")),
         .leads = state != NULL && strcmp(state, "leader") == 0,
+        .removed = json_is_true(json_object_get(ours, "removed")),
         .disk_full = json_is_true(json_object_get(disk, "full")),
         .disk_ballast = number(disk, "ballast_bytes"),
         .id = number(ours, "id"),

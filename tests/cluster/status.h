@@ -8,7 +8,7 @@
 #include "tests/cluster/http_client.h"
 
 struct status {
-    bool ready, leads, disk_full;
+    bool ready, leads, removed, disk_full;
     uint64_t disk_ballast;
     uint64_t id, term, leader, log_first, log_last, commit, applied, compacted;
     char digest[64];

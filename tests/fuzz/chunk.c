@@ -1,7 +1,8 @@
-/* chunk: encoded chunks and deltas of any bytes: what was encoded is read back, what was damaged gives the
- * chunk or a refusal, and nothing is written past a chunk. */
+/* chunk: encoded chunks, deltas and stored differences of any bytes: what was encoded is read back, what was
+ * damaged gives the chunk or a refusal, and nothing is written past a chunk. */
 #include <string.h>
 
+#include "snapshots/chunk_over.h"
 #include "snapshots/delta.h"
 #include "tests/fuzz/target.h"
 
@@ -34,6 +35,7 @@ static void any_bytes(struct scene *s, const uint8_t *p, size_t n)
     FUZZ_CHECK(!accepted(delta_apply(p, n, s->base, s->base_n, &s->name, s->back, &back, &e), &e) ||
                    (back == s->n && memcmp(s->back, s->plain, back) == 0),
                "what a delta makes is the chunk that was asked for");
+    accepted(chunk_over_decode(p, n, s->base, s->base_n, s->back, &back, &e), &e);
     /* The same as the pages of a delta with a header that is right. */
     delta_sums(s->base, s->base_n, sums);
     buf_clear(&s->encoded);
@@ -87,6 +89,29 @@ static void delta_again(struct scene *s, struct cursor *input)
     }
 }
 
+/* Nothing is hashed here: damage gives anything, but a refusal or a chunk of legal length. */
+static void over_again(struct scene *s, struct cursor *input)
+{
+    struct chunk_name base_name = {{1}}, found;
+    struct error e;
+    size_t back;
+    buf_clear(&s->encoded);
+    FUZZ_CHECK(chunk_over_encode(s->plain, s->n, &base_name, s->base, s->base_n, &s->encoded, &e) == 0,
+               "any chunk has a difference to any other");
+    FUZZ_CHECK(chunk_over_decode(s->encoded.data, s->encoded.len, s->base, s->base_n, s->back, &back, &e) ==
+                       0 &&
+                   back == s->n && memcmp(s->back, s->plain, back) == 0,
+               "that makes it again");
+    FUZZ_CHECK(chunk_over_base(s->encoded.data, s->encoded.len, &found) &&
+                   chunk_name_equal(&found, &base_name),
+               "and says to which one");
+    damage(input, &s->encoded);
+    if (accepted(chunk_over_decode(s->encoded.data, s->encoded.len, s->base, s->base_n, s->back, &back, &e),
+                 &e)) {
+        FUZZ_CHECK(back > 0 && back <= CHUNK_BYTES, "a chunk has a legal length");
+    }
+}
+
 static uint8_t *copy_of(const void *p, size_t n)
 {
     uint8_t *copy = malloc(n + (n == 0));
@@ -115,6 +140,7 @@ static void run(const uint8_t *p, size_t n)
     buf_init(&s.encoded, DELTA_ENCODED_MAX + FUZZ_INPUT_MAX);
     chunk_again(&s, &input);
     delta_again(&s, &input);
+    over_again(&s, &input);
     any_bytes(&s, p, n);
     buf_close(&s.encoded);
     free(s.plain);
@@ -152,7 +178,7 @@ static void seeds(struct seeds *s)
         buf_printf(&b, "content with number %03u", i);
     }
     put_u16_be(&b, 2 * PAGE);
-    for (unsigned i = 0; i < 2; i++) { /* one damage each */
+    for (unsigned i = 0; i < 3; i++) { /* one damage each */
         buf_put_u8(&b, 1);
         buf_put_u8(&b, 50);
         buf_put_u8(&b, 1);

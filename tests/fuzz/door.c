@@ -9,11 +9,12 @@
 
 enum { PENDING_MAX = 64, RESULT_MAX = 4096, GRACE_MS = 1000 };
 
-/* Something that waits for its answer: one of the three. */
+/* Something that waits for its answer: one of the four. */
 struct pending {
     struct replica_request *request;
     struct replica_wait *wait;
     struct peer_call *call;
+    struct replica_change *change;
     unsigned number;
 };
 
@@ -134,6 +135,27 @@ void replica_contact(struct replica *r, uint64_t id, struct peer_call *call)
     add_pending()->call = call;
 }
 
+void replica_change_member(struct replica *r, struct replica_change *change)
+{
+    (void)r;
+    FUZZ_CHECK(change->id != 0, "only a member with an id is changed");
+    add_pending()->change = change;
+}
+
+bool replica_removed(struct replica *r, unsigned i, struct member *ret_member)
+{
+    (void)r;
+    (void)ret_member;
+    (void)i;
+    return false;
+}
+
+void replica_role(struct replica *r, struct replica_role *ret_role)
+{
+    (void)r;
+    *ret_role = (struct replica_role){.leads = true, .term = 3, .leader = 1, .last = 9, .commit = 9};
+}
+
 int replica_check(struct replica *r, struct replica_check *check, struct error *e)
 {
     (void)r;
@@ -153,11 +175,15 @@ void replica_status(struct replica *r, struct replica_status *ret_status)
                                           .log_first = 1,
                                           .commit = 9,
                                           .ready = true,
+                                          .fence_reason = "",
+                                          .shipment = {.role = "", .state = ""},
                                           .count = 3};
     for (unsigned i = 0; i < 3; i++) {
         struct replica_member *m = &ret_status->members[i];
         m->id = i + 1;
         m->voter = m->reachable = true;
+        m->role = ROLE_VOTER;
+        m->wanted = MEMBER_AUTO;
         m->leader = i == 0;
         snprintf(m->address, sizeof m->address, "10.0.0.%u:4002", i + 1);
         snprintf(m->api_address, sizeof m->api_address, "http://10.0.0.%u:4001", i + 1);
@@ -265,6 +291,8 @@ void door_answer(unsigned which)
         answer_request(p.request, &error, p.number + 10);
     } else if (p.wait != NULL) {
         p.wait->reached(p.wait, error.code != Q_OK ? &error : NULL);
+    } else if (p.change != NULL) {
+        p.change->done(p.change, error.code != Q_OK ? &error : NULL);
     } else {
         p.call->done(p.call, error.code != Q_OK ? &error : NULL);
     }

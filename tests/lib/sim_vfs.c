@@ -18,6 +18,7 @@
 
 enum {
     PATH_BYTES_MAX = 512,
+    WRITE_BYTES_MAX = 0x1ffff, /* at once, as with SQLite's own VFS, which takes more for a full disk */
     FIRST_READER_LOCK = 3, /* of a WAL's index, behind those of the writer, the checkpoint and the recovery */
 };
 
@@ -105,6 +106,9 @@ static int file_read(sqlite3_file *file, void *p, int n, sqlite3_int64 offset)
 static int file_write(sqlite3_file *file, const void *p, int n, sqlite3_int64 offset)
 {
     struct vfs_file *f = open_one(file);
+    if (n > WRITE_BYTES_MAX) {
+        return SQLITE_FULL;
+    }
     if (f->file == NULL) {
         sim_file_write_safe(&f->memory, (uint64_t)offset, p, (size_t)n);
         return SQLITE_OK;

@@ -11,7 +11,8 @@
  * handler's sleep only adds to the time that the piece of work takes.
  *
  * What it tells SQLite about the disk is what sim_file.h does: sectors of 512 bytes, and a write leaves the
- * bytes beside it alone (SQLITE_IOCAP_POWERSAFE_OVERWRITE). SQLite's own random numbers (the salts of a WAL)
+ * bytes beside it alone (SQLITE_IOCAP_POWERSAFE_OVERWRITE). Like SQLite's own VFS it refuses a write of 128
+ * KiB or more, with SQLITE_FULL. SQLite's own random numbers (the salts of a WAL)
  * come from the simulation's generator. */
 #ifndef QUORATE_TESTS_LIB_SIM_VFS_H
 #define QUORATE_TESTS_LIB_SIM_VFS_H

@@ -35,7 +35,7 @@ foreach(test batcher batcher_outcome)
 endforeach()
 quorate_test(raft_glue_consensus_open_test LABEL unit
     SOURCES raft_glue/consensus_open_test.c raft_glue/members.c LINKS quorate_raft_glue quorate_testlib PkgConfig::RAFT)
-foreach(test consensus consensus_life)
+foreach(test consensus consensus_found consensus_life)
     quorate_test(raft_glue_${test}_test LABEL unit
         SOURCES raft_glue/${test}_test.c raft_glue/consensus_scene.c raft_glue/members.c
         LINKS quorate_raft_glue quorate_testlib PkgConfig::RAFT)

@@ -92,6 +92,23 @@ static void lines_come_no_more_often_than_asked(void **state)
     free(text);
 }
 
+static void what_is_counted_may_be_something_else(void **state)
+{
+    char line[PROGRESS_LINE_MAX];
+    struct progress_facts facts = {.rows = 4,
+                                   .bytes = 1000000,
+                                   .bytes_total = 2000000,
+                                   .elapsed_us = 1000000,
+                                   .unit = "chunks",
+                                   .done = "copied"};
+    (void)state;
+
+    progress_format_line(&facts, line);
+    assert_string_equal(line, "50 %, 4 chunks copied, 4 chunks/s, 1.0 MB, ETA 1 s");
+    progress_format_bar(&facts, line);
+    assert_string_equal(line, "[###############...............] 50 %  4 chunks  4 chunks/s  1.0 MB  ETA 1 s");
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -101,6 +118,7 @@ int main(void)
         cmocka_unit_test(the_very_beginning_divides_by_nothing),
         cmocka_unit_test(more_than_everything_is_everything),
         cmocka_unit_test(a_long_wait_is_told_in_minutes),
+        cmocka_unit_test(what_is_counted_may_be_something_else),
         cmocka_unit_test(lines_come_no_more_often_than_asked),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -19,7 +19,7 @@ static void tune(struct group_node *node, struct replica_config *config)
 
 static void said(void *ctx, struct group_node *node, const char *line)
 {
-    static const char *const events[] = {"image_",  "ship_",   "rebuild",   "installed", "page_bad",
+    static const char *const events[] = {"image_",  "ship_",   "rebuil",    "installed", "page_bad",
                                          "take_",   "swept",   "fence",     "diverged",  "apply_stopped",
                                          "checked", "compact", "log_repair"};
     struct ship_scene *s = ctx;
@@ -44,6 +44,7 @@ struct ship_scene *ship_scene_new(uint64_t seed)
     s->group.on_disk = true;
     s->group.tune = tune;
     s->group.watch = (struct group_watch){.ctx = s, .said = said};
+    setvbuf(stdout, NULL, _IOLBF, 0);
     s->group.story = getenv("STORY") != NULL;
     asker_init(&s->a);
     asker_init(&s->writer);

@@ -228,6 +228,8 @@ static void a_disk_that_fails_ends_the_process_once(void **state)
     assert_int_equal(leader->fatals, 1);
     assert_int_equal(leader->sent, sent);
     assert_int_equal(read.done, 0);
+    struct error e;
+    assert_int_equal(consensus_compact(leader->c, 2, 3, &e), Q_BUSY);
 }
 
 static void a_term_that_cannot_be_saved_ends_the_process(void **state)

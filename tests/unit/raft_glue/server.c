@@ -60,8 +60,10 @@ static bool io_get(void *ctx, uint64_t index, struct log_entry *ret_entry)
 static bool io_append(void *ctx, uint64_t term, enum log_entry_type type, const void *p, uint32_t len)
 {
     struct server *s = ctx;
-    memlog_append(&s->log, term, type, p, len);
-    return true;
+    if (!s->full) {
+        memlog_append(&s->log, term, type, p, len);
+    }
+    return !s->full;
 }
 
 static void io_truncate(void *ctx, uint64_t index)

@@ -44,6 +44,7 @@ struct server {
     uint64_t fetch_from, fetch_index, fetch_term;
     struct raft_snapshot_metadata install; /* asked for; index 0: nothing */
     uint64_t damaged;                      /* this entry cannot be read */
+    bool full;                             /* no entry can be appended */
 };
 
 /* A server with an empty disk. Guards: GUARD_ALL. */

@@ -11,7 +11,7 @@
 /* As a store before: no bytes reserved, nothing verified. */
 struct old {
     struct writer *writer;
-    _Atomic uint64_t wal_bytes;
+    _Atomic uint64_t wal_bytes, members_version;
 };
 
 static const char *const history[] = {
@@ -66,6 +66,7 @@ static void make_old(const char *path, const char *vfs, unsigned n, struct store
         .result_max = STORE_RESULT_MIN,
         .instructions_max = STORE_INSTRUCTIONS_DEFAULT,
         .wal_bytes = &o.wal_bytes,
+        .members_version = &o.members_version,
     };
     struct error e;
 

@@ -5,6 +5,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "storage/time_zone.h"
 #include "tests/unit/storage/writer.h"
 
 #define COUNT(a) (sizeof(a) / sizeof(a)[0])
@@ -360,6 +361,28 @@ static void a_file_in_wal_mode_works_through_the_clock(void **state)
     rmdir(directory);
 }
 
+static int stop_at_once(void *ctx)
+{
+    (void)ctx;
+    return 1;
+}
+
+/* It said of this SQLite that it cannot be told the time zone, and a node gave up for good. */
+static void a_failure_on_the_way_to_the_time_zone_is_said_as_what_it_is(void **state)
+{
+    sqlite3 *db;
+    struct error e;
+    (void)state;
+    assert_int_equal(sqlite3_open(":memory:", &db), SQLITE_OK);
+    sqlite3_progress_handler(db, 1, stop_at_once, NULL);
+
+    assert_int_equal(time_zone_attach(db, &e), Q_TIMEOUT);
+
+    sqlite3_progress_handler(db, 0, NULL, NULL);
+    assert_int_equal(time_zone_attach(db, &e), 0);
+    sqlite3_close(db);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -378,6 +401,7 @@ int main(void)
         cmocka_unit_test(many_writers_each_have_their_own_clock),
         cmocka_unit_test(the_clock_stands_on_another_vfs_and_goes_when_it_is_freed),
         cmocka_unit_test(a_file_in_wal_mode_works_through_the_clock),
+        cmocka_unit_test(a_failure_on_the_way_to_the_time_zone_is_said_as_what_it_is),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -360,6 +360,23 @@ static void what_sqlite_puts_aside_takes_no_room_on_the_disk(void **state)
     machine_end(&m);
 }
 
+static void a_write_of_128_kib_is_refused_as_by_sqlites_own_vfs(void **state)
+{
+    struct machine m;
+    sqlite3_file *file = NULL;
+    uint8_t *bytes = calloc(1, 128 * 1024);
+    (void)state;
+    machine_start(&m, 1);
+    m.db = connect(&m);
+    assert_int_equal(sqlite3_file_control(m.db, "main", SQLITE_FCNTL_FILE_POINTER, &file), SQLITE_OK);
+
+    assert_int_equal(file->pMethods->xWrite(file, bytes, 128 * 1024 - 1, 0), SQLITE_OK);
+    assert_int_equal(file->pMethods->xWrite(file, bytes, 128 * 1024, 0), SQLITE_FULL);
+
+    free(bytes);
+    machine_end(&m);
+}
+
 static void the_clock_is_the_machines(void **state)
 {
     (void)state;
@@ -413,6 +430,7 @@ int main(void)
         cmocka_unit_test(errors_of_the_disk_reach_sqlite_and_pass),
         cmocka_unit_test(a_flipped_bit_in_the_file_is_what_sqlite_reads),
         cmocka_unit_test(what_sqlite_puts_aside_takes_no_room_on_the_disk),
+        cmocka_unit_test(a_write_of_128_kib_is_refused_as_by_sqlites_own_vfs),
         cmocka_unit_test(the_clock_is_the_machines),
         cmocka_unit_test(the_same_seed_writes_the_same_bytes),
     };
