@@ -14,20 +14,27 @@ enum {
     ANSWER_EXTRA = 1024,          /* of a forwarded answer besides its result */
 };
 
-/* A directory that was restored knows what from. What is wrong with meta is said by who opens it. */
+/* A directory that was restored knows what from. */
 static int make_cluster_id(struct replica *r, struct error *e)
 {
-    struct meta_state meta = {.term = 0};
+    struct meta_state *meta;
+    int rv;
 
-    cluster_semantics(r->config.foreign_keys, r->config.instructions_max, r->semantics);
     if (r->config.joined != NULL) {
         memcpy(r->cluster_id, r->config.joined->cluster_id, sizeof r->cluster_id);
     }
     if (r->config.joined != NULL || r->config.count == 0) {
         return 0; /* the directory knows */
     }
-    meta_read(r->config.env, r->dir, &meta, NULL);
-    return cluster_id_make(r->name, r->first, r->config.count, r->semantics, meta.origin, r->cluster_id, e);
+    meta = calloc(1, sizeof *meta);
+    if (meta == NULL) {
+        return error_set(e, Q_NOMEM, "out of memory for the cluster id");
+    }
+    /* What is wrong with it, or that it is not there, is said by who opens it. */
+    meta_read(r->config.env, r->dir, meta, NULL);
+    rv = cluster_id_make(r->name, r->first, r->config.count, r->semantics, meta->origin, r->cluster_id, e);
+    free(meta);
+    return rv;
 }
 
 /* The first list, or the one that a node that joined was told. */
@@ -80,6 +87,7 @@ static int copy_config(struct replica *r, const struct replica_config *config, s
     r->config.cluster_name = r->name;
     r->config.listen = r->listen;
     r->config.api_address = r->api;
+    cluster_semantics(r->config.foreign_keys, r->config.instructions_max, r->semantics);
     return 0;
 }
 
@@ -261,7 +269,6 @@ static int make_parts(struct replica *r, struct error *e)
         .id = r->config.id,
         .members = r->members,
         .voter = replica_is_voter,
-        .voters = replica_voters,
         .digest = replica_own_digest,
         .applied = replica_applied_now,
         .send = replica_divergence_sends,
