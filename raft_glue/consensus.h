@@ -177,11 +177,12 @@ uint64_t consensus_image_wanted(const struct consensus *c);
 /* IMAGE is staged: complete, verified and durable. INSTALL follows, at once or when a leader asks for it that
  * is sure to have its entries; or nothing, if it is not needed any more (consensus_image_wanted() says 0). An
  * image that is staged later takes its place. A member that is recovering takes one, too, if it reaches as
- * far as its log did. Errors (nothing done): Q_INVALID it is too old, Q_BUSY one is being installed already,
- * Q_CORRUPT its configuration is not understood, Q_TOO_BIG. */
+ * far as what its log has lost. Errors (nothing done): Q_INVALID it is too old, Q_BUSY one is being installed
+ * already, Q_CORRUPT its configuration is not understood, Q_TOO_BIG. */
 int consensus_staged(struct consensus *c, const struct consensus_image *image, struct error *e);
 /* Blocking: the database is the staged one, durably. The log begins anew behind it, and the fence is lifted.
- * A member that was recovering is to be started now. An error is final. */
+ * A member that was recovering is to be started now, or, if it still is recovering, since its log goes on
+ * behind the image, consensus_recover() is called again. An error is final. */
 int consensus_installed(struct consensus *c, struct error *e);
 /* Blocking: IMAGE, which is staged, is to become the database, durably noted. Errors (nothing done): Q_BUSY
  * the log is not durable up to it, or an image is being installed already; Q_CONFLICT the log does not go on
@@ -235,6 +236,9 @@ void consensus_retry(struct consensus *c);
 
 /* Makes durable that member ID exists as INCARNATION. Q_CONFLICT: it was another incarnation before. */
 int consensus_admit(struct consensus *c, uint64_t id, uint64_t incarnation, struct error *e);
+
+/* Member ID was removed for good: what is known of it is dropped, durably, and makes place for others. */
+void consensus_forget_member(struct consensus *c, uint64_t id);
 
 /* What members remember of each other, so that a node notices when its disk was put back to an older state:
  * what it forgot so may have been a vote, or an acknowledgement. Each start is a boot with a number that is

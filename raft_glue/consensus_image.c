@@ -147,20 +147,34 @@ bool consensus_installing(const struct consensus *c)
     return meta_state(c->meta)->installing != META_NOT_INSTALLING;
 }
 
+/* The lowest index of an image behind which all of a damaged log is there, and can be told to follow it. */
+static uint64_t behind_losses(const struct consensus *c)
+{
+    struct log_hole hole = {0};
+    uint64_t index = 0;
+
+    for (uint64_t i = meta_state(c->meta)->snapshot_index + 1; log_hole(c->log, i, &hole);
+         i = hole.last + 1) {
+        index = hole.term == 0 && hole.last < log_last(c->log) ? hole.last + 1 : hole.last;
+    }
+    return index;
+}
+
 uint64_t consensus_image_wanted(const struct consensus *c)
 {
     if (c->dead || c->removed || consensus_installing(c)) {
         return 0;
     }
     if (consensus_recovering(c)) {
-        return log_last(c->log) > 0 ? log_last(c->log) : 1;
+        return behind_losses(c);
     }
     return c->driver != NULL ? driver_snapshot_wanted(c->driver) : 0;
 }
 
 /* The commit point. */
-static int begin_install(struct consensus *c, const struct raft_snapshot_metadata *metadata,
-                         struct meta_state *state, struct error *e)
+static int begin_install(struct consensus *c, enum meta_installing kind,
+                         const struct raft_snapshot_metadata *metadata, struct meta_state *state,
+                         struct error *e)
 {
     struct raft_buffer members;
 
@@ -175,7 +189,7 @@ static int begin_install(struct consensus *c, const struct raft_snapshot_metadat
     }
     raft_free(members.base);
     set_snapshot(state, metadata->index, metadata->term);
-    state->installing = META_INSTALLING_LOG;
+    state->installing = kind;
     state->installing_index = metadata->index;
     state->installing_term = metadata->term;
     int rv = consensus_save(c, state, e);
@@ -194,30 +208,38 @@ void consensus_io_install(void *ctx, const struct raft_snapshot_metadata *metada
         c->config.install(c->config.ctx);
     }
     c->install_due = !early;
-    if (!c->dead && begin_install(c, metadata, &state, &e) != 0) {
+    if (!c->dead && begin_install(c, META_INSTALLING_LOG, metadata, &state, &e) != 0) {
         consensus_die(c, &e);
     }
 }
 
-/* What was durable here may have been acknowledged, so it may be committed: the image has to reach as far. */
+/* What was durable here may have been acknowledged, so it may be committed: the image has to reach as far as
+ * the losses. What is there behind it stays, unless it is of another history than the image: then it was
+ * never committed. */
 static int stage_recovering(struct consensus *c, const struct raft_snapshot_metadata *metadata,
                             uint64_t known_in, struct error *e)
 {
     struct meta_state state = *meta_state(c->meta);
-    uint64_t term = known_in > metadata->term ? known_in : metadata->term;
+    uint64_t term = known_in > metadata->term ? known_in : metadata->term, losses = behind_losses(c);
+    bool goes_on = metadata->index < log_last(c->log) && log_term(c->log, metadata->index) == metadata->term;
     struct error failed;
 
-    if (metadata->index < consensus_image_wanted(c) && !PLANTED("recovery_takes_any_image")) {
+    if (metadata->index < losses && !PLANTED("recovery_takes_any_image")) {
         return error_set(e, Q_INVALID,
-                         "the image is of index %" PRIu64 ", but the damaged log reached up to %" PRIu64,
-                         (uint64_t)metadata->index, log_last(c->log));
+                         "the image is of index %" PRIu64
+                         ", but what is lost of the log reaches up to %" PRIu64,
+                         (uint64_t)metadata->index, losses);
+    }
+    if (losses == 0) {
+        return 0; /* the log can do without */
     }
     if (term > state.term) {
         state.term = term; /* no log has entries of a later term than its owner's */
         state.vote = 0;
     }
     c->install_due = true;
-    if (begin_install(c, metadata, &state, &failed) != 0) {
+    if (begin_install(c, goes_on ? META_INSTALLING_DATABASE : META_INSTALLING_LOG, metadata, &state,
+                      &failed) != 0) {
         consensus_die(c, &failed);
         return 0;
     }
@@ -280,14 +302,19 @@ static int clear_log(struct consensus *c, struct error *e)
     return rv == 0 ? end_install(c, e) : rv;
 }
 
-/* The damaged log goes, and with it the recovery. */
+/* The damaged log goes, and with it the recovery; or what is left of it is to be mended. */
 static int replace_damaged_log(struct consensus *c, struct error *e)
 {
+    const struct meta_state *state = meta_state(c->meta);
     struct log *damaged = c->log;
     struct log_report report;
 
-    c->known_index = meta_state(c->meta)->installing_index;
-    c->known_term = meta_state(c->meta)->installing_term;
+    c->known_index = state->snapshot_index;
+    c->known_term = state->snapshot_term;
+    if (state->installing == META_INSTALLING_DATABASE) {
+        log_skip(c->log, state->snapshot_index, state->snapshot_term);
+        return end_install(c, e);
+    }
     log_mend_free(c->mend);
     c->mend = NULL;
     int rv = clear_log(c, e);
@@ -343,7 +370,7 @@ static int finish(struct consensus *c, int rv, const char *what, struct error *e
 
 int consensus_installed(struct consensus *c, struct error *e)
 {
-    assert(meta_state(c->meta)->installing == META_INSTALLING_LOG);
+    assert(consensus_installing(c));
     if (c->dead) {
         return error_set(e, c->cause.code, "%s", c->cause.text);
     }

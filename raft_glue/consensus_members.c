@@ -119,6 +119,27 @@ enum consensus_catch_up consensus_catch_up_state(const struct consensus *c, uint
     }
 }
 
+void consensus_forget_member(struct consensus *c, uint64_t id)
+{
+    struct meta_state state = *meta_state(c->meta);
+    uint32_t at = 0;
+    struct error e;
+
+    while (at < state.peers && state.peer[at].id != id) {
+        at++;
+    }
+    if (at == state.peers || c->dead) {
+        return;
+    }
+    state.peers--;
+    for (uint32_t i = at; i < state.peers; i++) {
+        c->met[i] = c->met[i + 1];
+    }
+    if (consensus_save(c, &state, &e) != 0) {
+        consensus_die(c, &e);
+    }
+}
+
 bool consensus_removed(const struct consensus *c)
 {
     return c->removed;

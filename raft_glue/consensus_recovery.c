@@ -89,6 +89,9 @@ int consensus_recover(struct consensus *c, struct error *e)
     if (rv != 0) {
         return rv;
     }
+    if (c->mend != NULL) {
+        return log_mend_restart(c->mend, e);
+    }
     struct log_mend_config config = {
         .log = consensus_log_config(c),
         .old = c->log,
@@ -161,8 +164,6 @@ int consensus_skip(struct consensus *c, uint64_t index, uint64_t term, struct er
     state.log_before_term = term;
     rv = consensus_save(c, &state, e);
     if (rv == 0) {
-        log_mend_free(c->mend);
-        c->mend = NULL;
         log_skip(c->log, index, term);
     }
     return rv;

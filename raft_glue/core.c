@@ -72,6 +72,17 @@ static bool take_entries(struct core *c, const struct raft_update *update)
     return taken;
 }
 
+/* What nobody will take any more. */
+static void drop(struct raft_update *update)
+{
+    if (has(update, RAFT_UPDATE_ENTRIES)) {
+        raft_free(update->entries.batch[0].batch);
+    }
+    if (has(update, RAFT_UPDATE_SNAPSHOT)) {
+        raft_configuration_close(&update->snapshot.metadata.configuration);
+    }
+}
+
 static void begin_install(struct core *c, struct raft_update *update)
 {
     if (has(update, RAFT_UPDATE_SNAPSHOT)) {
@@ -168,7 +179,12 @@ int core_step(struct core *c, struct raft_event *event)
         feeds_reset(&c->feeds);
     }
     bool late = PLANTED("vote_is_sent_before_it_is_saved");
-    c->failed = (!late && !save_vote(c, &update)) || !take_entries(c, &update);
+    c->failed = !late && !save_vote(c, &update);
+    if (c->failed) {
+        drop(&update);
+        return 0;
+    }
+    c->failed = !take_entries(c, &update);
     if (c->failed) {
         return 0;
     }

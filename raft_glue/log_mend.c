@@ -162,6 +162,17 @@ int log_mend_new(const struct log_mend_config *config, struct log_mend **ret_men
     return 0;
 }
 
+int log_mend_restart(struct log_mend *m, struct error *e)
+{
+    uint64_t first = log_first(m->old);
+    int rc = m->made != NULL ? log_reset(m->made, first, log_term(m->old, first - 1), e) : 0;
+    m->wants = false;
+    m->detached = false;
+    m->end = log_last(m->old);
+    step_soon(m, 0);
+    return rc;
+}
+
 void log_mend_free(struct log_mend *m)
 {
     if (m != NULL) {

@@ -38,6 +38,8 @@ struct log_mend_config {
 /* Blocking: makes DIR/log.new. Errors: those of log_open(). */
 int log_mend_new(const struct log_mend_config *config, struct log_mend **ret_mend, struct error *e);
 /* Gives up; DIR/log.new stays as it is. NULL is fine. */
+/* Blocking: the damaged log begins later than it did (log_skip()): starts over from there. */
+int log_mend_restart(struct log_mend *m, struct error *e);
 void log_mend_free(struct log_mend *m);
 
 /* Entries that another member has to give: FROM to TO, of which the last has TERM (0: unknown, then only

@@ -60,7 +60,7 @@ enum meta_fence {
 enum meta_installing {
     META_NOT_INSTALLING = 0,
     META_INSTALLING_LOG = 1,      /* and the log begins anew behind it: it is the snapshot named above */
-    META_INSTALLING_DATABASE = 2, /* and the log stays as it is */
+    META_INSTALLING_DATABASE = 2, /* and the log stays, from the first index that it keeps on */
 };
 
 /* The most that was seen of a node's life. */

@@ -40,7 +40,7 @@ foreach(test consensus consensus_found consensus_life)
         SOURCES raft_glue/${test}_test.c raft_glue/consensus_scene.c raft_glue/members.c
         LINKS quorate_raft_glue quorate_testlib PkgConfig::RAFT)
 endforeach()
-foreach(test consensus_image consensus_members)
+foreach(test consensus_image consensus_members consensus_world)
     quorate_test(raft_glue_${test}_test LABEL unit
         SOURCES raft_glue/${test}_test.c raft_glue/gallery.c raft_glue/members.c
         LINKS quorate_raft_glue quorate_testlib PkgConfig::RAFT)

@@ -122,6 +122,17 @@ static void more_nodes_than_can_be_remembered_are_refused(void **state)
     }
     assert_int_equal(consensus_admit(member->c, 1000, 1, &e), Q_TOO_BIG);
     assert_int_equal(consensus_admit(member->c, 2, 2, &e), 0);
+
+    consensus_forget_member(member->c, 5);
+    consensus_forget_member(member->c, 5); /* unheard of */
+    assert_int_equal(consensus_admit(member->c, 1000, 1, &e), 0);
+    member_crash(member);
+    member_start(member);
+    assert_int_equal(consensus_meta(member->c)->peers, META_PEERS_MAX);
+    assert_int_equal(consensus_admit(member->c, 1000, 2, &e), Q_CONFLICT);
+    assert_int_equal(consensus_admit(member->c, 4, 3, &e), Q_CONFLICT);
+    assert_int_equal(consensus_admit(member->c, 6, 6, &e), 0);
+    assert_int_equal(consensus_admit(member->c, 5, 77, &e), Q_TOO_BIG); /* it is a stranger now */
 }
 
 /* Transfer. */

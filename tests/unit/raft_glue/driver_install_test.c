@@ -328,6 +328,32 @@ static void a_leader_asks_for_the_oldest_image_that_will_do(void **state)
     server_close(&s);
 }
 
+/* Nor does it leak what it is given. */
+static void a_driver_whose_owner_failed_does_nothing_any_more(void **state)
+{
+    (void)state;
+    struct server s;
+    struct error e;
+    open_follower(&s);
+    server_win(&s, 3);
+    server_write_all(&s);
+    struct raft_message ack = append_result(2, 2, 0, memlog_last(&s.log));
+    server_hear(&s, &ack);
+    server_submit(&s, "a");
+    server_write_all(&s);
+    ack = append_result(2, 2, 0, memlog_last(&s.log));
+    server_hear(&s, &ack);
+    uint64_t index = s.applicable;
+    s.full = true;
+    assert_int_not_equal(driver_submit(s.driver, s.now_ms, LOG_COMMANDS, "b", 1, &e), 0);
+
+    struct raft_snapshot_metadata m = {.index = index, .term = 2, .configuration_index = 1};
+    m.configuration = members(3, 0);
+    assert_int_not_equal(driver_compacted(s.driver, s.now_ms, &m, 0, &e), 0);
+    raft_configuration_close(&m.configuration);
+    server_close(&s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -344,6 +370,7 @@ int main(void)
         cmocka_unit_test(nothing_is_applicable_and_nothing_durable_while_installing),
         cmocka_unit_test(a_leader_describes_its_last_compaction),
         cmocka_unit_test(a_leader_asks_for_the_oldest_image_that_will_do),
+        cmocka_unit_test(a_driver_whose_owner_failed_does_nothing_any_more),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -448,31 +448,6 @@ static void a_restarted_server_goes_on_where_its_disk_ends(void **state)
     server_close(&s);
 }
 
-/* Nor does it leak what it is given. */
-static void a_driver_whose_owner_failed_does_nothing_any_more(void **state)
-{
-    (void)state;
-    struct server s;
-    struct error e;
-    open_leader(&s);
-    server_write_all(&s);
-    struct raft_message ack = append_result(2, 2, 0, memlog_last(&s.log));
-    server_hear(&s, &ack);
-    server_submit(&s, "a");
-    server_write_all(&s);
-    ack = append_result(2, 2, 0, memlog_last(&s.log));
-    server_hear(&s, &ack);
-    uint64_t index = s.applicable;
-    s.full = true;
-    assert_int_not_equal(driver_submit(s.driver, s.now_ms, LOG_COMMANDS, "b", 1, &e), 0);
-
-    struct raft_snapshot_metadata m = {.index = index, .term = 2, .configuration_index = 1};
-    m.configuration = members(3, 0);
-    assert_int_not_equal(driver_compacted(s.driver, s.now_ms, &m, 0, &e), 0);
-    raft_configuration_close(&m.configuration);
-    server_close(&s);
-}
-
 static void expect_no_start(struct server *s, const char *text)
 {
     struct error e;
@@ -553,7 +528,6 @@ int main(void)
         cmocka_unit_test(compaction_is_checked),
         cmocka_unit_test(the_first_entry_is_never_compacted_away_alone),
         cmocka_unit_test(a_restarted_server_goes_on_where_its_disk_ends),
-        cmocka_unit_test(a_driver_whose_owner_failed_does_nothing_any_more),
         cmocka_unit_test(a_disk_whose_parts_do_not_fit_together_does_not_start),
         cmocka_unit_test(a_configuration_that_cannot_be_read_does_not_start),
         cmocka_unit_test(every_guard_has_a_name),

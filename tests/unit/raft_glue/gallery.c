@@ -2,14 +2,19 @@
 
 enum { WORK_US = 2000 };
 
+static struct gallery *gallery_of(struct member *member)
+{
+    return CONTAINER_OF(member->all, struct gallery, members);
+}
+
 struct database *gallery_database(struct member *member)
 {
-    return &CONTAINER_OF(member->all, struct gallery, members)->database[member->id];
+    return &gallery_of(member)->database[member->id];
 }
 
 static bool by_hand(struct member *member)
 {
-    return CONTAINER_OF(member->all, struct gallery, members)->by_hand;
+    return gallery_of(member)->by_hand;
 }
 
 /* What a life of a member has begun ends with it. */
@@ -36,15 +41,56 @@ static void later(struct member *member, void (*run)(struct member *))
     sim_call(sim, sim_now_us(sim) + WORK_US, run_work, work);
 }
 
+static uint64_t mix(uint64_t hash, uint64_t value)
+{
+    return (hash ^ value) * 1099511628211u + 1;
+}
+
+static void check_hash(struct member *member)
+{
+    struct database *db = gallery_database(member);
+    uint64_t *known = &gallery_of(member)->hash_at[db->index];
+
+    if (*known != 0 && *known != db->hash) {
+        fail_msg("member %d has another history at index %d of term %d", (int)member->id, (int)db->index,
+                 (int)db->term);
+    }
+    *known = db->hash;
+    gallery_of(member)->term_at[db->index] = db->term;
+}
+
 static void apply(struct member *member)
 {
     struct database *db = gallery_database(member);
-    uint64_t index = consensus_applicable(member->c);
+    struct log_entry entry;
+    struct error e;
 
-    if (index > db->index && !consensus_installing(member->c)) {
-        db->index = index;
-        db->term = consensus_term_at(member->c, index);
+    while (!consensus_installing(member->c) && db->index < consensus_applicable(member->c)) {
+        assert_in_range(db->index, 0, GALLERY_ENTRIES - 2);
+        if (consensus_entry(member->c, db->index + 1, &entry, &e) != 0) {
+            if (gallery_is_down(member)) {
+                return;
+            }
+            fail_msg("member %d, index %d: %s", (int)member->id, (int)db->index + 1, e.text);
+        }
+        db->index++;
+        db->term = entry.term;
+        db->hash = mix(mix(db->hash, entry.term), (uint64_t)entry.type);
+        for (uint32_t i = 0; i < entry.len; i++) {
+            db->hash = mix(db->hash, entry.data[i]);
+        }
+        check_hash(member);
     }
+}
+
+void gallery_put_at(struct member *member, uint64_t index)
+{
+    struct database *db = gallery_database(member);
+
+    db->index = index;
+    db->term = gallery_of(member)->term_at[index];
+    db->hash = gallery_of(member)->hash_at[index];
+    assert_true(index == 0 || db->hash != 0);
 }
 
 static int on_applied(void *ctx, uint64_t *ret_index, uint64_t *ret_term, struct error *e)
@@ -62,24 +108,31 @@ static int on_swap(void *ctx, const struct consensus_image *image, struct error 
     (void)e;
     assert_true((image->index == db->staged.index && image->term == db->staged.term) ||
                 (image->index == db->index && image->term == db->term));
-    db->index = image->index;
-    db->term = image->term;
+    gallery_put_at(ctx, image->index);
+    assert_int_equal(db->term, image->term);
     db->swaps++;
     return 0;
 }
 
-int gallery_stage(struct member *target, struct member *source, uint64_t index, struct error *e)
+int gallery_copy(struct member *target, struct member *source, uint64_t index, struct error *e)
 {
     struct database *db = gallery_database(target);
-    int rv = consensus_image_at(source->c, index, &db->staged, e);
+    struct consensus_image image;
+    int rv = consensus_image_at(source->c, index, &image, e);
 
     if (rv == 0) {
-        assert_in_range(db->staged.configuration_len, 1, sizeof db->configuration);
-        memcpy(db->configuration, db->staged.configuration, db->staged.configuration_len);
+        assert_in_range(image.configuration_len, 1, sizeof db->configuration);
+        db->staged = image;
+        memcpy(db->configuration, image.configuration, image.configuration_len);
         db->staged.configuration = db->configuration;
-        rv = consensus_staged(target->c, &db->staged, e);
     }
     return rv;
+}
+
+int gallery_stage(struct member *target, struct member *source, uint64_t index, struct error *e)
+{
+    int rv = gallery_copy(target, source, index, e);
+    return rv == 0 ? consensus_staged(target->c, &gallery_database(target)->staged, e) : rv;
 }
 
 static void fetch(struct member *member)
@@ -112,28 +165,38 @@ static void on_fetch(void *ctx, uint64_t from, uint64_t index, uint64_t term)
     }
 }
 
-static void put(struct member *member)
+void gallery_put(struct member *member)
 {
-    struct database *db = gallery_database(member);
-    db->index = db->staged.index;
-    db->term = db->staged.term;
+    const struct database *db = gallery_database(member);
+    gallery_put_at(member, db->staged.index);
+    assert_int_equal(db->term, db->staged.term);
+}
+
+/* On to a member that runs, from one that is open. */
+static void go_on(struct member *member)
+{
+    const struct database *db = gallery_database(member);
+    struct error e;
+    int rv = consensus_recovering(member->c) ? consensus_recover(member->c, &e)
+                                             : consensus_start(member->c, db->index, db->term, &e);
+    if (rv != 0 && !gallery_is_down(member)) {
+        fail_msg("member %d: %s", (int)member->id, e.text);
+    }
 }
 
 static void installed(struct member *member)
 {
-    struct database *db = gallery_database(member);
     struct error e;
-
     bool recovering = consensus_recovering(member->c);
-    if (consensus_installed(member->c, &e) == 0 && recovering &&
-        consensus_start(member->c, db->index, db->term, &e) != 0) {
-        fail_msg("start: %s", e.text);
+
+    if (consensus_installed(member->c, &e) == 0 && recovering) {
+        go_on(member);
     }
 }
 
 void gallery_install(struct member *member)
 {
-    put(member);
+    gallery_put(member);
     installed(member);
 }
 
@@ -144,14 +207,21 @@ static void on_install(void *ctx)
     assert_false(member->quiet);
     gallery_database(member)->installs++;
     if (!by_hand(member)) {
-        put(member);
+        gallery_put(member);
         later(member, installed);
     }
 }
 
 static void on_recovering(void *ctx)
 {
-    (void)ctx;
+    struct member *member = ctx;
+    struct log_report report;
+    uint64_t given;
+    struct error e;
+
+    if (consensus_mended(member->c) && consensus_adopt(member->c, &report, &given, &e) == 0) {
+        go_on(member);
+    }
 }
 
 void gallery_init(struct gallery *g, unsigned count)
@@ -171,15 +241,12 @@ void gallery_init(struct gallery *g, unsigned count)
 
 void gallery_start(struct member *member)
 {
-    const struct database *db = gallery_database(member);
     struct error e;
 
     if (member_open(member, &e) != 0) {
         fail_msg("member %d: %s", (int)member->id, e.text);
     }
-    if (!consensus_recovering(member->c) && consensus_start(member->c, db->index, db->term, &e) != 0) {
-        fail_msg("member %d: %s", (int)member->id, e.text);
-    }
+    go_on(member);
 }
 
 struct member *gallery_start_all(struct gallery *g)
