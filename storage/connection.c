@@ -50,7 +50,7 @@ static int lift_memory_limit(sqlite3 *db, struct error *e)
     return rc == SQLITE_OK ? 0 : sql_error(db, rc, "lifting the limit of memory", e);
 }
 
-static int reserve(sqlite3 *db, int bytes, struct error *e)
+int connection_reserve(sqlite3 *db, int bytes, struct error *e)
 {
     int rc = sqlite3_file_control(db, "main", SQLITE_FCNTL_RESERVE_BYTES, &bytes);
 
@@ -68,7 +68,7 @@ static int configure(sqlite3 *db, const struct connection_place *place, enum con
         if (place->in_memory) {
             return lift_memory_limit(db, e);
         }
-        return reserve(db, place->reserved, e) ? (int)e->code : use_wal(db, e);
+        return connection_reserve(db, place->reserved, e) ? (int)e->code : use_wal(db, e);
     case CONNECTION_READ: return statement_once(db, read_settings, e);
     case CONNECTION_CHECKPOINT:
         if (PLANTED("checkpoints_are_not_synced")) {

@@ -33,6 +33,9 @@ enum {
 /* One thread may use it at a time. sqlite3_close() it. Errors: SQLite's (sql_error.h). */
 int connection_open(const struct connection_place *place, enum connection_use use, sqlite3 **ret_db,
                     struct error *e);
+/* From now on what DB makes (a new database, VACUUM, VACUUM INTO) keeps BYTES free at the end of each page.
+ * Errors: SQLite's. */
+int connection_reserve(sqlite3 *db, int bytes, struct error *e);
 /* Its end then leaves database file and WAL as they are, even if it is the last connection. */
 void connection_keep_wal(sqlite3 *db);
 

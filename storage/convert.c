@@ -156,16 +156,12 @@ static int remove_new(struct conversion *c, struct error *e)
 
 static int write_new(struct conversion *c, struct error *e)
 {
-    int bytes = PAGE_SUM_BYTES;
-    int rc = sqlite3_file_control(c->old, "main", SQLITE_FCNTL_RESERVE_BYTES, &bytes);
     char *sql = sqlite3_mprintf("VACUUM INTO %Q", c->new_place.name);
+    int rc =
+        sql != NULL ? connection_reserve(c->old, PAGE_SUM_BYTES, e) : error_set(e, Q_NOMEM, "out of memory");
 
-    if (rc != SQLITE_OK || sql == NULL) {
-        sqlite3_free(sql);
-        return sql_error(c->old, rc != SQLITE_OK ? rc : SQLITE_NOMEM, "before the conversion", e);
-    }
     sqlite3_limit(c->old, SQLITE_LIMIT_ATTACHED, 1); /* the new one, meanwhile */
-    rc = statement_once(c->old, sql, e);
+    rc = rc == 0 ? statement_once(c->old, sql, e) : rc;
     sqlite3_free(sql);
     return rc;
 }

@@ -13,6 +13,9 @@ static enum error_code code_of(int rc)
     if (rc == SQLITE_CORRUPT_VTAB) {
         return Q_SQL;
     }
+    if (rc == SQLITE_IOERR_NOMEM) {
+        return Q_NOMEM;
+    }
     if (rc == SQLITE_IOERR_DATA && !PLANTED("bad_page_is_an_io_error")) {
         return Q_CORRUPT;
     }
@@ -50,8 +53,8 @@ static enum error_code refine(int rc, bool watched, const struct file_failure *f
 
 int sql_error(sqlite3 *db, int rc, const char *what, struct error *e)
 {
-    /* A call on one of its files leaves nothing in the connection. */
-    bool has_words = db != NULL && sqlite3_errcode(db) != SQLITE_OK;
+    /* A call on one of its files leaves nothing in the connection, and a lack of memory what was there. */
+    bool has_words = db != NULL && (sqlite3_errcode(db) & 0xff) == (rc & 0xff);
     const char *words = has_words ? sqlite3_errmsg(db) : sqlite3_errstr(rc);
     struct file_failure failure = {.rc = SQLITE_OK};
     bool watched = db != NULL && file_watch_take(db, &failure);
