@@ -269,6 +269,7 @@ static int make_parts(struct replica *r, struct error *e)
         .id = r->config.id,
         .members = r->members,
         .voter = replica_is_voter,
+        .voters = replica_voters,
         .digest = replica_own_digest,
         .applied = replica_applied_now,
         .send = replica_divergence_sends,

@@ -251,7 +251,7 @@ int convert_if_needed(const struct connection_place *plain, void (*say)(void *ct
                       void *ctx, struct error *e)
 {
     struct conversion c = {.place = *plain, .new_place = *plain};
-    bool there, old = false;
+    bool there = false, old = false;
     char *name;
 
     if (exists(plain, &there, e) || (there && looks_old(plain, &old, e))) {

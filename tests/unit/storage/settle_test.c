@@ -1,4 +1,4 @@
-/* Databases on disks whose syncs fail: what the page cache shows afterwards is not what the disk has. */
+/* What a disk has that failed to sync, or lost power, and what the page cache shows. */
 #include "storage/store.h"
 
 #include "tests/lib/sim.h"
@@ -90,10 +90,42 @@ static void a_wal_whose_sync_failed_is_made_to_last_before_it_is_used_again(void
     }
 }
 
+/* What is taken of a held file is given a good name: it must be the database, and stay so. */
+static void a_held_file_alone_outlives_a_power_cut(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= LIVES; seed++) {
+        struct scene s = {.sim = sim_new(seed)};
+        struct store_image image;
+        s.node = sim_node_new(s.sim, "n");
+        open_store(&s);
+        for (unsigned i = 0; i < ENTRIES; i++) {
+            apply(&s);
+        }
+        assert_int_equal(store_hold(s.store, &image, &s.error), 0);
+        for (unsigned i = 0; i < ENTRIES; i++) {
+            apply(&s);
+        }
+        end(&s, sim_node_crash);
+
+        struct env *env = sim_node_boot(s.node);
+        env_unlink(env, "/db-wal", NULL);
+        sim_node_kill(s.node);
+        open_store(&s);
+
+        assert_int_equal(image.position.index, ENTRIES);
+        assert_int_equal(applied(&s), ENTRIES);
+        assert_int_equal(store_verify(s.store, &s.error), 0);
+        end(&s, sim_node_kill);
+        sim_free(s.sim);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_wal_whose_sync_failed_is_made_to_last_before_it_is_used_again),
+        cmocka_unit_test(a_held_file_alone_outlives_a_power_cut),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
