@@ -67,6 +67,7 @@ struct replica_membership {
     char why[256];                           /* what the steward waits for */
     struct consensus_member told[PEERS_MAX]; /* the configuration, as the operator knows it */
     unsigned told_count;
+    uint64_t asked;         /* member that was asked last for the leader */
     struct list applicants; /* nodes that asked this one to be let in: replica_join.c */
 };
 
