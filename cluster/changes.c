@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/object.h"
+#include "base/plant.h"
 
 enum {
     CHANGES_MAGIC = 0x51c0de22,
@@ -100,48 +101,64 @@ static void on_answer(struct forward_call *call, const struct forward_answer *an
     tried(change, answer->error.code != Q_OK ? &answer->error : NULL);
 }
 
+static struct wish wish_of(const struct replica_change *change)
+{
+    return (struct wish){.verb = change->verb,
+                         .id = change->id,
+                         .with = change->with,
+                         .address = change->address,
+                         .incarnation = change->incarnation};
+}
+
 static void ask_here(struct replica_change *change)
 {
     change->phase = CHANGE_HERE;
     change->decision = (struct decision){
-        .wish = {.verb = change->verb,
-                 .id = change->id,
-                 .with = change->with,
-                 .address = change->address,
-                 .incarnation = change->incarnation},
+        .wish = wish_of(change),
         .deadline_ms = change->deadline_ms,
         .done = on_decided,
     };
     decisions_push(change->owner->config.decisions, &change->decision);
 }
 
-static bool ask_leader(struct replica_change *change, uint64_t leader)
+static bool forward_wish(struct changes *cs, uint64_t to, const struct wish *wish, bool relayed,
+                         struct forward_call *call)
 {
     struct buf body;
 
     buf_init(&body, BODY_MAX);
-    buf_put_u8(&body, (uint8_t)change->verb);
-    buf_put_u64(&body, change->id);
-    buf_put_u64(&body, change->with);
-    buf_put_u64(&body, change->incarnation);
-    buf_put_blob(&body, change->address, strlen(change->address));
-    change->phase = CHANGE_FORWARDED;
-    change->call.done = on_answer;
-    bool asked = body.failed == Q_OK && forward_ask(change->owner->config.forward, leader, FORWARD_MEMBER,
-                                                    body.data, body.len, &change->call);
+    buf_put_u8(&body, (uint8_t)wish->verb);
+    buf_put_u64(&body, wish->id);
+    buf_put_u64(&body, wish->with);
+    buf_put_u64(&body, wish->incarnation);
+    buf_put_blob(&body, wish->address, strlen(wish->address));
+    buf_put_u8(&body, relayed);
+    bool asked =
+        body.failed == Q_OK && forward_ask(cs->config.forward, to, FORWARD_MEMBER, body.data, body.len, call);
     buf_close(&body);
     return asked;
+}
+
+static bool ask_there(struct replica_change *change, uint64_t to)
+{
+    struct wish wish = wish_of(change);
+
+    change->phase = CHANGE_FORWARDED;
+    change->call.done = on_answer;
+    return forward_wish(change->owner, to, &wish, false, &change->call);
 }
 
 static void ask(struct replica_change *change)
 {
     struct changes *cs = change->owner;
     uint64_t leader = cs->config.leader(cs->config.ctx);
+    uint64_t to =
+        leader != 0 || PLANTED("only_leaders_are_asked") ? leader : cs->config.anybody(cs->config.ctx);
     struct error e;
 
     if (leader == cs->config.id) {
         ask_here(change);
-    } else if (leader == 0 || !ask_leader(change, leader)) {
+    } else if (to == 0 || !ask_there(change, to)) {
         error_set(&e, Q_NO_LEADER, "leader not found");
         tried(change, &e);
     }
@@ -210,6 +227,9 @@ struct petition {
     struct forward_question question;
     struct decision decision;
     char address[MEMBER_ADDRESS_MAX + 1];
+    bool relayed;               /* as it came: not to be passed on */
+    struct forward_call passed; /* on to the leader */
+    bool passing;
 };
 
 static void petition_free(struct petition *petition)
@@ -236,14 +256,23 @@ static void on_served(struct decision *d, const struct error *failed)
     petition_free(petition);
 }
 
+static void on_passed(struct forward_call *call, const struct forward_answer *answer)
+{
+    struct petition *petition = CONTAINER_OF(call, struct petition, passed);
+
+    forward_reply(petition->owner->config.forward, &petition->question, answer);
+    petition_free(petition);
+}
+
 static int read_wish(struct petition *petition, const uint8_t *p, size_t n, struct error *e)
 {
     struct cursor c = cursor_of(p, n);
     uint8_t verb = cursor_u8(&c);
     struct wish wish = {.id = cursor_u64(&c), .with = cursor_u64(&c), .incarnation = cursor_u64(&c)};
     struct cursor address = cursor_blob(&c);
+    uint8_t relayed = cursor_u8(&c);
 
-    if (c.bad || cursor_left(&c) > 0 || cursor_left(&address) > MEMBER_ADDRESS_MAX ||
+    if (c.bad || cursor_left(&c) > 0 || relayed > 1 || cursor_left(&address) > MEMBER_ADDRESS_MAX ||
         verb > REPLICA_REPLACE) {
         return error_set(e, Q_CORRUPT, "a question of %zu bytes about the members is not understood", n);
     }
@@ -252,6 +281,7 @@ static int read_wish(struct petition *petition, const uint8_t *p, size_t n, stru
     wish.verb = (enum replica_verb)verb;
     wish.address = petition->address;
     petition->decision.wish = wish;
+    petition->relayed = relayed == 1;
     return 0;
 }
 
@@ -268,12 +298,19 @@ void changes_serve(struct changes *cs, const struct forward_question *question, 
         return;
     }
     petition->owner = cs;
+    petition->passed.done = on_passed;
     petition->question = *question;
     list_push(&cs->served, &petition->link);
     cs->petitions++;
     if (read_wish(petition, p, n, &refused.error)) {
         forward_reply(cs->config.forward, question, &refused);
         petition_free(petition);
+        return;
+    }
+    uint64_t leader = cs->config.leader(cs->config.ctx);
+    bool pass = leader != 0 && leader != cs->config.id && leader != question->from && !petition->relayed;
+    if (pass && forward_wish(cs, leader, &petition->decision.wish, true, &petition->passed)) {
+        petition->passing = true;
         return;
     }
     petition->decision.deadline_ms = env_now_ms(cs->config.env) + SERVED_MS;
@@ -320,7 +357,11 @@ void changes_free(struct changes *cs)
     }
     LIST_EACH_SAFE (&cs->served, item) {
         struct petition *petition = CONTAINER_OF(item, struct petition, link);
-        decisions_forget(&petition->decision);
+        if (petition->passing) {
+            forward_forget(&petition->passed);
+        } else {
+            decisions_forget(&petition->decision);
+        }
         petition_free(petition);
     }
     LIST_EACH_SAFE (&cs->under_way, item) {

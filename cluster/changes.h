@@ -2,8 +2,12 @@
  * Asking twice does no harm, as what is so already succeeds. It does not know what is granted (wish.h), nor
  * how it is written (decisions.h), nor how questions travel (forward.h).
  *
+ * Who knows no leader asks any member that it can reach, which asks its leader in turn: so a node gets its
+ * word in whose new address the leader does not know yet.
+ *
  * Frame body of FORWARD_MEMBER behind the question's head, little-endian: u8 enum replica_verb, u64 id, u64
- * with, u64 incarnation, blob address. Its answer's result: u64 id of the member that it was about.
+ * with, u64 incarnation, blob address, u8 1 if it is asked on behalf of another node (and is not passed on
+ * any more). Its answer's result: u64 id of the member that it was about.
  *
  * Threads: loop only. */
 #ifndef QUORATE_CLUSTER_CHANGES_H
@@ -48,7 +52,8 @@ struct changes_config {
     uint64_t id; /* of this node */
     struct forward *forward;
     struct decisions *decisions;
-    uint64_t (*leader)(void *ctx); /* as this node knows it; 0: none */
+    uint64_t (*leader)(void *ctx);  /* as this node knows it; 0: none */
+    uint64_t (*anybody)(void *ctx); /* a member that can be reached, another one each time; 0: none */
     void *ctx;
 };
 

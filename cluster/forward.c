@@ -254,7 +254,7 @@ void forward_tick(struct forward *f, uint64_t leader)
     list_take(&mine, &f->calls);
     while (!list_empty(&mine)) {
         struct forward_call *call = CONTAINER_OF(mine.next, struct forward_call, link);
-        bool expected = call->to == leader || call->kind == FORWARD_PING;
+        bool expected = call->to == leader || call->kind == FORWARD_PING || call->kind == FORWARD_MEMBER;
         call->stray_ms = expected ? 0 : call->stray_ms ? call->stray_ms : now;
         if (call->stray_ms != 0 && now >= call->stray_ms + f->config.grace_ms &&
             !PLANTED("deposed_leaders_are_waited_for")) {

@@ -82,7 +82,7 @@ int forward_received(struct forward *f, uint64_t from, uint8_t type, const uint8
  * Q_UNKNOWN, others as Q_NO_LEADER. */
 void forward_down(struct forward *f, uint64_t to);
 /* Fails, after the grace time, the calls to nodes that are not LEADER (0: none is known), but for
- * FORWARD_PING. Call at least every grace_ms. */
+ * FORWARD_PING and FORWARD_MEMBER. Call at least every grace_ms. */
 void forward_tick(struct forward *f, uint64_t leader);
 
 #endif

@@ -67,6 +67,7 @@ struct replica_membership {
     char why[256];                           /* what the steward waits for */
     struct consensus_member told[PEERS_MAX]; /* the configuration, as the operator knows it */
     unsigned told_count;
+    uint64_t asked;         /* member that was asked last for the leader */
     struct list applicants; /* nodes that asked this one to be let in: replica_join.c */
 };
 
@@ -202,6 +203,18 @@ unsigned replica_voters(void *ctx); /* how many there are */
 /* Voters besides this node. */
 unsigned replica_other_voters(struct replica *r);
 int replica_hand_over(void *ctx, uint64_t to, struct error *e);
+
+/* replica_identity.c */
+int replica_copy_config(struct replica *r, const struct replica_config *config, struct error *e);
+/* Who is given neither a list nor a cluster must have been there before. */
+int replica_check_begun(struct replica *r, struct error *e);
+int replica_make_cluster_id(struct replica *r, struct error *e);
+/* The first list; where none is given, the one that the directory remembers, as long as nothing of it has
+ * changed: a start that ended before its log had an entry is begun again with it. Returns how many. */
+unsigned replica_first_servers(const struct replica *r, struct consensus_server ret_servers[PEERS_MAX]);
+int replica_find_self(struct replica *r, struct error *e);
+/* The directory is this cluster's and this node's. On a full disk the list is what it would be read as. */
+int replica_save_members(struct replica *r, struct error *e);
 
 /* replica_membership.c */
 int replica_membership_open(struct replica *r, struct error *e); /* makes its parts; the database is open */

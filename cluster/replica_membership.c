@@ -320,6 +320,25 @@ void replica_change_member(struct replica *r, struct replica_change *change)
     changes_ask(r->changes, change);
 }
 
+/* The next connected member behind the one that was asked last. */
+static uint64_t anybody(void *ctx)
+{
+    struct replica *r = replica_of(ctx);
+    uint64_t first = 0, next = 0;
+
+    for (unsigned i = 0; i < members_count(r->members) && next == 0; i++) {
+        uint64_t id = members_at(r->members, i)->id;
+
+        if (id == r->config.id || r->peers == NULL || !peers_connected(r->peers, id)) {
+            continue;
+        }
+        first = first != 0 ? first : id;
+        next = id > r->membership.asked ? id : 0;
+    }
+    r->membership.asked = next != 0 ? next : first;
+    return r->membership.asked;
+}
+
 /* Blocking: the list as the database that was opened has it. */
 static int read_table(struct replica *r, struct error *e)
 {
@@ -344,8 +363,12 @@ int replica_membership_open(struct replica *r, struct error *e)
                                          .look = replica_look,
                                          .pushed = replica_on_pushed,
                                          .ctx = r};
-    struct changes_config changes = {
-        .env = r->config.env, .id = r->config.id, .forward = r->forward, .leader = replica_leader, .ctx = r};
+    struct changes_config changes = {.env = r->config.env,
+                                     .id = r->config.id,
+                                     .forward = r->forward,
+                                     .leader = replica_leader,
+                                     .anybody = anybody,
+                                     .ctx = r};
     int rv;
 
     r->config.voters = r->config.voters != 0 ? r->config.voters : VOTERS_DEFAULT;

@@ -14,83 +14,6 @@ enum {
     ANSWER_EXTRA = 1024,          /* of a forwarded answer besides its result */
 };
 
-/* A directory that was restored knows what from. */
-static int make_cluster_id(struct replica *r, struct error *e)
-{
-    struct meta_state *meta;
-    int rv;
-
-    if (r->config.joined != NULL) {
-        memcpy(r->cluster_id, r->config.joined->cluster_id, sizeof r->cluster_id);
-    }
-    if (r->config.joined != NULL || r->config.count == 0) {
-        return 0; /* the directory knows */
-    }
-    meta = calloc(1, sizeof *meta);
-    if (meta == NULL) {
-        return error_set(e, Q_NOMEM, "out of memory for the cluster id");
-    }
-    /* What is wrong with it, or that it is not there, is said by who opens it. */
-    meta_read(r->config.env, r->dir, meta, NULL);
-    rv = cluster_id_make(r->name, r->first, r->config.count, r->semantics, meta->origin, r->cluster_id, e);
-    free(meta);
-    return rv;
-}
-
-/* The first list, or the one that a node that joined was told. */
-static int copy_list(struct replica *r, const struct replica_config *config, struct error *e)
-{
-    const struct join_answer *joined = config->joined;
-    bool listed = false;
-
-    r->config.count = joined != NULL ? joined->count : config->count;
-    if (r->config.count > PEERS_MAX) {
-        return error_set(e, Q_INVALID, "a cluster has 1 to %d members, not %u", PEERS_MAX, r->config.count);
-    }
-    for (unsigned i = 0; i < r->config.count; i++) {
-        if (joined == NULL) {
-            r->first[i] = config->members[i];
-        } else {
-            r->first[i].id = joined->members[i].id;
-            memcpy(r->first[i].address, joined->members[i].address, sizeof r->first[i].address);
-        }
-        listed = listed || r->first[i].id == config->id;
-    }
-    if (!listed && config->id != 0 && r->config.count > 0) {
-        return error_set(e, Q_INVALID, "node id %" PRIu64 " is not in the list of members", config->id);
-    }
-    return 0;
-}
-
-static int copy_config(struct replica *r, const struct replica_config *config, struct error *e)
-{
-    r->config = *config;
-    if (copy_list(r, config, e)) {
-        return (int)e->code;
-    }
-    if (config->secret_len > sizeof r->secret) {
-        return error_set(e, Q_INVALID, "the cluster secret is longer than %zu bytes", sizeof r->secret);
-    }
-    memcpy(r->secret, config->secret, config->secret_len);
-    if ((size_t)snprintf(r->dir, sizeof r->dir, "%s", config->dir) >= sizeof r->dir - 32) {
-        return error_set(e, Q_INVALID, "the directory's name is longer than %zu bytes", sizeof r->dir - 33);
-    }
-    snprintf(r->database, sizeof r->database, "%.*s/db.sqlite", (int)sizeof r->database - 16, r->dir);
-    snprintf(r->name, sizeof r->name, "%s", config->cluster_name);
-    snprintf(r->listen, sizeof r->listen, "%s", config->listen ? config->listen : "");
-    snprintf(r->api, sizeof r->api, "%s", config->api_address ? config->api_address : "");
-    snprintf(r->advertise, sizeof r->advertise, "%s", config->advertise ? config->advertise : "");
-    r->config.advertise = config->advertise != NULL ? r->advertise : NULL;
-    r->config.members = r->first;
-    r->config.secret = r->secret;
-    r->config.dir = r->dir;
-    r->config.cluster_name = r->name;
-    r->config.listen = r->listen;
-    r->config.api_address = r->api;
-    cluster_semantics(r->config.foreign_keys, r->config.instructions_max, r->semantics);
-    return 0;
-}
-
 static uint64_t elapsed_ns(void *ctx)
 {
     return env_now_us(ctx) * 1000;
@@ -162,9 +85,7 @@ static int open_consensus(struct replica *r, struct error *e)
     int rv;
 
     memcpy(config.cluster_id, r->cluster_id, CLUSTER_ID_BYTES);
-    for (unsigned i = 0; i < r->config.count; i++) {
-        servers[i] = (struct consensus_server){r->first[i].id, r->first[i].address};
-    }
+    config.count = replica_first_servers(r, servers);
     rv = consensus_open(&config, &r->consensus, &report, e);
     if (rv == 0) {
         r->config.id = consensus_meta(r->consensus)->node_id;
@@ -172,20 +93,6 @@ static int open_consensus(struct replica *r, struct error *e)
         replica_say_opened(r, &report);
     }
     return rv;
-}
-
-/* The list is the one of this node; what it is told now only goes into a new directory. */
-static int find_self(struct replica *r, struct error *e)
-{
-    const struct member *self = members_find(r->members, r->config.id);
-
-    if (self == NULL) {
-        return error_set(e, Q_INVALID, "node id %" PRIu64 " is not in the list of members", r->config.id);
-    }
-    if (r->listen[0] == '\0') {
-        snprintf(r->listen, sizeof r->listen, "%s", self->address);
-    }
-    return 0;
 }
 
 static int make_images(struct replica *r, struct error *e)
@@ -407,37 +314,6 @@ static int make_dir(struct replica *r, struct error *e)
     return sync ? env_sync_dir(r->config.env, n == 0 ? "." : parent, e) : rv;
 }
 
-/* The directory is this cluster's and this node's. On a full disk the list is what it would be read as. */
-static int save_members(struct replica *r, struct error *e)
-{
-    const struct join_answer *joined = r->config.joined;
-    int rv = joined != NULL ? members_set(r->members, joined->members, joined->count, e)
-                            : members_save(r->members, e);
-
-    if (members_damage(r->members)[0] != '\0') {
-        replica_say(r, "members_damaged error=\"%s\"", members_damage(r->members));
-    }
-    return rv == Q_NO_SPACE ? 0 : rv;
-}
-
-/* Who is given neither a list nor a cluster must have been there before. */
-static int check_begun(struct replica *r, struct error *e)
-{
-    char path[REPLICA_DIR_MAX];
-    struct env_file *meta;
-
-    if (r->config.count > 0 || r->config.joined != NULL) {
-        return 0;
-    }
-    snprintf(path, sizeof path, "%.*s/meta", (int)sizeof path - 8, r->dir);
-    if (env_open(r->config.env, path, 0, &meta, e)) {
-        return error_wrap(e, "%.200s holds no node yet, and neither members nor a cluster to join are given",
-                          r->dir);
-    }
-    env_close(r->config.env, meta);
-    return 0;
-}
-
 int replica_open(const struct replica_config *config, struct replica **ret_replica, struct error *e)
 {
     struct replica *r = calloc(1, sizeof *r);
@@ -451,9 +327,9 @@ int replica_open(const struct replica_config *config, struct replica **ret_repli
     list_init(&r->waits);
     list_init(&r->membership.applicants);
     list_init(&r->takes);
-    rv = copy_config(r, config, e);
+    rv = replica_copy_config(r, config, e);
     if (rv == 0) {
-        rv = check_begun(r, e);
+        rv = replica_check_begun(r, e);
     }
     if (rv == 0) {
         rv = make_dir(r, e);
@@ -463,7 +339,7 @@ int replica_open(const struct replica_config *config, struct replica **ret_repli
         rv = env_lock(config->env, lock, &r->lock, e);
     }
     if (rv == 0 && r->config.count > 0) {
-        rv = make_cluster_id(r, e);
+        rv = replica_make_cluster_id(r, e);
     }
     if (rv == 0) {
         rv = open_space(r, e);
@@ -475,10 +351,10 @@ int replica_open(const struct replica_config *config, struct replica **ret_repli
         rv = open_consensus(r, e);
     }
     if (rv == 0) {
-        rv = find_self(r, e);
+        rv = replica_find_self(r, e);
     }
     if (rv == 0) {
-        rv = save_members(r, e);
+        rv = replica_save_members(r, e);
     }
     if (rv == 0) {
         rv = make_parts(r, e);

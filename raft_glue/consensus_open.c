@@ -214,6 +214,13 @@ static int bootstrap(struct consensus *c, struct error *e)
     if (!state->founder) {
         return 0;
     }
+    if (c->config.count == 0) {
+        return error_set(
+            e, Q_NOT_FOUND,
+            "%s was made, but its first configuration was not written any more: the list of members is "
+            "needed once again",
+            c->dir);
+    }
     rv = consensus_encode_members(&c->config, &bytes, e);
     if (rv != 0) {
         return rv;

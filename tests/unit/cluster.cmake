@@ -42,5 +42,7 @@ quorate_test(cluster_repair_test LABEL unit
 foreach(test steward wish)
     quorate_test(cluster_${test}_test LABEL unit SOURCES cluster/${test}_test.c cluster/council.c LINKS quorate_cluster)
 endforeach()
-quorate_test(cluster_membership_test LABEL unit
-    SOURCES cluster/membership_test.c cluster/town.c LINKS quorate_cluster quorate_testlib)
+foreach(test membership membership_storm)
+    quorate_test(cluster_${test}_test LABEL unit
+        SOURCES cluster/${test}_test.c cluster/town.c LINKS quorate_cluster quorate_testlib)
+endforeach()

@@ -302,6 +302,31 @@ static void a_node_that_starts_somewhere_else_is_found_by_all(void **state)
     town_expect_all_there(t);
 }
 
+static void two_of_three_move_at_once_and_find_each_other_by_way_of_the_third(void **state)
+{
+    struct town *t = *state;
+
+    for (uint64_t seed = 200; seed < 208; seed++) { /* the third leads, or one of those that moved */
+        start(t, seed, 3);
+        for (unsigned i = 1; i <= 3; i++) {
+            house_kill(&t->houses[i]);
+        }
+        for (unsigned i = 1; i <= 2; i++) {
+            snprintf(t->houses[i].address, sizeof t->houses[i].address, "h%u:7777", i);
+        }
+        for (unsigned i = 1; i <= 3; i++) {
+            house_restart(&t->houses[i]);
+        }
+        TOWN_UNTIL(t, town_leader(t) != NULL && town_settled(t) &&
+                          strcmp(house_status(town_leader(t)).members[0].address, "h1:7777") == 0 &&
+                          strcmp(house_status(town_leader(t)).members[1].address, "h2:7777") == 0);
+        town_put(t, town_leader(t));
+        if (seed < 207) {
+            town_close(t);
+        }
+    }
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -319,6 +344,7 @@ int main(void)
         TEST(a_node_of_another_cluster_or_other_semantics_is_refused),
         TEST(a_node_waits_until_a_dead_voter_is_gone),
         TEST(a_node_that_starts_somewhere_else_is_found_by_all),
+        TEST(two_of_three_move_at_once_and_find_each_other_by_way_of_the_third),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -8,9 +8,10 @@
 #include "tests/lib/sim.h"
 #include "tests/unit/test.h"
 
-enum { SECOND = 1000000, TOWN_HOUSES = 8, TOWN_ELECTION_MS = 300 };
+enum { SECOND = 1000000, TOWN_HOUSES = 8, TOWN_ELECTION_MS = 300, TOWN_PUTS = 256, TOWN_TRIES = 16 };
 
 struct town;
+struct town_try;
 
 /* A machine. House I is called "hI", its peers' port is "hI:7000" until it moves. */
 struct house {
@@ -34,7 +35,10 @@ struct town {
     struct peers_member first[TOWN_HOUSES];
     struct house houses[TOWN_HOUSES + 1]; /* from 1 */
     unsigned voters;                      /* target; 0: the default */
-    uint64_t put, acknowledged;           /* by town_put() */
+    uint64_t put;                         /* keys that were ever written or tried */
+    uint64_t acknowledged;                /* how many were */
+    bool known[TOWN_PUTS];                /* key I was acknowledged */
+    struct town_try *tries[TOWN_TRIES];
 };
 
 /* Houses 1 to FOUNDERS run as one cluster. */
@@ -79,6 +83,8 @@ const char *town_members(struct town *t);
 
 /* A write through HOUSE, acknowledged before this returns. */
 void town_put(struct town *t, struct house *h);
+/* One attempt, whose answer does not matter; NULL: none. At most TOWN_TRIES at once. */
+void town_try_put(struct town *t, struct house *h);
 /* Every write that was acknowledged is there on all members that run. */
 void town_expect_all_there(struct town *t);
 
