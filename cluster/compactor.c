@@ -32,13 +32,14 @@ static void checkpoint_on_lane(struct env_work *work)
 /* What nobody needs any more, or costs too much to keep. */
 static uint64_t spare_index(struct compactor *c)
 {
-    uint64_t limit = c->config.limit(c->config.ctx), spare = c->floor < limit ? c->floor : limit;
+    uint64_t limit = c->config.limit(c->config.ctx), last = c->config.last(c->config.ctx);
+    uint64_t spare = c->floor < limit ? c->floor : limit;
 
     if (consensus_log_bytes(c->config.consensus) > c->config.keep_bytes) {
         uint64_t within = consensus_index_within(c->config.consensus, c->config.keep_bytes) - 1;
         spare = within > spare ? within : spare;
     }
-    return spare;
+    return spare < last ? spare : last;
 }
 
 static void compact(struct compactor *c)

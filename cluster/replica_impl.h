@@ -265,6 +265,7 @@ void replica_on_page_bad(void *ctx, const struct error *why);
 void replica_on_swept(void *ctx, uint64_t chunks, uint64_t bytes);
 void replica_on_image_damaged(void *ctx, const struct error *why);
 uint64_t replica_log_limit(void *ctx);
+uint64_t replica_log_last(void *ctx);
 void replica_snapshot_tick(struct replica *r);
 void replica_snapshot_stop(struct replica *r);
 bool replica_snapshot_idle(const struct replica *r);

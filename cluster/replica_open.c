@@ -218,6 +218,7 @@ static int make_parts(struct replica *r, struct error *e)
         .wal_bytes = WAL_BYTES,
         .keep_bytes = r->config.log_keep_bytes > 0 ? r->config.log_keep_bytes : UINT64_MAX,
         .limit = replica_log_limit,
+        .last = replica_log_last,
         .done = replica_on_compacted,
         .ctx = r,
     };

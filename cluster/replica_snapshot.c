@@ -148,13 +148,19 @@ const char *replica_snapshot_dir(const struct replica *r)
 uint64_t replica_log_limit(void *ctx)
 {
     struct replica *r = replica_of(ctx);
-    uint64_t limit = images_log_limit(r->images);
+    return r->images != NULL ? images_log_limit(r->images) : UINT64_MAX;
+}
 
-    if (r->fenced || r->unfit) { /* the log has to go on where the image ends that is on its way */
-        struct ship_target_progress p = ship_target_progress(r->ship_target);
-        limit = p.index != 0 && p.index < limit ? p.index : limit;
+/* A database that is to be replaced: the log has to go on where the image ends that is on its way. */
+uint64_t replica_log_last(void *ctx)
+{
+    struct replica *r = replica_of(ctx);
+    uint64_t coming = r->ship_target != NULL ? ship_target_progress(r->ship_target).index : 0;
+
+    if ((!r->fenced && !r->unfit) || r->ship_target == NULL || PLANTED("log_is_trimmed_under_a_rebuild")) {
+        return UINT64_MAX;
     }
-    return limit;
+    return coming != 0 ? coming : consensus_first(r->consensus) - 1;
 }
 
 void replica_snapshot_stop(struct replica *r)

@@ -29,7 +29,7 @@ foreach(test deadlines disk_error divergence neighbours replica requests space s
     quorate_test(cluster_${test}_test LABEL unit
         SOURCES cluster/${test}_test.c cluster/asker.c LINKS quorate_group storage_kit)
 endforeach()
-foreach(test ship)
+foreach(test ship ship_crash ship_damage)
     quorate_test(cluster_${test}_test LABEL unit
         SOURCES cluster/${test}_test.c cluster/ship_scene.c cluster/asker.c LINKS quorate_group)
 endforeach()

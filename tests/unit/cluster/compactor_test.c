@@ -79,7 +79,7 @@ struct scene {
     struct store store;
     struct compactor *compactor;
     uint64_t log_bytes, keep_bytes; /* of the configuration */
-    uint64_t limit;
+    uint64_t limit, last;
     unsigned done, failures, finished;
     uint64_t done_at;
 };
@@ -102,6 +102,12 @@ static uint64_t limit(void *ctx)
     return s->limit;
 }
 
+static uint64_t last(void *ctx)
+{
+    struct scene *s = ctx;
+    return s->last;
+}
+
 static void on_finished(void *ctx)
 {
     struct scene *s = ctx;
@@ -119,6 +125,7 @@ static void renew(struct scene *s)
         .wal_bytes = WAL_BYTES,
         .keep_bytes = s->keep_bytes,
         .limit = limit,
+        .last = last,
         .done = on_done,
         .ctx = s,
     };
@@ -134,7 +141,7 @@ static int set_up(void **state)
     s->sim = sim_new(1);
     s->node = sim_node_new(s->sim, "n");
     s->log_bytes = LOG_BYTES;
-    s->keep_bytes = s->limit = UINT64_MAX;
+    s->keep_bytes = s->limit = s->last = UINT64_MAX;
     s->consensus.per_index = 100;
     sim_node_boot(s->node);
     renew(s);
@@ -456,6 +463,19 @@ static void an_image_does_not_keep_a_log_that_is_too_long(void **state)
     assert_int_equal(s->consensus.compacted, 80);
 }
 
+static void what_this_node_needs_itself_stays_however_long_it_is(void **state)
+{
+    struct scene *s = *state;
+
+    s->keep_bytes = 2 * LOG_BYTES;
+    s->last = 30;
+    renew(s);
+    s->consensus.bytes = 4 * LOG_BYTES;
+    poll(s, 100);
+    settle(s);
+    assert_int_equal(s->consensus.compacted, 30);
+}
+
 static void nothing_is_started_while_checkpoints_do_nothing(void **state)
 {
     struct scene *s = *state;
@@ -487,6 +507,7 @@ int main(void)
         TEST(a_log_that_is_too_long_goes_although_a_member_lacks_it),
         TEST(the_log_stays_for_an_image_that_is_under_way),
         TEST(an_image_does_not_keep_a_log_that_is_too_long),
+        TEST(what_this_node_needs_itself_stays_however_long_it_is),
         TEST(nothing_is_started_while_checkpoints_do_nothing),
         TEST(a_floor_that_does_not_move_costs_few_checkpoints),
         TEST(after_a_compaction_growth_counts_from_what_is_left),

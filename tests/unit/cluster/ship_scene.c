@@ -4,6 +4,7 @@
 #include <limits.h>
 #include <stdlib.h>
 
+#include "storage/page_sum.h"
 #include "tests/lib/sim_disk.h"
 
 static struct ship_scene *scene; /* of the test that runs: tune() gets none */
@@ -102,6 +103,23 @@ void ship_write_past(struct ship_scene *s, uint64_t applied)
         group_run_ms(&s->group, 200);
     }
     assert_true(status_of(leader_of(s)).log_first > applied + 1);
+}
+
+struct group_node *ship_send_away(struct ship_scene *s)
+{
+    struct group_node *away = group_follower(&s->group, 0);
+    uint64_t applied = status_of(away).applied;
+
+    group_kill(away);
+    ship_write_past(s, applied);
+    return away;
+}
+
+void ship_come_back(struct ship_scene *s, struct group_node *away)
+{
+    group_boot(away);
+    SHIP_UNTIL(s, status_of(away).installs == 1);
+    ship_settled(s);
 }
 
 void ship_keep_writing(struct ship_scene *s)
@@ -208,4 +226,63 @@ void ship_flip_all(struct group_node *node, const char *prefix, uint64_t offset)
 unsigned ship_files(struct group_node *node, const char *prefix)
 {
     return find(node, prefix, 0, 0);
+}
+
+/* A checkpoint comes when the log has grown; what was written before it is in the file then. */
+void ship_checkpointed(struct ship_scene *s, struct group_node *node)
+{
+    uint64_t applied = status_of(node).applied;
+
+    ship_write_past(s, applied);
+    SHIP_UNTIL(s, status_of(node).snapshot_index >= applied);
+}
+
+static void on_stopped(void *ctx)
+{
+    ((struct group_node *)ctx)->broken = true; /* it answers nothing any more */
+}
+
+void ship_stop(struct ship_scene *s, struct group_node *node)
+{
+    struct error e;
+
+    replica_stop(node->replica, on_stopped);
+    SHIP_UNTIL(s, node->broken);
+    group_kill(node);
+    assert_int_equal(sim_disk_unlink(sim_node_disk(node->machine), "/node/db.sqlite-wal", &e), 0);
+}
+
+/* The last page of the table: what is in its last quarter are letters of rows. */
+static uint64_t last_page(struct group_node *node, struct sim_inode **ret_file)
+{
+    struct error e;
+
+    assert_int_equal(sim_disk_open(sim_node_disk(node->machine), "/node/db.sqlite", 0, ret_file, &e), 0);
+    return sim_disk_size(*ret_file) / PAGE_BYTES;
+}
+
+void ship_flip_last_page(struct group_node *node)
+{
+    struct sim_inode *file;
+    uint64_t page = last_page(node, &file);
+
+    sim_disk_close(sim_node_disk(node->machine), file);
+    ship_flip(node, "/node/db.sqlite", page * PAGE_BYTES - 600);
+}
+
+void ship_change_last_page(struct group_node *node)
+{
+    struct sim_disk *disk = sim_node_disk(node->machine);
+    struct sim_inode *file;
+    uint64_t page = last_page(node, &file), at = (page - 1) * PAGE_BYTES;
+    uint8_t bytes[PAGE_BYTES];
+    struct error e;
+    size_t n;
+
+    assert_int_equal(sim_disk_read(disk, file, at, bytes, sizeof bytes, &n, &e), 0);
+    assert_true(page_sum_ok(bytes, page));
+    bytes[PAGE_BYTES - 600] = bytes[PAGE_BYTES - 600] == 'A' ? 'B' : 'A';
+    page_sum_set(bytes, page);
+    assert_int_equal(sim_disk_write(disk, file, at, bytes, sizeof bytes, true, &e), 0);
+    sim_disk_close(disk, file);
 }

@@ -43,6 +43,18 @@ void ship_write_past(struct ship_scene *s, uint64_t applied);
 void ship_keep_writing(struct ship_scene *s);
 /* Settled, and all that live have the same content. */
 void ship_settled(struct ship_scene *s);
+/* A follower, off, and the others have let go of what it lacks. */
+struct group_node *ship_send_away(struct ship_scene *s);
+/* Boots it and waits for its image. */
+void ship_come_back(struct ship_scene *s, struct group_node *away);
+/* All that NODE has is in the database file, its last page too. */
+void ship_checkpointed(struct ship_scene *s, struct group_node *node);
+/* An orderly end; what its WAL held is in the file, and the WAL is gone. */
+void ship_stop(struct ship_scene *s, struct group_node *node);
+/* Flips a bit of a row in the last page of NODE's database. The other: a letter of it, with a right checksum,
+ * while NODE is off. */
+void ship_flip_last_page(struct group_node *node);
+void ship_change_last_page(struct group_node *node);
 /* How many lines of NODE (0: any) begin with EVENT; the newest is returned in RET_LINE if that is not NULL.
  */
 unsigned ship_said(const struct ship_scene *s, uint64_t node, const char *event, const char **ret_line);

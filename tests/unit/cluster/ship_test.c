@@ -36,24 +36,6 @@ static void who_was_away_past_the_log_comes_back_by_an_image(void **state)
     assert_true(ship_number(line, "index") > applied);
 }
 
-/* Away until the others have let go of what it lacks; off when it returns. */
-static struct group_node *send_away(struct ship_scene *s)
-{
-    struct group_node *away = group_follower(&s->group, 0);
-    uint64_t applied = status_of(away).applied;
-
-    group_kill(away);
-    ship_write_past(s, applied);
-    return away;
-}
-
-static void come_back(struct ship_scene *s, struct group_node *away)
-{
-    group_boot(away);
-    SHIP_UNTIL(s, status_of(away).installs == 1);
-    ship_settled(s);
-}
-
 static void only_what_differs_travels(void **state)
 {
     struct ship_scene *s = *state;
@@ -61,8 +43,8 @@ static void only_what_differs_travels(void **state)
 
     s->rows = 6000;
     ship_start(s, 3);
-    struct group_node *away = send_away(s); /* a hundred rows were written again and again */
-    come_back(s, away);
+    struct group_node *away = ship_send_away(s); /* a hundred rows were written again and again */
+    ship_come_back(s, away);
     assert_int_equal(ship_said(s, away->id, "installed", &line), 1);
     assert_true(ship_number(line, "bytes") > 3000000);
     assert_true(ship_number(line, "wire") * 10 < ship_number(line, "bytes"));
@@ -75,8 +57,8 @@ static void an_image_is_kept_for_as_long_as_somebody_needs_it(void **state)
     const char *line;
 
     ship_start(s, 3);
-    struct group_node *away = send_away(s);
-    come_back(s, away);
+    struct group_node *away = ship_send_away(s);
+    ship_come_back(s, away);
     struct group_node *leader = group_leader(&s->group);
     assert_int_equal(ship_said(s, leader->id, "image_taken", &line), 1);
     assert_int_equal(ship_said(s, leader->id, "swept", NULL), 0);
@@ -87,35 +69,6 @@ static void an_image_is_kept_for_as_long_as_somebody_needs_it(void **state)
     assert_int_equal(ship_files(away, "/node/stage/db"), 0);
 }
 
-static void power_may_go_at_any_step_of_it(void **state)
-{
-    struct ship_scene *s = *state;
-    unsigned crashes = 0;
-    bool through = false;
-
-    s->rows = 2000;
-    ship_start(s, 3);
-    struct group_node *away = send_away(s);
-    for (unsigned step = 1; !through; step += step < 40 ? 1 : step / 20) {
-        uint64_t deadline = sim_now_us(s->sim) + 60 * (uint64_t)SECOND;
-        uint64_t first = status_of(group_leader(&s->group)).log_first;
-        group_boot(away);
-        sim_node_crash_in(away->machine, step);
-        while (!through && sim_node_env(away->machine) != NULL) {
-            assert_true(sim_now_us(s->sim) < deadline && sim_step(s->sim));
-            through = sim_node_env(away->machine) != NULL && status_of(away).applied >= first;
-        }
-        if (!through) {
-            crashes++;
-            group_crash(away);
-            ship_write_past(s, status_of(group_leader(&s->group)).applied);
-        }
-    }
-    assert_in_range(crashes, 21, 500);
-    sim_node_crash_in(away->machine, 0);
-    ship_settled(s);
-}
-
 static void the_leader_may_change_in_the_middle(void **state)
 {
     struct ship_scene *s = *state;
@@ -123,7 +76,7 @@ static void the_leader_may_change_in_the_middle(void **state)
     s->rows = 4000;
     s->rate = 500 * 1024;
     ship_start(s, 3);
-    struct group_node *away = send_away(s);
+    struct group_node *away = ship_send_away(s);
     ship_write(s, 1, 4000, 7); /* nothing is as it was */
     group_boot(away);
     SHIP_UNTIL(s, status_of(away).shipment.chunks_fetched >= 2);
@@ -145,47 +98,14 @@ static void a_shipment_goes_on_where_its_target_was_killed(void **state)
     s->rows = 4000;
     s->rate = 500 * 1024;
     ship_start(s, 3);
-    struct group_node *away = send_away(s);
+    struct group_node *away = ship_send_away(s);
     ship_write(s, 1, 4000, 7); /* nothing is as it was */
     group_boot(away);
     SHIP_UNTIL(s, status_of(away).shipment.chunks_fetched >= 5);
     group_kill(away);
-    come_back(s, away);
+    ship_come_back(s, away);
     assert_int_equal(ship_said(s, away->id, "installed", &line), 1);
     assert_true(ship_number(line, "reused") >= 5);
-}
-
-static void a_chunk_that_is_damaged_at_its_source_is_found_and_taken_again(void **state)
-{
-    struct ship_scene *s = *state;
-
-    s->rows = 2000;
-    s->rate = 300 * 1024;
-    ship_start(s, 3);
-    struct group_node *away = send_away(s);
-    group_boot(away);
-    SHIP_UNTIL(s, status_of(away).shipment.chunks_fetched >= 1);
-    struct group_node *source = &s->group.nodes[status_of(away).shipment.peer - 1];
-    ship_flip_all(source, "/node/chunks/", 5000);
-    SHIP_UNTIL(s, status_of(away).installs == 1);
-    ship_settled(s);
-    assert_true(ship_said(s, source->id, "image_damaged", NULL) >= 1);
-    assert_true(ship_said(s, source->id, "image_taken", NULL) >= 2);
-}
-
-static void what_is_damaged_on_its_way_comes_again(void **state)
-{
-    struct ship_scene *s = *state;
-    struct sim_net_faults faults = {.corrupt = 100000};
-
-    s->rows = 4000;
-    ship_start(s, 3);
-    struct group_node *away = send_away(s);
-    sim_net_set_faults(sim_network(s->sim), &faults);
-    group_boot(away);
-    SHIP_UNTIL(s, status_of(away).installs == 1);
-    sim_net_set_faults(sim_network(s->sim), &(struct sim_net_faults){.drop = 0});
-    ship_settled(s);
 }
 
 static void a_full_disk_makes_it_wait(void **state)
@@ -194,7 +114,7 @@ static void a_full_disk_makes_it_wait(void **state)
 
     s->rows = 4000;
     ship_start(s, 3);
-    struct group_node *away = send_away(s);
+    struct group_node *away = ship_send_away(s);
     sim_disk_capacity(away->machine, sim_disk_used(sim_node_disk(away->machine)) + 600 * 1024);
     group_boot(away);
     SHIP_UNTIL(s, ship_said(s, away->id, "ship_waits", NULL) > 0);
@@ -213,52 +133,13 @@ static void under_writes_that_never_end_it_converges(void **state)
     s->rate = 2 * 1024 * 1024;
     s->keep_bytes = 128 * 1024;
     ship_start(s, 3);
-    struct group_node *away = send_away(s);
+    struct group_node *away = ship_send_away(s);
     s->write_always = true;
     group_boot(away);
     SHIP_UNTIL(s, status_of(away).installs >= 1 && status_of(away).ready);
     s->write_always = false;
     SHIP_UNTIL(s, !s->writer.asking);
     ship_settled(s);
-}
-
-static void a_database_that_was_taken_away_comes_from_the_others(void **state)
-{
-    struct ship_scene *s = *state;
-    struct error e;
-
-    ship_start(s, 3);
-    ship_write_past(s, 20);
-    struct group_node *robbed = group_follower(&s->group, 0);
-    group_run_ms(&s->group, 5000);
-    assert_true(status_of(robbed).log_first > 1);
-    group_kill(robbed);
-    assert_int_equal(sim_disk_unlink(sim_node_disk(robbed->machine), "/node/db.sqlite", &e), 0);
-    sim_disk_unlink(sim_node_disk(robbed->machine), "/node/db.sqlite-wal", &e);
-    sim_disk_unlink(sim_node_disk(robbed->machine), "/node/db.sqlite-shm", &e);
-    group_boot(robbed);
-    assert_true(status_of(robbed).fenced);
-    SHIP_UNTIL(s, status_of(robbed).installs == 1);
-    assert_int_equal(ship_said(s, robbed->id, "rebuilt", NULL), 1);
-    ship_settled(s);
-}
-
-static void a_database_that_cannot_be_opened_comes_from_the_others(void **state)
-{
-    struct ship_scene *s = *state;
-    struct error e;
-
-    ship_start(s, 3);
-    struct group_node *broken = group_follower(&s->group, 0);
-    group_run_ms(&s->group, 2000);
-    group_kill(broken);
-    ship_flip(broken, "/node/db.sqlite", 3); /* "SQLite format 3" */
-    assert_int_equal(sim_disk_unlink(sim_node_disk(broken->machine), "/node/db.sqlite-wal", &e), 0);
-    group_boot(broken);
-    assert_true(status_of(broken).fenced);
-    SHIP_UNTIL(s, status_of(broken).installs == 1);
-    ship_settled(s);
-    assert_int_equal(ship_said(s, broken->id, "page_bad", NULL), 1);
 }
 
 /* Taken for somebody else. */
@@ -314,15 +195,10 @@ int main(void)
         TEST(who_was_away_past_the_log_comes_back_by_an_image),
         TEST(only_what_differs_travels),
         TEST(an_image_is_kept_for_as_long_as_somebody_needs_it),
-        TEST(power_may_go_at_any_step_of_it),
         TEST(the_leader_may_change_in_the_middle),
         TEST(a_shipment_goes_on_where_its_target_was_killed),
-        TEST(a_chunk_that_is_damaged_at_its_source_is_found_and_taken_again),
-        TEST(what_is_damaged_on_its_way_comes_again),
         TEST(a_full_disk_makes_it_wait),
         TEST(under_writes_that_never_end_it_converges),
-        TEST(a_database_that_was_taken_away_comes_from_the_others),
-        TEST(a_database_that_cannot_be_opened_comes_from_the_others),
         TEST(an_image_that_is_taken_holds_all_that_was_applied),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
