@@ -44,3 +44,4 @@ foreach(test steward wish)
 endforeach()
 quorate_test(cluster_membership_test LABEL unit
     SOURCES cluster/membership_test.c cluster/town.c LINKS quorate_cluster quorate_testlib)
+quorate_test(cluster_begin_test LABEL unit SOURCES cluster/begin_test.c LINKS quorate_cluster quorate_testlib)
