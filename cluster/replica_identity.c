@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/plant.h"
 #include "cluster/cluster_id.h"
 #include "cluster/replica_impl.h"
 
@@ -118,12 +119,36 @@ int replica_find_self(struct replica *r, struct error *e)
     return 0;
 }
 
+/* A machine that has joined: its list is durable before its meta, since no other list is ever given to it
+ * again. What an earlier attempt left may be of another cluster. */
+static int begin_members(struct replica *r, struct error *e)
+{
+    const struct join_answer *joined = r->config.joined;
+    char path[REPLICA_DIR_MAX];
+    int rv;
+
+    snprintf(path, sizeof path, "%.*s/members", (int)sizeof path - 16, r->dir);
+    rv = env_unlink(r->config.env, path, e);
+    if (rv != 0 && rv != Q_NOT_FOUND) {
+        return rv;
+    }
+    rv = members_open(r->config.env, r->dir, r->first, r->config.count, &r->members, e);
+    return rv == 0 && !PLANTED("meta_is_made_before_the_list_of_members")
+               ? members_set(r->members, joined->members, joined->count, e)
+               : rv;
+}
+
+int replica_open_members(struct replica *r, struct error *e)
+{
+    return r->config.joined != NULL
+               ? begin_members(r, e)
+               : members_open(r->config.env, r->dir, r->first, r->config.count, &r->members, e);
+}
+
 /* The directory is this cluster's and this node's. On a full disk the list is what it would be read as. */
 int replica_save_members(struct replica *r, struct error *e)
 {
-    const struct join_answer *joined = r->config.joined;
-    int rv = joined != NULL ? members_set(r->members, joined->members, joined->count, e)
-                            : members_save(r->members, e);
+    int rv = r->config.joined != NULL ? 0 : members_save(r->members, e);
 
     if (members_damage(r->members)[0] != '\0') {
         replica_say(r, "members_damaged error=\"%s\"", members_damage(r->members));

@@ -212,6 +212,7 @@ int replica_make_cluster_id(struct replica *r, struct error *e);
 /* The first list; where none is given, the one that the directory remembers, as long as nothing of it has
  * changed: a start that ended before its log had an entry is begun again with it. Returns how many. */
 unsigned replica_first_servers(const struct replica *r, struct consensus_server ret_servers[PEERS_MAX]);
+int replica_open_members(struct replica *r, struct error *e);
 int replica_find_self(struct replica *r, struct error *e);
 /* The directory is this cluster's and this node's. On a full disk the list is what it would be read as. */
 int replica_save_members(struct replica *r, struct error *e);

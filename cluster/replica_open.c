@@ -346,7 +346,7 @@ int replica_open(const struct replica_config *config, struct replica **ret_repli
         rv = open_space(r, e);
     }
     if (rv == 0) {
-        rv = members_open(config->env, r->dir, r->first, r->config.count, &r->members, e);
+        rv = replica_open_members(r, e);
     }
     if (rv == 0) {
         rv = open_consensus(r, e);

@@ -303,7 +303,7 @@ static int make(const struct options *o, struct settings *s, struct error *e)
     if (rv == 0) {
         rv = parse_list(o, OPTION_join, SETTINGS_JOIN_MAX, s, parse_join, e);
     }
-    s->joins = s->settled ? 0 : s->joins;
+    s->joins = s->settled && !PLANTED("a_member_joins_again") ? 0 : s->joins;
     if (rv == 0) {
         rv = find_advertised(o, s, e);
     }

@@ -18,7 +18,7 @@ enum { TARGET_MAX = 96 };
 
 static const struct args_option add_options[] = {
     COMMON_OPTIONS,
-    {"replace", ARGS_NUMBER, "N", "0", 1, LOCAL_NODES_MAX,
+    {"replace", ARGS_NUMBER, "N", NULL, 1, LOCAL_NODES_MAX,
      "take the place of node N, which is gone for good"},
 };
 static const struct args_option remove_options[] = {COMMON_OPTIONS};

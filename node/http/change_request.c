@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/plant.h"
 #include "node/env/address.h"
 
 /* What is asked of member ID, by the path members/ID/NAME. */
@@ -89,7 +90,9 @@ static int read_field(const char *key, const json_t *value, const struct fields 
                    : error_set(e, Q_INVALID, "\"%s\" is not the id of a member, a number from 1", key);
     }
     if (to->address == NULL || strcmp(key, "address") != 0) {
-        return error_set(e, Q_INVALID, "\"%.60s\" means nothing here", key);
+        return PLANTED("what_means_nothing_is_not_refused")
+                   ? 0
+                   : error_set(e, Q_INVALID, "\"%.60s\" means nothing here", key);
     }
     if (text == NULL || strlen(text) > PEERS_ADDRESS_MAX) {
         return error_set(e, Q_INVALID, "\"address\" is not a text of at most %d bytes", PEERS_ADDRESS_MAX);

@@ -166,6 +166,33 @@ static void a_machine_that_has_joined_is_started_with_the_same_words(void **stat
     scene_finish(scene);
 }
 
+static void a_machine_that_is_killed_while_it_joins_is_one_member_in_the_end(void **state)
+{
+    static const char *const steps[] = {"join_asking", "joined id=", "log_opened", "start id=", "peer_up"};
+    struct scene *scene = *state;
+    struct processes *nodes = scene_prepare(scene, NULL);
+    unsigned fourth = processes_add_joiner(nodes, 0, NULL);
+    struct process *p = &nodes->node[fourth].process;
+    processes_start(nodes);
+    struct load *load = scene_load(scene);
+
+    load_wait_acknowledged(load, SOME);
+    process_add_argument(p, "--join=127.0.0.1:%u,127.0.0.1:%u", ntohs(nodes->node[1].peer.sin_port),
+                         ntohs(nodes->node[2].peer.sin_port));
+    for (unsigned i = 0; i < sizeof steps / sizeof steps[0]; i++) {
+        process_start(p);
+        process_wait_said(p, steps[i], PROCESSES_WAIT_MS);
+        process_kill(p);
+    }
+    nodes->node[fourth].gone = false;
+    processes_start_one(nodes, fourth);
+    processes_wait_ready(nodes, fourth);
+    roster_wait(nodes, "1:voter 2:voter 3:voter 4:standby");
+
+    scene_check(scene);
+    scene_finish(scene);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
@@ -174,6 +201,7 @@ int main(int argc, char **argv)
         SCENE(a_member_that_comes_back_elsewhere_is_found_there),
         SCENE(a_machine_that_is_not_wanted_is_told_why_and_ends),
         SCENE(a_machine_that_waits_to_be_let_in_stops_when_it_is_asked_to),
+        SCENE(a_machine_that_is_killed_while_it_joins_is_one_member_in_the_end),
         SCENE(a_machine_that_has_joined_is_started_with_the_same_words),
     };
     scene_choose(argc, argv);

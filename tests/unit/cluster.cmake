@@ -46,3 +46,4 @@ foreach(test membership membership_storm)
     quorate_test(cluster_${test}_test LABEL unit
         SOURCES cluster/${test}_test.c cluster/town.c LINKS quorate_cluster quorate_testlib)
 endforeach()
+quorate_test(cluster_begin_test LABEL unit SOURCES cluster/begin_test.c LINKS quorate_cluster quorate_testlib)
