@@ -8,15 +8,19 @@
 #include "node/cli/command.h"
 #include "node/cli/local_files.h"
 
-enum { PROGRESS_EVERY_MS = 3000 };
+enum {
+    PROGRESS_EVERY_MS = 3000,
+    SILENCE_MS = 30000, /* of a node that gives chunks, before another one is asked */
+    TRIES = 4,
+    TRY_AGAIN_MS = 1000,
+};
 
 static const struct args_option options[] = {
     {"to", ARGS_TEXT, "DIR", NULL, 0, 0, "the directory of the backups; it is made if need be"},
     {"from", ARGS_TEXT, "WHOM", "any", 0, 0,
      "any (a follower, else the leader), follower, leader, or the URL of a node"},
     {"keep", ARGS_NUMBER, "N", NULL, 1, 1000000, "then remove all but the newest N backups"},
-    {"timeout", ARGS_TIME, "TIME", "10m", 1, 86400000,
-     "give up when the node takes longer for the snapshot, or nothing comes for so long"},
+    {"timeout", ARGS_TIME, "TIME", "10m", 1, 86400000, "give up when a node takes longer for the snapshot"},
 };
 
 struct made {
@@ -27,20 +31,40 @@ struct made {
     uint64_t elapsed_us;
 };
 
-static int copy(const struct args *a, struct made *made, struct backup *backup, struct error *e)
+static int copy(struct made *made, struct backup *backup, struct error *e)
 {
     struct progress progress;
     int rv = backup_begin(backup, &made->manifest, e);
 
+    if (rv == Q_CONFLICT) { /* nothing has changed since the last one */
+        made->totals = (struct backup_totals){.chunks_all = made->manifest.chunks};
+        return 0;
+    }
     if (rv != 0) {
         return rv;
     }
     progress_init(&progress, stderr, isatty(STDERR_FILENO) == 1, PROGRESS_EVERY_MS, clock_us());
-    rv = backup_node_fetch(&made->node, &made->manifest, backup, (uint64_t)args_number(a, "timeout"),
-                           &progress, e);
+    rv = backup_node_fetch(&made->node, &made->manifest, backup, SILENCE_MS, &progress, e);
     rv = rv == 0 ? backup_commit(backup, e) : rv;
     backup_totals(backup, &made->totals);
     return rv;
+}
+
+static int try_once(const struct args *a, struct client *client, struct made *made, struct backup *backup,
+                    struct error *e)
+{
+    int rv = backup_node_choose(client, args_text(a, "from"), &made->node, e);
+
+    manifest_close(&made->manifest);
+    rv =
+        rv == 0 ? backup_node_take(&made->node, (uint64_t)args_number(a, "timeout"), &made->manifest, e) : rv;
+    return rv == 0 ? copy(made, backup, e) : rv;
+}
+
+/* Another node may do, or the same one later: what was fetched is kept. */
+static bool may_try_again(int rv)
+{
+    return rv == Q_NO_LEADER || rv == Q_UNKNOWN || rv == Q_NOT_FOUND || rv == Q_CORRUPT;
 }
 
 /* The directory first: nobody takes an image for one that is in use. */
@@ -48,16 +72,17 @@ static int create(const struct args *a, struct client *client, struct env *env, 
                   struct error *e)
 {
     uint64_t started_us = clock_us();
-    struct backup *backup = NULL;
-    int rv = backup_node_choose(client, args_text(a, "from"), &made->node, e);
+    struct backup *backup;
+    int rv = backup_open(env, args_text(a, "to"), &backup, e);
 
-    rv = rv == 0 ? backup_open(env, args_text(a, "to"), &backup, e) : rv;
-    rv =
-        rv == 0 ? backup_node_take(&made->node, (uint64_t)args_number(a, "timeout"), &made->manifest, e) : rv;
-    rv = rv == 0 ? copy(a, made, backup, e) : rv;
-    if (rv == Q_CONFLICT && made->manifest.index != 0 && made->totals.chunks_all == 0) {
-        rv = 0; /* nothing has changed since */
-        made->totals.chunks_all = made->manifest.chunks;
+    if (rv != 0) {
+        return rv;
+    }
+    rv = try_once(a, client, made, backup, e);
+    for (unsigned i = 1; i < TRIES && may_try_again(rv); i++) {
+        fprintf(stderr, "quorate: %s; once more\n", e->text);
+        clock_pause(TRY_AGAIN_MS);
+        rv = try_once(a, client, made, backup, e);
     }
     if (rv == 0 && args_given(a, "keep")) {
         made->prune.keep = (unsigned)args_number(a, "keep");
@@ -103,15 +128,13 @@ static enum outcome run(const struct args *a, struct error *e)
         error_set(e, Q_INVALID, "where to? --to DIR is the directory of the backups");
         return OUTCOME_USAGE;
     }
-    if (command_client(a, &client, e) != 0) {
+    if (backup_node_check(args_text(a, "from"), e) != 0 || command_client(a, &client, e) != 0) {
         return OUTCOME_USAGE;
     }
     if (local_files_open(&files, e) == 0) {
         if (create(a, client, local_files_env(files), &made, e) == 0) {
             tell(&made, args_flag(a, "json"));
             outcome = OUTCOME_DONE;
-        } else if (e->code == Q_INVALID) {
-            outcome = OUTCOME_USAGE;
         }
         manifest_close(&made.manifest);
         local_files_close(files);

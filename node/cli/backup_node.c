@@ -83,18 +83,33 @@ static int choose(struct client *client, bool follower, bool leader, struct back
     return 0;
 }
 
+static bool is_word(const char *from)
+{
+    return strcmp(from, "any") == 0 || strcmp(from, "follower") == 0 || strcmp(from, "leader") == 0;
+}
+
+int backup_node_check(const char *from, struct error *e)
+{
+    struct endpoints one = {0};
+
+    if (is_word(from)) {
+        return 0;
+    }
+    if (strchr(from, ':') == NULL) {
+        return error_set(e, Q_INVALID, "--from is one of: any, follower, leader, or the URL of a node");
+    }
+    return endpoints_add(&one, from, e);
+}
+
 int backup_node_choose(struct client *client, const char *from, struct backup_node *ret_node, struct error *e)
 {
     struct endpoints one = {0};
     struct cluster_view view;
 
-    if (strcmp(from, "any") == 0 || strcmp(from, "follower") == 0 || strcmp(from, "leader") == 0) {
+    if (is_word(from)) {
         return choose(client, from[0] != 'l', from[0] != 'f', ret_node, e);
     }
-    if (strchr(from, ':') == NULL) {
-        return error_set(e, Q_INVALID, "--from is one of: any, follower, leader, or the URL of a node");
-    }
-    if (endpoints_add(&one, from, e) != 0 ||
+    if (backup_node_check(from, e) != 0 || endpoints_add(&one, from, e) != 0 ||
         cluster_view_ask(client, one.url[0], CLUSTER_VIEW_PROBE_MS, &view, e) != 0) {
         return (int)e->code;
     }

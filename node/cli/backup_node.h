@@ -18,6 +18,8 @@ struct backup_node {
 /* A follower that lags by no more than this is not far behind. */
 enum { BACKUP_NODE_LAG_MAX = 10000 };
 
+/* Whether FROM is what backup_node_choose() takes. Q_INVALID. */
+int backup_node_check(const char *from, struct error *e);
 /* FROM is "follower", "leader", "any" (a follower, else the leader), or the URL of a node. Only a node that
  * is ready serves, and a follower only if it is not far behind; of several the one that is furthest. Errors:
  * Q_INVALID what FROM is; Q_NO_LEADER nobody answers; Q_NOT_FOUND there is no such node, and why. */
