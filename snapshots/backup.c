@@ -21,7 +21,8 @@ struct backup {
     struct manifest manifest; /* of the backup that is being made */
     struct manifest before;   /* the newest whole one when it was begun; no chunks: there is none */
     struct backup_totals totals;
-    uint8_t plain[CHUNK_BYTES];
+    struct buf encoded;
+    uint8_t plain[CHUNK_BYTES], base[CHUNK_BYTES];
 };
 
 static bool is_there(struct env *env, const char *dir, const char *name)
@@ -76,6 +77,7 @@ int backup_open(struct env *env, const char *dir, struct backup **ret_backup, st
     }
     b->magic = BACKUP_MAGIC;
     b->env = env;
+    buf_init(&b->encoded, CHUNK_ENCODED_MAX);
     int rv = make_dir(env, dir, e);
     rv = rv == 0 ? lock(b, dir, e) : rv;
     rv = rv == 0 ? chunk_store_open(env, dir, &b->chunks, e) : rv;
@@ -113,6 +115,7 @@ void backup_close(struct backup *b)
     }
     manifest_close(&b->manifest);
     manifest_close(&b->before);
+    buf_close(&b->encoded);
     catalog_close(b->catalog);
     chunk_store_close(b->chunks);
     env_close(b->env, b->lock);
@@ -248,6 +251,45 @@ int backup_put(struct backup *b, uint32_t chunk, const void *encoded, size_t n, 
         b->totals.bytes_new += bytes;
     }
     return rv;
+}
+
+/* Into b->base. */
+static int load_base(struct backup *b, uint32_t chunk, size_t *ret_n, struct error *e)
+{
+    int rv = chunk < b->before.chunks ? chunk_store_get(b->chunks, &b->before.chunk[chunk], &b->encoded, e)
+                                      : error_set(e, Q_CONFLICT, "there is no chunk before it");
+
+    return rv == 0 ? chunk_decode(b->encoded.data, b->encoded.len, &b->before.chunk[chunk], b->base, ret_n, e)
+                   : rv;
+}
+
+bool backup_base_sums(struct backup *b, uint32_t chunk, uint64_t ret_sums[CHUNK_PAGES])
+{
+    size_t n;
+
+    if (load_base(b, chunk, &n, NULL) != 0) {
+        return false;
+    }
+    delta_sums(b->base, n, ret_sums);
+    return true;
+}
+
+int backup_put_delta(struct backup *b, uint32_t chunk, const void *delta, size_t n, struct error *e)
+{
+    size_t base_n, plain_n;
+    int rv;
+
+    if (chunk_store_has(b->chunks, &b->manifest.chunk[chunk])) {
+        return 0;
+    }
+    rv = load_base(b, chunk, &base_n, e);
+    rv = rv == 0 ? delta_apply(delta, n, b->base, base_n, &b->manifest.chunk[chunk], b->plain, &plain_n, e)
+                 : rv;
+    if (rv == 0) {
+        buf_clear(&b->encoded);
+        rv = chunk_encode(b->plain, plain_n, &b->encoded, e);
+    }
+    return rv == 0 ? backup_put(b, chunk, b->encoded.data, b->encoded.len, e) : rv;
 }
 
 int backup_commit(struct backup *b, struct error *e)

@@ -28,6 +28,7 @@ struct made {
     struct manifest manifest;
     struct backup_totals totals;
     struct backup_prune prune;
+    uint64_t fetched; /* bytes of chunks and deltas, in all attempts */
     uint64_t elapsed_us;
 };
 
@@ -45,6 +46,7 @@ static int copy(struct made *made, struct backup *backup, struct error *e)
     }
     progress_init(&progress, stderr, isatty(STDERR_FILENO) == 1, PROGRESS_EVERY_MS, clock_us());
     rv = backup_node_fetch(&made->node, &made->manifest, backup, SILENCE_MS, &progress, e);
+    made->fetched += made->node.bytes_fetched;
     rv = rv == 0 ? backup_commit(backup, e) : rv;
     backup_totals(backup, &made->totals);
     return rv;
@@ -101,15 +103,17 @@ static void tell(const struct made *made, bool json)
     if (json) {
         printf("{\"index\":%" PRIu64 ",\"term\":%" PRIu64 ",\"node\":%" PRIu64 ",\"bytes\":%" PRIu64
                ",\"chunks\":%" PRIu32 ",\"chunks_new\":%" PRIu32 ",\"bytes_new\":%" PRIu64
-               ",\"chunks_reused\":%" PRIu32 ",\"pruned\":%u,\"seconds\":%.3f}\n",
+               ",\"chunks_reused\":%" PRIu32 ",\"bytes_fetched\":%" PRIu64
+               ",\"pruned\":%u,\"seconds\":%.3f}\n",
                m->index, m->term, made->node.id, m->image_bytes, m->chunks, made->totals.chunks_new,
-               made->totals.bytes_new, reused, made->prune.backups, (double)made->elapsed_us / 1e6);
+               made->totals.bytes_new, reused, made->fetched, made->prune.backups,
+               (double)made->elapsed_us / 1e6);
         return;
     }
     printf("backup %" PRIu64 "-%" PRIu64 " from node %" PRIu64 "%s: %.1f MB in %" PRIu32 " chunks, %" PRIu32
-           " of them new (%.1f MB stored), %" PRIu32 " reused, in %.1f s\n",
+           " of them new (%.1f MB fetched, %.1f MB stored), %" PRIu32 " reused, in %.1f s\n",
            m->index, m->term, made->node.id, made->node.leads ? " (the leader)" : "",
-           (double)m->image_bytes / 1e6, m->chunks, made->totals.chunks_new,
+           (double)m->image_bytes / 1e6, m->chunks, made->totals.chunks_new, (double)made->fetched / 1e6,
            (double)made->totals.bytes_new / 1e6, reused, (double)made->elapsed_us / 1e6);
     if (made->prune.backups > 0) {
         printf("removed %u older backups, %" PRIu64 " chunks, %.1f MB\n", made->prune.backups,

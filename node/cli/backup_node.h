@@ -12,6 +12,7 @@ struct backup_node {
     char url[ENDPOINT_MAX];
     uint64_t id;
     bool leads;
+    uint64_t bytes_fetched;
     uint64_t index; /* what was committed when it was chosen: a backup holds it */
 };
 

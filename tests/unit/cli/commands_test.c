@@ -77,14 +77,14 @@ static void what_is_unknown_is_one_line_and_status_two(void **state)
 static void help_is_at_hand_for_everything(void **state)
 {
     static const char *const commands[][2] = {
-        {"sql", NULL},         {"kv", "get"},          {"kv", "put"},        {"kv", "delete"},
-        {"kv", "list"},        {"status", NULL},       {"verify", NULL},     {"import", NULL},
-        {"bench", NULL},       {"local", "start"},     {"local", "stop"},    {"local", "status"},
-        {"local", "kill"},     {"local", "restart"},   {"local", "pause"},   {"local", "resume"},
-        {"local", "add"},      {"local", "remove"},    {"member", "list"},   {"member", "add"},
-        {"member", "remove"},  {"member", "promote"},  {"member", "demote"}, {"member", "move"},
-        {"member", "replace"}, {"member", "transfer"}, {"backup", "create"}, {"backup", "list"},
-        {"backup", "verify"},  {"backup", "prune"},    {"restore", NULL}};
+        {"sql", NULL},        {"kv", "get"},         {"kv", "put"},         {"kv", "delete"},
+        {"kv", "list"},       {"status", NULL},      {"verify", NULL},      {"import", NULL},
+        {"bench", NULL},      {"local", "start"},    {"local", "stop"},     {"local", "status"},
+        {"local", "kill"},    {"local", "restart"},  {"local", "pause"},    {"local", "resume"},
+        {"backup", "create"}, {"backup", "list"},    {"backup", "verify"},  {"backup", "prune"},
+        {"restore", NULL},    {"local", "add"},      {"local", "remove"},   {"member", "list"},
+        {"member", "add"},    {"member", "remove"},  {"member", "promote"}, {"member", "demote"},
+        {"member", "move"},   {"member", "replace"}, {"member", "transfer"}};
     (void)state;
 
     TOOL(&run, NULL, "--help");
