@@ -125,8 +125,10 @@ static void check_done(struct env_work *work)
     replica_say(r, "checked index=%" PRIu64 " ok=%d differing=\"%s\"%s%s", check->found.index,
                 check->found.ok, check->found.differing, failed ? " error=" : "",
                 failed ? check->error.text : "");
-    if (failed ? check->error.code == Q_CORRUPT : !check->found.ok) {
-        replica_scanned_wrong(r, failed ? applier_position(r->applier)->index : check->found.index);
+    if (failed && check->error.code == Q_CORRUPT) {
+        replica_page_bad(r, &check->error);
+    } else if (!failed && !check->found.ok) {
+        replica_scanned_wrong(r, check->found.index);
     }
     check->done(check, failed ? &check->error : NULL);
 }

@@ -260,6 +260,25 @@ static void what_a_scan_finds_is_made_good(void **state)
     ship_scanned(s, node);
 }
 
+static void a_scan_that_meets_a_damaged_page_says_so(void **state)
+{
+    struct ship_scene *s = *state;
+    struct checking checking = {.check = {.done = on_checked}};
+    struct error e;
+
+    s->rows = 2000;
+    ship_start(s, 3);
+    struct group_node *node = group_follower(&s->group, 0);
+    ship_checkpointed(s, node);
+    ship_flip_last_page(node);
+    assert_int_equal(replica_check(node->replica, &checking.check, &e), 0);
+    SHIP_UNTIL(s, checking.done == 1);
+    assert_true(status_of(node).fenced);
+    assert_string_equal(status_of(node).fence_reason, "it cannot be read");
+    SHIP_UNTIL(s, status_of(node).installs == 1);
+    ship_settled(s);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -276,6 +295,7 @@ int main(void)
         TEST(a_node_that_is_alone_stops_at_a_damaged_page),
         TEST(a_node_with_another_content_comes_back_by_itself),
         TEST(what_a_scan_finds_is_made_good),
+        TEST(a_scan_that_meets_a_damaged_page_says_so),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
