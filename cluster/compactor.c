@@ -29,6 +29,12 @@ static void checkpoint_on_lane(struct env_work *work)
     c->failed = store_checkpoint(c->config.store, &c->durable, &c->error) != 0;
 }
 
+/* The entries behind it take at most BYTES. */
+static uint64_t before_last(struct compactor *c, uint64_t bytes)
+{
+    return consensus_index_within(c->config.consensus, bytes) - 1;
+}
+
 /* What nobody needs any more, or costs too much to keep. */
 static uint64_t spare_index(struct compactor *c)
 {
@@ -36,7 +42,11 @@ static uint64_t spare_index(struct compactor *c)
     uint64_t spare = c->floor < limit ? c->floor : limit;
 
     if (consensus_log_bytes(c->config.consensus) > c->config.keep_bytes) {
-        uint64_t within = consensus_index_within(c->config.consensus, c->config.keep_bytes) - 1;
+        uint64_t within = before_last(c, c->config.keep_bytes);
+        if (limit < within) {
+            uint64_t most = before_last(c, 2 * c->config.keep_bytes);
+            within = most > limit ? most : limit;
+        }
         spare = within > spare ? within : spare;
     }
     return spare < last ? spare : last;

@@ -22,9 +22,9 @@ struct compactor_config {
     uint64_t wal_bytes; /* of WAL that start a checkpoint; UINT64_MAX: never */
     /* Of log that is kept, at most, for members that lack it: beyond that an image has to help them. */
     uint64_t keep_bytes;
-    /* Up to where the log may go for the sake of images that are under way; UINT64_MAX: anywhere. LIMIT gives
-     * way to KEEP_BYTES, as its image can be replaced by a newer one; LAST does not: this node itself needs
-     * what follows. */
+    /* Up to where the log may go for the sake of images that are under way; UINT64_MAX: anywhere. Behind
+     * LIMIT twice KEEP_BYTES may be kept, then it gives way, as its image can be replaced by a newer one;
+     * LAST does not: this node itself needs what follows. */
     uint64_t (*limit)(void *ctx);
     uint64_t (*last)(void *ctx);
     /* After each compaction; FAILED: the disk failed and the process must stop. */

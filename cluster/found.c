@@ -6,6 +6,7 @@
 
 #include "base/plant.h"
 #include "cluster/cluster_id.h"
+#include "cluster/members.h"
 #include "raft_glue/consensus_found.h"
 
 enum { PATH_BYTES = 4096 };
@@ -85,6 +86,19 @@ static int sync_database(const struct found_config *config, struct error *e)
     return rv == 0 ? env_sync_dir(config->env, config->dir, e) : rv;
 }
 
+/* So that a start needs no list. */
+static int save_members(const struct found_config *config, struct error *e)
+{
+    struct members *members;
+    int rv = members_open(config->env, config->dir, config->members, config->count, &members, e);
+
+    if (rv == 0) {
+        rv = members_save(members, e);
+        members_free(members);
+    }
+    return rv;
+}
+
 static int make_meta(const struct found_config *config, const struct store_position *at, struct error *e)
 {
     char semantics[CLUSTER_SEMANTICS_MAX];
@@ -116,6 +130,7 @@ int found_make(const struct found_config *config, struct store_position *ret_at,
     int rv = check_list(config, e);
 
     rv = rv == 0 ? prepare_database(config, &at, e) : rv;
+    rv = rv == 0 ? save_members(config, e) : rv;
     rv = rv == 0 ? sync_database(config, e) : rv;
     rv = rv == 0 ? make_meta(config, &at, e) : rv;
     if (rv == 0 && ret_at != NULL) {

@@ -28,18 +28,21 @@ static const struct metric counter_table[REPAIR_COUNTERS] = {
                 .help = "Entries given to members that had lost them."},
 };
 
+enum { REPAIR_CONFIGURATION_MAX = META_CONFIGURATION_MAX + 64 };
+
 struct repair {
     OBJECT_MAGIC;
     struct repair_config config;
-    uint64_t session, number;           /* of the last question */
-    uint64_t asked;                     /* the member that was asked, 0: none */
-    uint64_t deadline_ms;               /* for its answer, or when to begin the next round */
-    unsigned next;                      /* place in the list of members */
-    unsigned declined;                  /* members that were asked in this round and could not help */
-    uint64_t compacted, compacted_term; /* what a member said in this round; 0: none has compacted it */
-    unsigned rounds;                    /* in a row in which nobody could */
-    bool narrow;                        /* ask for the beginning of the hole alone */
-    struct log_want question;           /* as it was asked */
+    uint64_t session, number;         /* of the last question */
+    uint64_t asked;                   /* the member that was asked, 0: none */
+    uint64_t deadline_ms;             /* for its answer, or when to begin the next round */
+    unsigned next;                    /* place in the list of members */
+    unsigned declined;                /* members that were asked in this round and could not help */
+    struct consensus_image compacted; /* as a member said in this round; index 0: none has compacted it */
+    uint8_t configuration[REPAIR_CONFIGURATION_MAX]; /* of COMPACTED */
+    unsigned rounds;                                 /* in a row in which nobody could */
+    bool narrow;                                     /* ask for the beginning of the hole alone */
+    struct log_want question;                        /* as it was asked */
     struct buf body;
     struct metric counters[REPAIR_COUNTERS];
     struct log_entry entries[REPAIR_ANSWER_ENTRIES];
@@ -106,9 +109,9 @@ static void end_round(struct repair *r, const struct log_want *want, uint64_t no
     r->narrow = !r->narrow;
     r->asked = 0;
     r->deadline_ms = now + REPAIR_AGAIN_MS;
-    if (r->compacted != 0) {
-        r->config.compacted(r->config.ctx, want, r->compacted, r->compacted_term);
-        r->compacted = 0;
+    if (r->compacted.index != 0) {
+        r->config.compacted(r->config.ctx, want, &r->compacted);
+        r->compacted.index = 0;
     } else if (++r->rounds > 1) {
         r->config.stuck(r->config.ctx, want);
     }
@@ -183,15 +186,36 @@ static int take_entries(struct repair *r, enum log_proof proof, uint64_t before_
     return rv;
 }
 
+/* Of several the lowest: the database holds that at the soonest. */
+static int take_compaction(struct repair *r, struct cursor *c, struct error *e)
+{
+    struct consensus_image image = {.index = cursor_u64(c), .term = cursor_u64(c)};
+    image.configuration_index = cursor_u64(c);
+    struct cursor configuration = cursor_blob(c);
+    image.configuration_len = (uint32_t)cursor_left(&configuration);
+    image.configuration = r->configuration;
+    if (c->bad || cursor_left(c) != 0 || image.configuration_len > sizeof r->configuration ||
+        image.index < r->question.from) {
+        return error_set(e, Q_CORRUPT, "a compaction that does not decode");
+    }
+    if (r->compacted.index == 0 || image.index < r->compacted.index) {
+        if (image.configuration_len > 0) {
+            memcpy(r->configuration, configuration.p, image.configuration_len);
+        }
+        r->compacted = image;
+    }
+    return 0;
+}
+
 static int take_answer(struct repair *r, uint64_t from, const uint8_t *body, size_t n, struct error *e)
 {
     struct cursor c = cursor_of(body, n);
     uint64_t session = cursor_u64(&c), number = cursor_u64(&c);
     uint8_t verdict = cursor_u8(&c);
-    uint64_t first, before_term;
+    uint64_t before_term;
     uint32_t entries;
     int rv = 0;
-    first = cursor_u64(&c);
+    cursor_u64(&c); /* where its log begins */
     before_term = cursor_u64(&c);
     entries = cursor_u32(&c);
     if (c.bad) {
@@ -206,9 +230,8 @@ static int take_answer(struct repair *r, uint64_t from, const uint8_t *body, siz
         rv = take_entries(r, verdict == REPAIR_ENTRIES ? LOG_PROOF_MATCH : LOG_PROOF_COMMITTED, before_term,
                           entries, &c, e);
         r->next--; /* it is a good one to ask */
-    } else if (verdict == REPAIR_COMPACTED && first > r->question.from) {
-        r->compacted = first - 1;
-        r->compacted_term = before_term;
+    } else if (verdict == REPAIR_COMPACTED) {
+        rv = take_compaction(r, &c, e);
         r->declined++;
     } else {
         r->declined++;
@@ -254,6 +277,14 @@ static uint32_t put_entries(struct repair *r, const struct log_want *want)
     return n;
 }
 
+static void put_compaction(struct repair *r, const struct consensus_image *image)
+{
+    buf_put_u64(&r->body, image->index);
+    buf_put_u64(&r->body, image->term);
+    buf_put_u64(&r->body, image->configuration_index);
+    buf_put_blob(&r->body, image->configuration, image->configuration_len);
+}
+
 static int give_answer(struct repair *r, uint64_t from, const uint8_t *body, size_t n, struct error *e)
 {
     struct cursor c = cursor_of(body, n);
@@ -266,6 +297,11 @@ static int give_answer(struct repair *r, uint64_t from, const uint8_t *body, siz
         return error_set(e, Q_CORRUPT, "a question of %zu bytes for entries is not understood", n);
     }
     enum repair_verdict verdict = judge(r, &want);
+    struct consensus_image image;
+    struct error why;
+    if (verdict == REPAIR_COMPACTED && consensus_compaction(r->config.consensus, &image, &why) != 0) {
+        verdict = REPAIR_NOT_HERE;
+    }
     buf_clear(&r->body);
     buf_put_u64(&r->body, session);
     buf_put_u64(&r->body, number);
@@ -282,6 +318,9 @@ static int give_answer(struct repair *r, uint64_t from, const uint8_t *body, siz
             buf_set_u32(&r->body, place, entries);
             metric_add(&r->counters[C_LENT], entries);
         }
+    }
+    if (verdict == REPAIR_COMPACTED) {
+        put_compaction(r, &image);
     }
     if (r->body.failed == Q_OK) {
         r->config.send(r->config.ctx, from, r->config.answer_type, r->body.data, r->body.len);

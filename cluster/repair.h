@@ -7,6 +7,8 @@
  *                u64 first index of the giver's log, u64 term of its entry FROM - 1 (0: unknown),
  *                u32 n, then n times: u64 term, u8 type, blob payload.
  *                Only ENTRIES and COMMITTED have n > 0: the entries from FROM on, at most to TO.
+ *                COMPACTED goes on with what stands for them (consensus_compaction()): u64 index, u64 term,
+ *                u64 configuration index, blob configuration.
  * The session is drawn by the asking process and numbers grow, so a late or doubled answer finds nobody.
  *
  * One question is under way at a time. A member that does not have the entries, or does not answer in time,
@@ -50,8 +52,8 @@ struct repair_config {
     /* All members that are reached were asked twice, and nobody has what is lost. Said again after each
      * round. */
     void (*stuck)(void *ctx, const struct log_want *want);
-    /* The same, but a member has compacted its log up to INDEX, which was of TERM. */
-    void (*compacted)(void *ctx, const struct log_want *want, uint64_t index, uint64_t term);
+    /* The same, but a member has compacted its log, and IMAGE stands for what is wanted. Borrowed. */
+    void (*compacted)(void *ctx, const struct log_want *want, const struct consensus_image *image);
     void *ctx;
 };
 

@@ -125,8 +125,10 @@ static void check_done(struct env_work *work)
     replica_say(r, "checked index=%" PRIu64 " ok=%d differing=\"%s\"%s%s", check->found.index,
                 check->found.ok, check->found.differing, failed ? " error=" : "",
                 failed ? check->error.text : "");
-    if (failed ? check->error.code == Q_CORRUPT : !check->found.ok) {
-        replica_scanned_wrong(r, failed ? applier_position(r->applier)->index : check->found.index);
+    if (failed && check->error.code == Q_CORRUPT) {
+        replica_page_bad(r, &check->error);
+    } else if (!failed && !check->found.ok) {
+        replica_scanned_wrong(r, check->found.index);
     }
     check->done(check, failed ? &check->error : NULL);
 }
@@ -182,7 +184,8 @@ void replica_fence_tick(struct replica *r)
 {
     uint64_t now = env_now_ms(r->config.env);
 
-    if (store_bad_pages(r->store) > r->bad_pages && r->install.step == INSTALL_NOT) {
+    if (store_bad_pages(r->store) > r->bad_pages && r->install.step == INSTALL_NOT &&
+        !PLANTED("bad_page_that_a_reader_met_is_forgotten")) {
         struct error bad; /* a reader met it, and has served nothing of it */
         error_set(&bad, Q_CORRUPT, "a page of %s fails its checksum", r->database);
         replica_page_bad(r, &bad);

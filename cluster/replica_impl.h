@@ -133,9 +133,11 @@ struct replica {
     bool lost_for_good;       /* what the log has lost is compacted elsewhere: an image is needed */
     bool stuck;               /* the operator was told that nobody has what is lost */
     struct log_report damage; /* what the log was opened with */
-    struct {                  /* the log is to begin behind INDEX, once the database is durable */
+    struct {                  /* the log is to begin behind IMAGE, once the database is durable up to there */
         struct env_work work;
-        uint64_t index, term, durable;
+        struct consensus_image image;
+        uint8_t configuration[MANIFEST_CONFIGURATION_MAX];
+        uint64_t durable;
         bool busy;
         int rc;
         struct error error;
@@ -163,7 +165,7 @@ void replica_on_fatal(void *ctx, const struct error *why);
 void replica_on_changed(void *ctx);
 void replica_on_recovering(void *ctx);
 void replica_on_stuck(void *ctx, const struct log_want *want);
-void replica_on_lost_compacted(void *ctx, const struct log_want *want, uint64_t index, uint64_t term);
+void replica_on_lost_compacted(void *ctx, const struct log_want *want, const struct consensus_image *image);
 /* Tells the operator of the log that was opened. */
 void replica_say_opened(struct replica *r, const struct log_report *report);
 /* Starts what comes after the peers: the core, or the recovery of a damaged log. */

@@ -167,7 +167,9 @@ int replica_on_swap(void *ctx, const struct consensus_image *image, struct error
 static void swap_on_lane(struct env_work *work)
 {
     struct replica *r = CAST(struct replica, CONTAINER_OF(work, struct replica, install.work), REPLICA_MAGIC);
-    r->install.rc = store_swap(r->store, swap_files, r, &r->install.error);
+    r->install.rc = PLANTED("rebuild_keeps_the_old_database")
+                        ? 0
+                        : store_swap(r->store, swap_files, r, &r->install.error);
 }
 
 static void lift_fence(struct replica *r)

@@ -202,6 +202,7 @@ static int make_parts(struct replica *r, struct error *e)
         .consensus = r->consensus,
         .store = r->store,
         .result_max = r->config.result_max,
+        .patience_ms = 2 * (uint64_t)r->config.election_ms,
         .applied = replica_applied_now,
         .leader_contact_us = replica_leader_contact_us,
         .lag_us = replica_lag_us,

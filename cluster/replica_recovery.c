@@ -1,5 +1,6 @@
 /* A replica whose log is damaged, until it is whole and the replica runs like any other. */
 #include <inttypes.h>
+#include <string.h>
 
 #include "cluster/replica_impl.h"
 
@@ -90,12 +91,13 @@ static void checkpoint_done(struct env_work *work)
     if (r->dead || r->stopped != NULL) {
         return;
     }
-    if (rv == 0 && r->skip.durable >= r->skip.index && consensus_wanted(r->consensus) != NULL) {
-        rv = consensus_skip(r->consensus, r->skip.index, r->skip.term, &r->skip.error);
+    if (rv == 0 && r->skip.durable >= r->skip.image.index && consensus_wanted(r->consensus) != NULL &&
+        !consensus_installing(r->consensus)) {
+        rv = consensus_skip(r->consensus, &r->skip.image, &r->skip.error);
         if (rv == 0) {
             replica_say(
                 r, "log_skipped last=%" PRIu64 " reason=\"compacted elsewhere, and the database holds it\"",
-                r->skip.index);
+                r->skip.image.index);
             rv = consensus_recover(r->consensus, &r->skip.error);
         }
     }
@@ -104,18 +106,15 @@ static void checkpoint_done(struct env_work *work)
     }
 }
 
-void replica_on_lost_compacted(void *ctx, const struct log_want *want, uint64_t index, uint64_t term)
+void replica_on_lost_compacted(void *ctx, const struct log_want *want, const struct consensus_image *image)
 {
     struct replica *r = replica_of(ctx);
     uint64_t applied = r->config.in_memory ? 0 : applier_position(r->applier)->index;
     if (r->skip.busy || r->stopped != NULL) {
         return;
     }
-    if (applied < index && want->term != 0) {
-        index = want->to; /* with less the others are not reached, but our own log goes on behind it */
-        term = want->term;
-    }
-    if (applied < index || index > consensus_last(r->consensus)) {
+    if (applied < image->index || image->index > consensus_last(r->consensus) ||
+        image->configuration_len > sizeof r->skip.configuration) {
         if (!r->stuck) {
             replica_say(r,
                         "log_repair_waits first=%" PRIu64 " last=%" PRIu64 " applied=%" PRIu64
@@ -126,9 +125,10 @@ void replica_on_lost_compacted(void *ctx, const struct log_want *want, uint64_t 
         r->lost_for_good = true;
         return;
     }
+    memcpy(r->skip.configuration, image->configuration, image->configuration_len);
+    r->skip.image = *image;
+    r->skip.image.configuration = r->skip.configuration;
     r->skip.busy = true;
-    r->skip.index = index;
-    r->skip.term = term;
     r->skip.work = (struct env_work){.run = checkpoint_on_lane, .done = checkpoint_done, .lane = ENV_WORKER};
     env_run(r->config.env, &r->skip.work);
 }

@@ -29,6 +29,7 @@ struct replica_answer {
 /* Where a request is:
  *
  *   submit -> CLASSIFY (SQL of any mix: does it only read?)
+ *      |         |   .--> SEEKING (no leader is known: it waits for an election, and comes back here)
  *      |         |
  *      +---------+--> WRITING (in the batcher)  --------------------+
  *                |--> FORWARDED (to the leader) --------------------+
@@ -40,14 +41,15 @@ struct replica_answer {
  *                        v                                          |
  *                     READING (on a reader) ------------------------+
  *
- * WRITING, FORWARDED, ASKING and CATCHING_UP end at the deadline; CLASSIFY and READING end when the reader
- * does, which the deadline stops. */
+ * WRITING, FORWARDED, ASKING, SEEKING and CATCHING_UP end at the deadline; CLASSIFY and READING end when the
+ * reader does, which the deadline stops. */
 enum request_phase {
     REQUEST_CLASSIFY,
     REQUEST_WRITING,
     REQUEST_FORWARDED,
     REQUEST_ASKING_HERE,
     REQUEST_ASKING_LEADER,
+    REQUEST_SEEKING,
     REQUEST_CATCHING_UP,
     REQUEST_READING,
     REQUEST_ANSWERED,
@@ -76,7 +78,7 @@ struct replica_request {
     struct list link;
     enum request_phase phase;
     struct requests *owner;
-    uint64_t deadline_ms;
+    uint64_t deadline_ms, seek_until_ms;
     struct command decoded;
     bool reads; /* without the log */
     struct batcher_command writing;

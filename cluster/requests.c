@@ -1,26 +1,11 @@
-#include "cluster/requests.h"
+#include "cluster/requests_impl.h"
 
 #include <assert.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/object.h"
 #include "base/plant.h"
-
-enum { REQUESTS_MAGIC = 0x51c0de05 };
-
-enum counter {
-    C_WRITES,
-    C_READS_NONE,
-    C_READS_WEAK,
-    C_READS_LINEARIZABLE,
-    C_FORWARDED,
-
-    C_TIMEOUTS,
-    G_UNDER_WAY,
-    REQUEST_COUNTERS
-};
 
 static const struct metric counter_table[REQUEST_COUNTERS] = {
     [C_WRITES] = {METRIC_COUNTER, "quorate_requests_total", "kind=\"write\"",
@@ -35,20 +20,6 @@ static const struct metric counter_table[REQUEST_COUNTERS] = {
     [G_UNDER_WAY] = {METRIC_GAUGE, "quorate_requests_under_way", NULL,
                      "Requests that wait for their answer."},
 };
-
-struct requests {
-    OBJECT_MAGIC;
-    struct requests_config config;
-    struct list under_way;   /* struct replica_request */
-    struct list catching_up; /* as well, in no order of index */
-    struct list answered;    /* to be told from the timer, because they ended inside requests_submit() */
-    struct env_timer *soon;
-    bool submitting, stopped;
-    unsigned count;
-    struct metric counters[REQUEST_COUNTERS];
-};
-
-static void route(struct replica_request *q);
 
 /* Ending. */
 
@@ -85,7 +56,7 @@ static void finish_error(struct replica_request *q, const struct error *why)
     finish(q);
 }
 
-static void finish_code(struct replica_request *q, enum error_code code, const char *text)
+void requests_finish_code(struct replica_request *q, enum error_code code, const char *text)
 {
     struct error why;
     error_set(&why, code, "%s", text);
@@ -188,9 +159,20 @@ void requests_advanced(struct requests *rs)
     }
 }
 
+/* Nothing was done. An election takes moments, and who waits for it notices nothing. */
 static void no_leader(struct replica_request *q)
 {
-    finish_code(q, Q_NO_LEADER, "leader not found");
+    struct requests *rs = q->owner;
+    uint64_t now = env_now_ms(rs->config.env);
+
+    q->seek_until_ms = q->seek_until_ms != 0 ? q->seek_until_ms : now + rs->config.patience_ms;
+    if (now >= q->seek_until_ms || PLANTED("nobody_waits_for_an_election")) {
+        requests_finish_code(q, Q_NO_LEADER, "leader not found");
+        return;
+    }
+    q->phase = REQUEST_SEEKING;
+    list_remove(&q->link);
+    list_push(&rs->seeking, &q->link);
 }
 
 /* ASKED did nothing because it does not lead: go where the leader is now, if that is somewhere else. */
@@ -200,7 +182,7 @@ static void follow_leader(struct replica_request *q, uint64_t asked)
     if (leader == 0 || leader == asked) {
         no_leader(q);
     } else {
-        route(q);
+        requests_route(q);
     }
 }
 
@@ -208,7 +190,7 @@ static void asked_here(struct consensus_read *read, uint64_t index, const struct
 {
     struct replica_request *q = CONTAINER_OF(read, struct replica_request, asking);
     if (failed != NULL) {
-        route(q);
+        requests_route(q);
         return;
     }
     q->answer.served_by = q->owner->config.id;
@@ -245,7 +227,7 @@ static void route_read(struct replica_request *q)
     if (q->level == READ_NONE) {
         metric_add(&rs->counters[C_READS_NONE], 1);
         if (!leads && is_stale(q) && !PLANTED("stale_reads_are_answered")) {
-            finish_code(q, Q_CONFLICT, "stale read");
+            requests_finish_code(q, Q_CONFLICT, "stale read");
             return;
         }
         q->answer.served_by = rs->config.id;
@@ -260,8 +242,8 @@ static void route_read(struct replica_request *q)
         q->asking.done = asked_here;
         consensus_read(consensus, &q->asking);
     } else if (q->only_here) {
-        finish_code(q, leader ? Q_NOT_LEADER : Q_NO_LEADER,
-                    leader ? "this node does not lead" : "leader not found");
+        requests_finish_code(q, leader ? Q_NOT_LEADER : Q_NO_LEADER,
+                             leader ? "this node does not lead" : "leader not found");
     } else {
         enum forward_kind kind = q->level == READ_WEAK ? FORWARD_READ_WEAK : FORWARD_READ_LINEARIZABLE;
         metric_add(&rs->counters[q->level == READ_WEAK ? C_READS_WEAK : C_READS_LINEARIZABLE], 1);
@@ -291,7 +273,7 @@ static void written(struct batcher_command *command, const struct batcher_answer
     if (answer->error.code == Q_OK) {
         take_result(q, answer->result, answer->len, answer->index, q->owner->config.id);
     } else if (answer->error.code == Q_NOT_LEADER) {
-        route(q); /* nothing was done: try where the leader is now */
+        requests_route(q); /* nothing was done: try where the leader is now */
     } else {
         finish_error(q, &answer->error);
     }
@@ -329,7 +311,7 @@ static void route_write(struct replica_request *q)
     } else if (leader == 0 || leader == rs->config.id) {
         no_leader(q);
     } else if (q->only_here) {
-        finish_code(q, Q_NOT_LEADER, "this node does not lead");
+        requests_finish_code(q, Q_NOT_LEADER, "this node does not lead");
     } else {
         q->phase = REQUEST_FORWARDED;
         q->call.done = forwarded;
@@ -341,13 +323,13 @@ static void route_write(struct replica_request *q)
     }
 }
 
-static void route(struct replica_request *q)
+void requests_route(struct replica_request *q)
 {
     if (q->owner->stopped) {
-        finish_code(q, Q_CLOSED, "this node is stopping");
+        requests_finish_code(q, Q_CLOSED, "this node is stopping");
     } else if (consensus_recovering(q->owner->config.consensus) && !PLANTED("recovering_node_answers")) {
-        finish_code(q, Q_BUSY,
-                    "this node recovers: its log is damaged and is being repaired from the others");
+        requests_finish_code(q, Q_BUSY,
+                             "this node recovers: its log is damaged and is being repaired from the others");
     } else if (q->reads) {
         route_read(q);
     } else {
@@ -363,7 +345,7 @@ static void classify_on_lane(struct env_work *work)
 
 static void classified(struct env_work *work)
 {
-    route(CONTAINER_OF(work, struct replica_request, work));
+    requests_route(CONTAINER_OF(work, struct replica_request, work));
 }
 
 void requests_submit(struct requests *rs, struct replica_request *q)
@@ -373,6 +355,7 @@ void requests_submit(struct requests *rs, struct replica_request *q)
     q->owner = rs;
     q->answer = (struct replica_answer){.error.code = Q_OK};
     q->deadline_ms = env_now_ms(rs->config.env) + q->timeout_ms;
+    q->seek_until_ms = 0;
     buf_init(&q->result, rs->config.result_max + 64);
     list_init(&q->link);
     list_push(&rs->under_way, &q->link);
@@ -381,104 +364,20 @@ void requests_submit(struct requests *rs, struct replica_request *q)
 
     rs->submitting = true;
     if (rs->stopped) {
-        finish_code(q, Q_CLOSED, "this node is stopping");
+        requests_finish_code(q, Q_CLOSED, "this node is stopping");
     } else if (command_decode(q->command, q->len, &q->decoded, &e) != 0) {
         finish_error(q, &e);
     } else if (q->decoded.op == COMMAND_MEMBER) {
-        finish_code(q, Q_INVALID, "changes of the members have a door of their own");
+        requests_finish_code(q, Q_INVALID, "changes of the members have a door of their own");
     } else if (q->decoded.op == COMMAND_SQL_REQUEST && q->level != READ_STRONG) {
         q->phase = REQUEST_CLASSIFY;
         q->work = (struct env_work){.run = classify_on_lane, .done = classified, .lane = ENV_READER};
         env_run(rs->config.env, &q->work);
     } else {
         q->reads = command_reads(q->decoded.op) && q->level != READ_STRONG;
-        route(q);
+        requests_route(q);
     }
     rs->submitting = false;
-}
-
-/* Deadlines. */
-
-static bool can_be_ended(const struct replica_request *q)
-{
-    return q->phase != REQUEST_CLASSIFY && q->phase != REQUEST_READING && q->phase != REQUEST_ANSWERED;
-}
-
-/* Takes it back from whoever has it; whether it may be done nevertheless. */
-static bool withdraw(struct replica_request *q)
-{
-    switch (q->phase) {
-    case REQUEST_WRITING: return !batcher_forget(q->owner->config.batcher, &q->writing);
-    case REQUEST_FORWARDED: forward_forget(&q->call); return !PLANTED("late_forwarded_write_means_not_done");
-    case REQUEST_ASKING_HERE: consensus_forget(&q->asking); return false;
-    case REQUEST_ASKING_LEADER: forward_forget(&q->call); return false;
-    case REQUEST_CATCHING_UP:
-    case REQUEST_CLASSIFY:
-    case REQUEST_READING:
-    case REQUEST_ANSWERED: return false;
-    }
-    return false;
-}
-
-static void expire(struct replica_request *q)
-{
-    static const char *const late[] = {
-        [REQUEST_WRITING] = "the request waited too long: nothing was done",
-        [REQUEST_ASKING_HERE] = "no majority confirmed the leader in time",
-        [REQUEST_ASKING_LEADER] = "the leader did not answer in time",
-        [REQUEST_CATCHING_UP] = "this node is too far behind the leader",
-    };
-    enum request_phase phase = q->phase;
-
-    metric_add(&q->owner->counters[C_TIMEOUTS], 1);
-    if (!withdraw(q)) {
-        finish_code(q, Q_TIMEOUT, late[phase]);
-    } else if (phase == REQUEST_WRITING) {
-        finish_code(q, Q_UNKNOWN,
-                    "no majority answered in time: the outcome is unknown, the write may still be applied");
-    } else {
-        finish_code(
-            q, Q_UNKNOWN,
-            "the leader did not answer in time: the outcome is unknown, the write may still be applied");
-    }
-}
-
-static void give_up(struct replica_request *q)
-{
-    if (withdraw(q)) {
-        finish_code(q, Q_UNKNOWN,
-                    "this node is stopping: the outcome is unknown, the write may still be applied");
-    } else {
-        finish_code(q, Q_CLOSED, "this node is stopping");
-    }
-}
-
-/* Ends with END what is past its deadline at NOW and can be ended. Answers are told after the walk, so that
- * their callbacks cannot disturb it. */
-static void end_all(struct requests *rs, uint64_t now, void (*end)(struct replica_request *q))
-{
-    struct list *const lists[] = {&rs->under_way, &rs->catching_up};
-
-    rs->submitting = true;
-    for (unsigned i = 0; i < sizeof lists / sizeof lists[0]; i++) {
-        LIST_EACH_SAFE (lists[i], item) {
-            struct replica_request *q = CONTAINER_OF(item, struct replica_request, link);
-            if (now >= q->deadline_ms && can_be_ended(q)) {
-                end(q);
-            }
-        }
-    }
-    rs->submitting = false;
-}
-
-void requests_tick(struct requests *rs)
-{
-    end_all(rs, env_now_ms(rs->config.env), expire);
-}
-
-void requests_give_up(struct requests *rs)
-{
-    end_all(rs, UINT64_MAX, give_up);
 }
 
 int requests_new(const struct requests_config *config, struct requests **ret_requests, struct error *e)
@@ -495,6 +394,7 @@ int requests_new(const struct requests_config *config, struct requests **ret_req
     rs->config = *config;
     list_init(&rs->under_way);
     list_init(&rs->catching_up);
+    list_init(&rs->seeking);
     list_init(&rs->answered);
     memcpy(rs->counters, counter_table, sizeof counter_table);
     *ret_requests = rs;
@@ -515,6 +415,7 @@ void requests_free(struct requests *rs)
     }
     drop_results(&rs->under_way);
     drop_results(&rs->catching_up);
+    drop_results(&rs->seeking);
     drop_results(&rs->answered);
     env_timer_free(rs->config.env, rs->soon);
     rs->magic = 0;

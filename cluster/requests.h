@@ -18,6 +18,7 @@ struct requests_config {
     struct forward *forward;
     struct store *store;
     uint64_t result_max;
+    uint64_t patience_ms; /* a request that finds no leader waits so long for one: then Q_NO_LEADER */
     /* As they are now. */
     uint64_t (*applied)(void *ctx);
     uint64_t (*leader_contact_us)(void *ctx); /* since the leader was last heard of; UINT64_MAX: never */
@@ -36,7 +37,7 @@ void requests_free(struct requests *rs); /* NULL is fine */
 void requests_submit(struct requests *rs, struct replica_request *request);
 /* More was applied: requests that wait for an index may go on. */
 void requests_advanced(struct requests *rs);
-/* Ends what is past its deadline. Call about every 50 ms. */
+/* Ends what is past its deadline; sends on what has waited for a leader. Call about every 50 ms. */
 void requests_tick(struct requests *rs);
 /* New requests fail with Q_CLOSED from now on. */
 void requests_stop(struct requests *rs);

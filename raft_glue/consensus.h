@@ -86,10 +86,15 @@ int consensus_recover(struct consensus *c, struct error *e);
 const struct log_want *consensus_wanted(const struct consensus *c);
 int consensus_give(struct consensus *c, enum log_proof proof, uint64_t before_term,
                    const struct log_entry *entries, uint32_t n, uint32_t *ret_taken, struct error *e);
+/* What stands for the entries that this log has not any more, for a member that has lost them: index, term
+ * and configuration of the last compaction. Borrowed until the next call. Also while recovering. Errors:
+ * Q_NOT_FOUND there is none. */
+int consensus_compaction(struct consensus *c, struct consensus_image *ret_image, struct error *e);
 /* What is wanted can be had from nobody any more, as all have compacted it, but the database here holds it
- * durably up to INDEX, a wanted one of TERM: the log begins anew behind it. consensus_recover() has to be
- * called again. Blocking. Errors: Q_TOO_BIG (the configuration), Q_IO, Q_NO_SPACE. */
-int consensus_skip(struct consensus *c, uint64_t index, uint64_t term, struct error *e);
+ * durably at least up to the index of IMAGE, another member's consensus_compaction(): the log begins anew
+ * behind it. consensus_recover() has to be called again. Blocking. Errors (nothing done): Q_INVALID it is
+ * behind the end of the log; Q_CORRUPT, Q_TOO_BIG (the configuration); and Q_IO, Q_NO_SPACE. */
+int consensus_skip(struct consensus *c, const struct consensus_image *image, struct error *e);
 bool consensus_mended(const struct consensus *c);
 /* Blocking: the new log takes the place of the damaged one and is opened; it may turn out to be damaged, too.
  * RET_GIVEN says how many entries came from others. */

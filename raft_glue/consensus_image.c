@@ -24,6 +24,35 @@ static void set_snapshot(struct meta_state *state, uint64_t index, uint64_t term
 
 /* Compaction */
 
+/* The newest configuration up to INDEX, a committed one that is not before the snapshot, into STATE. Errors:
+ * Q_BUSY it is not known; Q_TOO_BIG; those of a read. */
+static int configuration_at(struct consensus *c, uint64_t index, struct meta_state *state, struct error *e)
+{
+    struct log_entry entry;
+    uint64_t i = index;
+
+    while (i >= log_first(c->log) && i > state->configuration_index &&
+           log_type(c->log, i) != LOG_CONFIGURATION) {
+        i--;
+    }
+    if (i < log_first(c->log) || i <= state->configuration_index) {
+        return state->configuration_len > 0
+                   ? 0
+                   : error_set(e, Q_BUSY, "the members as of index %" PRIu64 " are not known", index);
+    }
+    int rv = log_get(c->log, i, &entry, e);
+    if (rv == 0 && entry.len > sizeof state->configuration) {
+        rv = error_set(e, Q_TOO_BIG, "the configuration of %" PRIu32 " bytes is over the limit of %zu",
+                       entry.len, sizeof state->configuration);
+    }
+    if (rv == 0) {
+        memcpy(state->configuration, entry.data, entry.len);
+        state->configuration_len = entry.len;
+        state->configuration_index = i;
+    }
+    return rv;
+}
+
 static void keep_from(struct consensus *c, uint64_t from, struct meta_state *state)
 {
     uint64_t first = log_first(c->log);
@@ -52,7 +81,7 @@ int consensus_compact(struct consensus *c, uint64_t index, uint64_t from, struct
     if (index == 1) { /* the core cannot do it (driver_compacted()), and meta may not be ahead of the core */
         return error_set(e, Q_BUSY, "the first entry is not compacted alone");
     }
-    rv = consensus_configuration_at(c, index, &state, e);
+    rv = configuration_at(c, index, &state, e);
     if (rv != 0) {
         return rv;
     }
@@ -86,6 +115,32 @@ uint64_t consensus_index_within(const struct consensus *c, uint64_t bytes)
 
 /* What an image carries */
 
+/* The snapshot of STATE, as others are given it. */
+static int carry(struct consensus *c, const struct meta_state *state, struct consensus_image *ret_image,
+                 struct error *e)
+{
+    buf_clear(&c->image);
+    buf_put_u64(&c->image, consensus_term(c));
+    buf_put_bytes(&c->image, state->configuration, state->configuration_len);
+    *ret_image = (struct consensus_image){
+        .index = state->snapshot_index,
+        .term = state->snapshot_term,
+        .configuration_index = state->configuration_index,
+        .configuration = c->image.data,
+        .configuration_len = (uint32_t)c->image.len,
+    };
+    return buf_check(&c->image, "the configuration", e);
+}
+
+int consensus_compaction(struct consensus *c, struct consensus_image *ret_image, struct error *e)
+{
+    const struct meta_state *state = meta_state(c->meta);
+
+    return state->snapshot_index > 0 && !consensus_installing(c)
+               ? carry(c, state, ret_image, e)
+               : error_set(e, Q_NOT_FOUND, "nothing was compacted");
+}
+
 int consensus_image_at(struct consensus *c, uint64_t index, struct consensus_image *ret_image,
                        struct error *e)
 {
@@ -99,21 +154,12 @@ int consensus_image_at(struct consensus *c, uint64_t index, struct consensus_ima
     if (index == 0 || term == 0 || index < state.snapshot_index) {
         return error_set(e, Q_NOT_FOUND, "the log does not go back to index %" PRIu64, index);
     }
-    rv = consensus_configuration_at(c, index, &state, e);
+    rv = configuration_at(c, index, &state, e);
     if (rv != 0) {
         return rv;
     }
-    buf_clear(&c->image);
-    buf_put_u64(&c->image, driver_term(c->driver));
-    buf_put_bytes(&c->image, state.configuration, state.configuration_len);
-    *ret_image = (struct consensus_image){
-        .index = index,
-        .term = term,
-        .configuration_index = state.configuration_index,
-        .configuration = c->image.data,
-        .configuration_len = (uint32_t)c->image.len,
-    };
-    return buf_check(&c->image, "the configuration", e);
+    set_snapshot(&state, index, term);
+    return carry(c, &state, ret_image, e);
 }
 
 static int decode(const struct consensus_image *image, struct raft_snapshot_metadata *ret_metadata,
@@ -171,10 +217,8 @@ uint64_t consensus_image_wanted(const struct consensus *c)
     return c->driver != NULL ? driver_snapshot_wanted(c->driver) : 0;
 }
 
-/* The commit point. */
-static int begin_install(struct consensus *c, enum meta_installing kind,
-                         const struct raft_snapshot_metadata *metadata, struct meta_state *state,
-                         struct error *e)
+static int note_image(struct meta_state *state, const struct raft_snapshot_metadata *metadata,
+                      struct error *e)
 {
     struct raft_buffer members;
 
@@ -189,10 +233,22 @@ static int begin_install(struct consensus *c, enum meta_installing kind,
     }
     raft_free(members.base);
     set_snapshot(state, metadata->index, metadata->term);
+    return 0;
+}
+
+/* The commit point. */
+static int begin_install(struct consensus *c, enum meta_installing kind,
+                         const struct raft_snapshot_metadata *metadata, struct meta_state *state,
+                         struct error *e)
+{
+    int rv = note_image(state, metadata, e);
+
     state->installing = kind;
     state->installing_index = metadata->index;
     state->installing_term = metadata->term;
-    int rv = consensus_save(c, state, e);
+    if (rv == 0) {
+        rv = consensus_save(c, state, e);
+    }
     return rv == 0 ? 0 : error_wrap(e, "the image at index %" PRIu64, state->installing_index);
 }
 
@@ -276,6 +332,32 @@ int consensus_staged(struct consensus *c, const struct consensus_image *image, s
         }
     }
     raft_configuration_close(&metadata.configuration);
+    return rv;
+}
+
+int consensus_skip(struct consensus *c, const struct consensus_image *image, struct error *e)
+{
+    struct meta_state state = *meta_state(c->meta);
+    struct raft_snapshot_metadata metadata;
+    uint64_t known_in;
+
+    assert(consensus_recovering(c) && !consensus_installing(c));
+    if (image->index <= state.snapshot_index || image->index > log_last(c->log)) {
+        return error_set(e, Q_INVALID, "the log ends at index %" PRIu64 ", before %" PRIu64, log_last(c->log),
+                         image->index);
+    }
+    int rv = decode(image, &metadata, &known_in, e);
+    if (rv != 0) {
+        return rv;
+    }
+    rv = note_image(&state, &metadata, e);
+    raft_configuration_close(&metadata.configuration);
+    if (rv == 0) {
+        rv = consensus_save(c, &state, e);
+    }
+    if (rv == 0) {
+        log_skip(c->log, image->index, image->term);
+    }
     return rv;
 }
 

@@ -52,7 +52,6 @@ struct consensus {
     struct log *log;
     uint64_t known_index, known_term; /* what the database held at consensus_open() */
     struct log_mend *mend;            /* while recovering */
-    struct buf first_members;         /* the first configuration, as it is in entry 1; while recovering */
     struct driver *driver;            /* NULL until consensus_start() was called and the log is durable */
     bool starting;
     uint64_t applied; /* what the database held at consensus_start() */
@@ -109,10 +108,6 @@ static inline bool consensus_takes_part(const struct consensus *c)
 /* What STATE says of the log before its first entry. Close its configuration. */
 int consensus_snapshot(const struct meta_state *state, struct raft_snapshot_metadata *ret_metadata,
                        struct error *e);
-/* The newest configuration up to INDEX, a committed one that is not before the snapshot, into STATE. Errors:
- * Q_BUSY it is not known; Q_TOO_BIG; those of a read. */
-int consensus_configuration_at(struct consensus *c, uint64_t index, struct meta_state *state,
-                               struct error *e);
 struct log_config consensus_log_config(struct consensus *c);
 /* Part of consensus_open(), once meta is open. */
 int consensus_finish_install(struct consensus *c, struct error *e);

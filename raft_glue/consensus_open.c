@@ -176,19 +176,6 @@ static int open_meta(struct consensus *c, struct error *e)
     return count_boot(c, e);
 }
 
-/* Entry 1 may be lost. */
-static int keep_members(struct consensus *c, struct error *e)
-{
-    struct raft_buffer bytes;
-    int rv = consensus_encode_members(&c->config, &bytes, e);
-    if (rv != 0) {
-        return rv;
-    }
-    buf_put_bytes(&c->first_members, bytes.base, bytes.len);
-    raft_free(bytes.base);
-    return buf_check(&c->first_members, "the member list", e);
-}
-
 /* Entry 1 of a new cluster: every founder writes the same bytes, so they need not agree on it first. A
  * founder that has voted had it once: there its absence is damage. Any other node waits for a leader to send
  * it, and may vote before that. */
@@ -198,10 +185,7 @@ static int bootstrap(struct consensus *c, struct error *e)
     struct raft_buffer bytes;
     int rv;
 
-    if (log_damaged(c->log)) {
-        return state->founder && c->config.count > 0 ? keep_members(c, e) : 0;
-    }
-    if (log_last(c->log) > 0) {
+    if (log_damaged(c->log) || log_last(c->log) > 0) {
         return 0;
     }
     bool had_entries = state->founder ? state->term > 1 || state->vote != 0 : state->begun;
@@ -251,7 +235,6 @@ int consensus_open(const struct consensus_config *config, struct consensus **ret
     read_index_init(&c->reads, &c->counters[C_READ_ROUNDS], &c->counters[C_READS]);
     c->read_deadline_ms = UINT64_MAX;
     buf_init(&c->out, MESSAGE_BYTES_MAX + 1);
-    buf_init(&c->first_members, META_CONFIGURATION_MAX);
     buf_init(&c->image, META_CONFIGURATION_MAX);
     if ((size_t)snprintf(c->dir, sizeof c->dir, "%s", config->dir) >= sizeof c->dir) {
         rv = error_set(e, Q_INVALID, "the directory's name is longer than %zu bytes", sizeof c->dir - 1);
@@ -385,7 +368,6 @@ void consensus_free(struct consensus *c)
     log_close(c->log);
     meta_close(c->meta);
     buf_close(&c->out);
-    buf_close(&c->first_members);
     buf_close(&c->image);
     c->magic = 0;
     free(c);

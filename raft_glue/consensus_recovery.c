@@ -117,58 +117,6 @@ int consensus_give(struct consensus *c, enum log_proof proof, uint64_t before_te
     return rv;
 }
 
-/* If it is lost with the log, the one that the cluster began with is taken. */
-int consensus_configuration_at(struct consensus *c, uint64_t index, struct meta_state *state, struct error *e)
-{
-    const uint8_t *bytes = c->first_members.data;
-    size_t n = state->configuration_index == 0 ? c->first_members.len : 0;
-    uint64_t at = state->configuration_index == 0 ? 1 : state->configuration_index;
-    struct log_entry entry;
-    for (uint64_t i = index; i >= log_first(c->log) && i > state->configuration_index; i--) {
-        if (log_type(c->log, i) == LOG_CONFIGURATION) {
-            int rv = log_get(c->log, i, &entry, e);
-            if (rv != 0) {
-                return rv;
-            }
-            bytes = entry.data;
-            n = entry.len;
-            at = i;
-            break;
-        }
-    }
-    if (n == 0 && state->configuration_len == 0) {
-        return error_set(e, Q_BUSY, "the members as of index %" PRIu64 " are not known", index);
-    }
-    if (n > sizeof state->configuration) {
-        return error_set(e, Q_TOO_BIG, "the configuration of %zu bytes is over the limit of %zu", n,
-                         sizeof state->configuration);
-    }
-    if (n > 0) {
-        memcpy(state->configuration, bytes, n);
-        state->configuration_len = (uint32_t)n;
-        state->configuration_index = at;
-    }
-    return 0;
-}
-
-int consensus_skip(struct consensus *c, uint64_t index, uint64_t term, struct error *e)
-{
-    struct meta_state state = *meta_state(c->meta);
-    int rv = consensus_configuration_at(c, index, &state, e);
-    if (rv != 0) {
-        return rv;
-    }
-    state.snapshot_index = index;
-    state.snapshot_term = term;
-    state.log_first = index + 1;
-    state.log_before_term = term;
-    rv = consensus_save(c, &state, e);
-    if (rv == 0) {
-        log_skip(c->log, index, term);
-    }
-    return rv;
-}
-
 bool consensus_mended(const struct consensus *c)
 {
     return c->mend != NULL && log_mend_done(c->mend);

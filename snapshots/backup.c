@@ -19,8 +19,10 @@ struct backup {
     struct chunk_store *chunks;
     struct catalog *catalog;
     struct manifest manifest; /* of the backup that is being made */
+    struct manifest before;   /* the newest whole one when it was begun; no chunks: there is none */
     struct backup_totals totals;
-    uint8_t plain[CHUNK_BYTES];
+    struct buf encoded;
+    uint8_t plain[CHUNK_BYTES], base[CHUNK_BYTES];
 };
 
 static bool is_there(struct env *env, const char *dir, const char *name)
@@ -75,6 +77,7 @@ int backup_open(struct env *env, const char *dir, struct backup **ret_backup, st
     }
     b->magic = BACKUP_MAGIC;
     b->env = env;
+    buf_init(&b->encoded, CHUNK_ENCODED_MAX);
     int rv = make_dir(env, dir, e);
     rv = rv == 0 ? lock(b, dir, e) : rv;
     rv = rv == 0 ? chunk_store_open(env, dir, &b->chunks, e) : rv;
@@ -111,6 +114,8 @@ void backup_close(struct backup *b)
         return;
     }
     manifest_close(&b->manifest);
+    manifest_close(&b->before);
+    buf_close(&b->encoded);
     catalog_close(b->catalog);
     chunk_store_close(b->chunks);
     env_close(b->env, b->lock);
@@ -131,32 +136,31 @@ struct chunk_store *backup_chunks(struct backup *b)
 /* ---- making one ---- */
 
 /* The newest whole manifest says whose backups these are. */
-static int check_cluster(struct backup *b, const struct manifest *m, struct error *e)
+static int load_before(struct backup *b, struct error *e)
 {
     unsigned i = catalog_count(b->catalog);
-    struct manifest other;
-    int rv;
 
+    manifest_close(&b->before);
     while (i > 0 && catalog_at(b->catalog, i - 1)->damaged) {
         i--;
     }
-    if (i == 0) {
-        return 0;
-    }
-    rv = catalog_load(b->catalog, catalog_at(b->catalog, i - 1)->index, catalog_at(b->catalog, i - 1)->term,
-                      &other, e);
-    if (rv != 0) {
-        return rv;
-    }
-    if (memcmp(other.cluster_id, m->cluster_id, sizeof m->cluster_id) != 0 &&
+    return i == 0 ? 0
+                  : catalog_load(b->catalog, catalog_at(b->catalog, i - 1)->index,
+                                 catalog_at(b->catalog, i - 1)->term, &b->before, e);
+}
+
+static int check_cluster(struct backup *b, const struct manifest *m, struct error *e)
+{
+    const struct manifest *other = &b->before;
+
+    if (other->chunks > 0 && memcmp(other->cluster_id, m->cluster_id, sizeof m->cluster_id) != 0 &&
         !PLANTED("backups_of_two_clusters_are_mixed")) {
-        rv = error_set(e, Q_MISMATCH,
-                       "it holds backups of another cluster (\"%s\", backup %" PRIu64 "-%" PRIu64
-                       "): give each cluster a directory of its own",
-                       other.cluster_name, other.index, other.term);
+        return error_set(e, Q_MISMATCH,
+                         "it holds backups of another cluster (\"%s\", backup %" PRIu64 "-%" PRIu64
+                         "): give each cluster a directory of its own",
+                         other->cluster_name, other->index, other->term);
     }
-    manifest_close(&other);
-    return rv;
+    return 0;
 }
 
 /* Another cluster with the same first members has the same id, and begins with the same indexes. */
@@ -186,8 +190,9 @@ static int check_new(struct backup *b, const struct manifest *m, struct error *e
 
 int backup_begin(struct backup *b, const struct manifest *m, struct error *e)
 {
-    int rv = check_cluster(b, m, e);
+    int rv = load_before(b, e);
 
+    rv = rv == 0 ? check_cluster(b, m, e) : rv;
     rv = rv == 0 ? check_new(b, m, e) : rv;
     if (rv != 0) {
         return rv;
@@ -208,9 +213,20 @@ bool backup_missing(const struct backup *b, uint32_t from, uint32_t *ret_chunk)
     return false;
 }
 
+/* Rows that change all over a table touch nearly every chunk, but little of each. */
+static int store_chunk(struct backup *b, uint32_t chunk, const void *encoded, size_t n, struct error *e)
+{
+    const struct chunk_name *name = &b->manifest.chunk[chunk];
+
+    return chunk < b->before.chunks
+               ? chunk_store_put_over(b->chunks, name, encoded, n, &b->before.chunk[chunk], e)
+               : chunk_store_put(b->chunks, name, encoded, n, e);
+}
+
 int backup_put(struct backup *b, uint32_t chunk, const void *encoded, size_t n, struct error *e)
 {
     const struct chunk_name *name = &b->manifest.chunk[chunk];
+    uint64_t bytes;
     size_t plain;
     int rv = 0;
 
@@ -224,12 +240,56 @@ int backup_put(struct backup *b, uint32_t chunk, const void *encoded, size_t n, 
                            manifest_chunk_bytes(&b->manifest, chunk));
         }
     }
-    rv = rv == 0 ? chunk_store_put(b->chunks, name, encoded, n, e) : rv;
+    if (rv == 0) {
+        rv = store_chunk(b, chunk, encoded, n, e);
+    }
+    if (rv == 0) {
+        rv = chunk_store_bytes(b->chunks, name, &bytes, e);
+    }
     if (rv == 0) {
         b->totals.chunks_new++;
-        b->totals.bytes_new += n;
+        b->totals.bytes_new += bytes;
     }
     return rv;
+}
+
+/* Into b->base. */
+static int load_base(struct backup *b, uint32_t chunk, size_t *ret_n, struct error *e)
+{
+    int rv = chunk < b->before.chunks ? chunk_store_get(b->chunks, &b->before.chunk[chunk], &b->encoded, e)
+                                      : error_set(e, Q_CONFLICT, "there is no chunk before it");
+
+    return rv == 0 ? chunk_decode(b->encoded.data, b->encoded.len, &b->before.chunk[chunk], b->base, ret_n, e)
+                   : rv;
+}
+
+bool backup_base_sums(struct backup *b, uint32_t chunk, uint64_t ret_sums[CHUNK_PAGES])
+{
+    size_t n;
+
+    if (load_base(b, chunk, &n, NULL) != 0) {
+        return false;
+    }
+    delta_sums(b->base, n, ret_sums);
+    return true;
+}
+
+int backup_put_delta(struct backup *b, uint32_t chunk, const void *delta, size_t n, struct error *e)
+{
+    size_t base_n, plain_n;
+    int rv;
+
+    if (chunk_store_has(b->chunks, &b->manifest.chunk[chunk])) {
+        return 0;
+    }
+    rv = load_base(b, chunk, &base_n, e);
+    rv = rv == 0 ? delta_apply(delta, n, b->base, base_n, &b->manifest.chunk[chunk], b->plain, &plain_n, e)
+                 : rv;
+    if (rv == 0) {
+        buf_clear(&b->encoded);
+        rv = chunk_encode(b->plain, plain_n, &b->encoded, e);
+    }
+    return rv == 0 ? backup_put(b, chunk, b->encoded.data, b->encoded.len, e) : rv;
 }
 
 int backup_commit(struct backup *b, struct error *e)

@@ -83,18 +83,33 @@ static int choose(struct client *client, bool follower, bool leader, struct back
     return 0;
 }
 
+static bool is_word(const char *from)
+{
+    return strcmp(from, "any") == 0 || strcmp(from, "follower") == 0 || strcmp(from, "leader") == 0;
+}
+
+int backup_node_check(const char *from, struct error *e)
+{
+    struct endpoints one = {0};
+
+    if (is_word(from)) {
+        return 0;
+    }
+    if (strchr(from, ':') == NULL) {
+        return error_set(e, Q_INVALID, "--from is one of: any, follower, leader, or the URL of a node");
+    }
+    return endpoints_add(&one, from, e);
+}
+
 int backup_node_choose(struct client *client, const char *from, struct backup_node *ret_node, struct error *e)
 {
     struct endpoints one = {0};
     struct cluster_view view;
 
-    if (strcmp(from, "any") == 0 || strcmp(from, "follower") == 0 || strcmp(from, "leader") == 0) {
+    if (is_word(from)) {
         return choose(client, from[0] != 'l', from[0] != 'f', ret_node, e);
     }
-    if (strchr(from, ':') == NULL) {
-        return error_set(e, Q_INVALID, "--from is one of: any, follower, leader, or the URL of a node");
-    }
-    if (endpoints_add(&one, from, e) != 0 ||
+    if (backup_node_check(from, e) != 0 || endpoints_add(&one, from, e) != 0 ||
         cluster_view_ask(client, one.url[0], CLUSTER_VIEW_PROBE_MS, &view, e) != 0) {
         return (int)e->code;
     }
@@ -208,6 +223,7 @@ int backup_node_take(struct backup_node *node, uint64_t timeout_ms, struct manif
 /* A chunk that is under way, or waits to be asked for again. */
 struct fetch {
     bool used, waiting;
+    bool delta, whole; /* a delta was asked for; only the whole chunk will do */
     uint32_t chunk;
     unsigned tries;
 };
@@ -221,6 +237,7 @@ struct fetching {
     unsigned under_way;
     uint32_t next; /* the first chunk that was not looked at yet */
     uint64_t answered_ms, try_at_ms, timeout_ms;
+    uint64_t bytes; /* that came */
     struct progress_facts facts;
     struct error failed; /* code Q_OK while it goes on */
 };
@@ -243,9 +260,11 @@ static void take(struct fetching *f, struct fetch *one, const struct reply *repl
 {
     char hex[CHUNK_HEX];
     struct error e;
-    int rv = backup_put(f->backup, one->chunk, reply->body, reply->len, &e);
+    int rv = one->delta ? backup_put_delta(f->backup, one->chunk, reply->body, reply->len, &e)
+                        : backup_put(f->backup, one->chunk, reply->body, reply->len, &e);
 
     f->answered_ms = clock_ms();
+    f->bytes += reply->len;
     if (rv == 0) {
         f->facts.rows++;
         f->facts.bytes += manifest_chunk_bytes(f->manifest, one->chunk);
@@ -254,7 +273,8 @@ static void take(struct fetching *f, struct fetch *one, const struct reply *repl
     }
     chunk_name_text(&f->manifest->chunk[one->chunk], hex);
     error_wrap(&e, "chunk %" PRIu32 " (%s) from node %" PRIu64, one->chunk, hex, f->node->id);
-    if (rv == Q_CORRUPT && ++one->tries < TRIES_MAX) {
+    if ((rv == Q_CORRUPT || rv == Q_CONFLICT) && ++one->tries < TRIES_MAX) {
+        one->whole = true;
         try_again(f, one, &e);
     } else {
         f->failed = e;
@@ -308,20 +328,37 @@ static struct fetch *next_fetch(struct fetching *f)
     return unused;
 }
 
-static int send_some(struct fetching *f, struct error *e)
+/* As a delta, if the backup before has something in its place. */
+static int send_one(struct fetching *f, unsigned connection, struct fetch *one, struct error *e)
 {
     char target[160], hex[CHUNK_HEX];
+    uint64_t sums[CHUNK_PAGES];
+    uint8_t body[sizeof sums];
+
+    chunk_name_text(&f->manifest->chunk[one->chunk], hex);
+    snprintf(target, sizeof target, "/v1/chunks/%s?snapshot=%" PRIu64 "-%" PRIu64, hex, f->manifest->index,
+             f->manifest->term);
+    one->waiting = false;
+    one->delta = !one->whole && backup_base_sums(f->backup, one->chunk, sums);
+    f->under_way++;
+    if (!one->delta) {
+        return wire_send(f->wire, connection, "GET", target, NULL, NULL, 0, one, e);
+    }
+    for (unsigned i = 0; i < CHUNK_PAGES; i++) {
+        put_le64(body + sizeof sums[0] * i, sums[i]);
+    }
+    return wire_send(f->wire, connection, "POST", target, "application/octet-stream", body, sizeof body, one,
+                     e);
+}
+
+static int send_some(struct fetching *f, struct error *e)
+{
     struct fetch *one;
     int rv = 0;
 
     for (unsigned i = 0; rv == 0 && i < CONNECTIONS; i++) {
         while (rv == 0 && wire_has_room(f->wire, i) && (one = next_fetch(f)) != NULL) {
-            chunk_name_text(&f->manifest->chunk[one->chunk], hex);
-            snprintf(target, sizeof target, "/v1/chunks/%s?snapshot=%" PRIu64 "-%" PRIu64, hex,
-                     f->manifest->index, f->manifest->term);
-            one->waiting = false;
-            f->under_way++;
-            rv = wire_send(f->wire, i, "GET", target, NULL, NULL, 0, one, e);
+            rv = send_one(f, i, one, e);
         }
     }
     return rv;
@@ -381,6 +418,7 @@ int backup_node_fetch(struct backup_node *node, const struct manifest *manifest,
     }
     progress_end(progress);
     wire_free(f.wire);
+    node->bytes_fetched += f.bytes;
     if (rv == 0 && f.failed.code != Q_OK) {
         *e = f.failed;
         rv = (int)e->code;

@@ -12,12 +12,15 @@ struct backup_node {
     char url[ENDPOINT_MAX];
     uint64_t id;
     bool leads;
+    uint64_t bytes_fetched;
     uint64_t index; /* what was committed when it was chosen: a backup holds it */
 };
 
 /* A follower that lags by no more than this is not far behind. */
 enum { BACKUP_NODE_LAG_MAX = 10000 };
 
+/* Whether FROM is what backup_node_choose() takes. Q_INVALID. */
+int backup_node_check(const char *from, struct error *e);
 /* FROM is "follower", "leader", "any" (a follower, else the leader), or the URL of a node. Only a node that
  * is ready serves, and a follower only if it is not far behind; of several the one that is furthest. Errors:
  * Q_INVALID what FROM is; Q_NO_LEADER nobody answers; Q_NOT_FOUND there is no such node, and why. */

@@ -71,8 +71,8 @@ static void tell(const struct args *a, const struct restore *r, uint64_t us)
     }
     printf("restored node %" PRIu64 " into %s at index %" PRIu64 " of term %" PRIu64 ", in %.1f s\n", r->id,
            r->dir, r->at_index, r->at_term, (double)us / 1e6);
-    printf("Start it with: quorated --dir %s --id %" PRIu64 " --members %s --cluster-name %s%s ...\n", r->dir,
-           r->id, args_text(a, "members"), r->name, r->foreign_keys ? " --foreign-keys" : "");
+    printf("Start it with: quorated --dir %s --cluster-name %s%s ... (the directory knows id and members)\n",
+           r->dir, r->name, r->foreign_keys ? " --foreign-keys" : "");
     if (r->count > 1) {
         printf("The other members are restored in the same way, from the same backup with the same "
                "--members.\n");

@@ -39,7 +39,7 @@ static const struct http_route routes[] = {
     {.path = "/v1/kv/", .prefix = true, .methods = GET | PUT | DELETE, .handler = kv_api_handle},
     {.path = "/v1/snapshots", .methods = GET | POST, .handler = snapshot_api_collection},
     {.path = "/v1/snapshots/", .prefix = true, .methods = GET, .handler = snapshot_api_manifest},
-    {.path = "/v1/chunks/", .prefix = true, .methods = GET, .handler = snapshot_api_chunk},
+    {.path = "/v1/chunks/", .prefix = true, .methods = GET | POST, .handler = snapshot_api_chunk},
     {.path = "/v1/cluster/", .prefix = true, .methods = GET | POST | DELETE, .handler = cluster_api_handle},
     {.path = "/remove", .prefix = true, .methods = DELETE, .handler = cluster_api_remove},
     {.path = "/v1/verify", .methods = POST, .handler = verify_api_handle},

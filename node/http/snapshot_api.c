@@ -10,6 +10,7 @@
 #include "node/http/params.h"
 #include "snapshots/catalog.h"
 #include "snapshots/chunk_store.h"
+#include "snapshots/delta.h"
 
 enum {
     TAKE_MAGIC = 0x534e5431,
@@ -36,6 +37,8 @@ struct look {
     bool pretty;
     struct image image; /* index 0: none is named */
     struct chunk_name chunk;
+    bool delta; /* of the chunk, against: */
+    uint64_t base_sums[CHUNK_PAGES];
     bool damaged; /* what was read is not what it should be */
     struct image listed[LISTED_MAX];
     unsigned listed_count;
@@ -399,10 +402,17 @@ void snapshot_api_manifest(void *ctx, struct http_request *r)
 
 /* ---- GET /v1/chunks/<hex> ---- */
 
+/* The chunk in PLAIN becomes what differs from the client's base. */
+static int make_delta(struct look *l, const uint8_t *plain, size_t n, struct error *e)
+{
+    buf_clear(&l->body);
+    return delta_encode(plain, n, l->base_sums, &l->body, e);
+}
+
 static int read_chunk(struct look *l, struct error *e)
 {
     uint8_t *plain = malloc(CHUNK_BYTES);
-    size_t n;
+    size_t n = 0;
     int rv = plain != NULL ? 0 : error_set(e, Q_NOMEM, "out of memory for a chunk");
 
     rv = rv == 0 ? chunk_store_read(l->api->config.env, l->dir, &l->chunk, &l->body, e) : rv;
@@ -410,20 +420,39 @@ static int read_chunk(struct look *l, struct error *e)
         rv = chunk_decode(l->body.data, l->body.len, &l->chunk, plain, &n, e);
         l->damaged = rv == Q_CORRUPT;
     }
+    rv = rv == 0 && l->delta ? make_delta(l, plain, n, e) : rv;
     free(plain);
     return rv;
+}
+
+/* A POST has the sums of the client's pages as its body. */
+static bool read_sums(const struct http_request *r, uint64_t ret_sums[CHUNK_PAGES])
+{
+    size_t n;
+    const uint8_t *body = http_body(r, &n);
+
+    for (unsigned i = 0; n == CHUNK_PAGES * sizeof(uint64_t) && i < CHUNK_PAGES; i++) {
+        ret_sums[i] = get_le64(body + sizeof(uint64_t) * i);
+    }
+    return n == CHUNK_PAGES * sizeof(uint64_t);
 }
 
 void snapshot_api_chunk(void *ctx, struct http_request *r)
 {
     static const char prefix[] = "/v1/chunks/";
     const char *snapshot = http_param(r, "snapshot");
+    bool delta = http_method(r) == HTTP_METHOD_POST;
+    uint64_t base_sums[CHUNK_PAGES] = {0};
     struct image image = {0, 0};
     struct chunk_name chunk;
     struct look *l;
 
     if (!chunk_name_parse(http_path(r) + sizeof prefix - 1, &chunk)) {
         api_respond_error(r, 404, "not a path of the form /v1/chunks/<64 hexadecimal digits>");
+        return;
+    }
+    if (delta && !read_sums(r, base_sums)) {
+        api_respond_error(r, 400, "the body must be the sums of 64 pages, 8 bytes each");
         return;
     }
     if (snapshot != NULL && !parse_image(snapshot, "", &image)) {
@@ -434,8 +463,10 @@ void snapshot_api_chunk(void *ctx, struct http_request *r)
         api_respond_error(r, 404, "this snapshot is not here any more: take one by POST /v1/snapshots");
         return;
     }
-    l = look_new(ctx, r, CHUNK_ENCODED_MAX, "application/octet-stream");
+    l = look_new(ctx, r, DELTA_ENCODED_MAX, "application/octet-stream");
     if (l != NULL) {
+        l->delta = delta;
+        memcpy(l->base_sums, base_sums, sizeof base_sums);
         l->image = image;
         l->chunk = chunk;
         look_start(l, read_chunk);

@@ -7,6 +7,8 @@
  * {"snapshots":[entry,...]} GET  /v1/snapshots/<index>-<term>/manifest  its bytes (snapshots/manifest.h) GET
  * /v1/chunks/<64 hex>                    a chunk as it is stored (snapshots/chunk.h), verified before it
  * leaves; with ?snapshot=<index>-<term> that one is in use
+ *     POST /v1/chunks/<64 hex>                    the same as a delta (snapshots/delta.h) against a base
+ * whose page sums are the body: 64 times u64, little-endian
  *
  * An entry: {"node","index","term","made_ms","bytes","chunks","hash"}. An image that was taken or asked for
  * is kept for SNAPSHOT_API_KEEP_MS; then it may be gone (404). Files are read on the reader lane. */

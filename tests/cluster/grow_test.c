@@ -146,6 +146,63 @@ static void a_machine_that_waits_to_be_let_in_stops_when_it_is_asked_to(void **s
     scene_finish(scene);
 }
 
+/* How many lines it has said in all its lives. */
+static unsigned lines_of(const struct process *p)
+{
+    char *output = process_output(p);
+    unsigned n = 0;
+
+    for (const char *c = output; *c != 0; c++) {
+        n += *c == '\n';
+    }
+    free(output);
+    return n;
+}
+
+static void twenty_kills_on_the_way_of_an_image_only_delay_it(void **state)
+{
+    static const char *const options[] = {"--compact-bytes=64K", "--ship-rate=4M", NULL};
+    enum { KILLS = 20, LINES = 7, ROWS = 16 };
+    struct scene *scene = *state;
+    struct processes *nodes = scene_prepare(scene, options);
+    unsigned fourth = processes_add_joiner(nodes, 0, options);
+    struct process *p = &nodes->node[fourth].process;
+    struct deadline deadline = deadline_in(PROCESSES_WAIT_MS);
+    struct status status = {.log_first = 0};
+    processes_start(nodes);
+    check_answer(nodes, 0, "POST", "/db/execute", "[\"CREATE TABLE big (id INTEGER PRIMARY KEY, b BLOB)\"]",
+                 200);
+    for (unsigned i = 0; i < ROWS; i++) {
+        check_answer(nodes, 0, "POST", "/db/execute", "[\"INSERT INTO big (b) VALUES (randomblob(500000))\"]",
+                     200);
+    }
+    struct load *load = scene_load(scene);
+
+    while (!processes_status(nodes, processes_leader(nodes), &status) || status.log_first < ROWS) {
+        assert_true(deadline_wait(&deadline));
+    }
+    process_add_argument(p, "--join=127.0.0.1:%u,127.0.0.1:%u", ntohs(nodes->node[1].peer.sin_port),
+                         ntohs(nodes->node[2].peer.sin_port));
+    for (unsigned i = 0; i < KILLS; i++) {
+        unsigned before = lines_of(p);
+        struct deadline soon = deadline_in(PROCESSES_ELECTION_MS * 2);
+        process_start(p);
+        while (lines_of(p) < before + 1 + i % LINES && deadline_wait(&soon)) {
+        }
+        assert_true(process_runs(p));
+        process_kill(p);
+    }
+    nodes->node[fourth].gone = false;
+    processes_start_one(nodes, fourth);
+    processes_wait_ready(nodes, fourth);
+    assert_true(process_said(p, "installed"));
+    roster_wait(nodes, "1:voter 2:voter 3:voter 4:standby");
+    load_wait_acknowledged(load, SOME);
+
+    scene_check(scene);
+    scene_finish(scene);
+}
+
 static void a_machine_that_has_joined_is_started_with_the_same_words(void **state)
 {
     struct scene *scene = *state;
@@ -161,6 +218,30 @@ static void a_machine_that_has_joined_is_started_with_the_same_words(void **stat
     processes_start(nodes);
     assert_true(process_said(&nodes->node[fourth].process, "joined already"));
     roster_wait(nodes, "1:voter 2:voter 3:voter 4:standby");
+
+    scene_check(scene);
+    scene_finish(scene);
+}
+
+static void a_machine_that_comes_after_the_log_was_dropped_gets_an_image(void **state)
+{
+    static const char *const options[] = {"--compact-bytes=64K", "--segment-bytes=128K", "--request-max=64K",
+                                          NULL};
+    struct scene *scene = *state;
+    struct processes *nodes = scene_prepare(scene, options);
+    unsigned fourth = processes_add_joiner(nodes, 0, options);
+    processes_start(nodes);
+    struct load *load = scene_load(scene);
+    struct deadline deadline = deadline_in(PROCESSES_WAIT_MS);
+    struct status status = {.log_first = 0};
+
+    while (!processes_status(nodes, processes_leader(nodes), &status) || status.log_first < SOME) {
+        assert_true(deadline_wait(&deadline));
+    }
+    processes_join(nodes, fourth);
+    assert_true(process_said(&nodes->node[fourth].process, "installed"));
+    roster_wait(nodes, "1:voter 2:voter 3:voter 4:standby");
+    load_wait_acknowledged(load, SOME);
 
     scene_check(scene);
     scene_finish(scene);
@@ -201,7 +282,9 @@ int main(int argc, char **argv)
         SCENE(a_member_that_comes_back_elsewhere_is_found_there),
         SCENE(a_machine_that_is_not_wanted_is_told_why_and_ends),
         SCENE(a_machine_that_waits_to_be_let_in_stops_when_it_is_asked_to),
+        SCENE(a_machine_that_comes_after_the_log_was_dropped_gets_an_image),
         SCENE(a_machine_that_is_killed_while_it_joins_is_one_member_in_the_end),
+        SCENE(twenty_kills_on_the_way_of_an_image_only_delay_it),
         SCENE(a_machine_that_has_joined_is_started_with_the_same_words),
     };
     scene_choose(argc, argv);

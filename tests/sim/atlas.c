@@ -6,20 +6,49 @@
 
 #include "raft_glue/log_format.h"
 #include "raft_glue/meta.h"
+#include "storage/page_sum.h"
+
+#define DATABASE  "/node/db.sqlite"
+#define CHUNKS    "/node/chunks/"
+#define MANIFESTS "/node/manifests/"
 
 enum { TRIES = 16 };
 
-/* Forgets what has healed: its node runs. */
+/* Whether the database, as its file is now, has a good page there, or none. */
+static bool page_is_good(const struct group_node *node, uint64_t page)
+{
+    struct sim_disk *disk = sim_node_disk(node->machine);
+    uint8_t bytes[PAGE_BYTES];
+    struct sim_inode *inode;
+    struct error e;
+    size_t n = 0;
+    bool good;
+
+    if (sim_disk_faults(disk).read_eio > 0 || sim_disk_open(disk, DATABASE, 0, &inode, &e) != 0) {
+        return false;
+    }
+    good = sim_disk_read(disk, inode, (page - 1) * PAGE_BYTES, bytes, sizeof bytes, &n, &e) == 0 &&
+           (n < sizeof bytes || page_sum_ok(bytes, page));
+    sim_disk_close(disk, inode);
+    return good;
+}
+
+/* Its node runs, and has mended its log; or has got another page from somewhere. */
+static bool has_healed(const struct group_node *node, const struct atlas_spot *spot)
+{
+    struct peek at = {.runs = false};
+    if (node->replica != NULL && node->boots > spot->boots && !node->stale) {
+        peek(node->replica, &at);
+    }
+    return at.runs && (spot->page == 0 || (!at.fenced && page_is_good(node, spot->page)));
+}
+
 static void forget_healed(struct atlas *a)
 {
     unsigned kept = 0;
     for (unsigned i = 0; i < a->count; i++) {
         const struct group_node *node = &a->group->nodes[a->spots[i].node];
-        struct peek at = {.runs = false};
-        if (node->replica != NULL && node->boots > a->spots[i].boots && !node->stale) {
-            peek(node->replica, &at);
-        }
-        if (!at.runs) {
+        if (!has_healed(node, &a->spots[i])) {
             a->spots[kept++] = a->spots[i];
         }
     }
@@ -38,6 +67,7 @@ static bool concerns(const struct atlas *a, const struct atlas_spot *spot, uint6
     return at.recovering || node->stale || (from <= spot->to && spot->from <= to);
 }
 
+/* In the log, or, where that begins behind, in the database. */
 static bool has_good_copy(const struct atlas *a, unsigned node, uint64_t from, uint64_t to)
 {
     const struct group_node *other = &a->group->nodes[node];
@@ -46,7 +76,7 @@ static bool has_good_copy(const struct atlas *a, unsigned node, uint64_t from, u
         return false;
     }
     peek(other->replica, &at);
-    return at.runs && at.first <= from && at.durable >= to;
+    return at.runs && at.durable >= to && (at.first <= from || (a->group->on_disk && !at.fenced));
 }
 
 /* Whether the entries from FROM to TO may be damaged on NODE, and it may be away until it has healed. */
@@ -116,6 +146,19 @@ static void in_a_slot(const struct atlas *a, const struct group_node *node, stru
     place->to = 0;
 }
 
+static bool in_the_database(const struct group_node *node, struct rng *rng, struct atlas_place *place)
+{
+    struct error e;
+    uint64_t size;
+    if (sim_disk_stat(sim_node_disk(node->machine), DATABASE, &size, &e) != 0 || size == 0) {
+        return false;
+    }
+    *place = (struct atlas_place){
+        .path = DATABASE, .offset = rng_between(rng, 0, size - 1), .from = 1, .to = UINT64_MAX};
+    place->page = place->offset / PAGE_BYTES + 1;
+    return true;
+}
+
 bool atlas_choose(struct atlas *a, const struct group_node *node, struct rng *rng,
                   struct atlas_place *ret_place)
 {
@@ -127,6 +170,7 @@ bool atlas_choose(struct atlas *a, const struct group_node *node, struct rng *rn
             found = in_a_record(a, node, rng, ret_place);
         }
         ret_place->bit = (unsigned)rng_between(rng, 0, 7);
+        ret_place->page = 0;
         ret_place->marked = false;
         if (found && (ret_place->from > ret_place->to ||
                       may_damage(a, (unsigned)(node - a->group->nodes), ret_place->from, ret_place->to))) {
@@ -137,15 +181,17 @@ bool atlas_choose(struct atlas *a, const struct group_node *node, struct rng *rn
 }
 
 /* From now on, until the node has healed. */
-static void mark_damage(struct atlas *a, struct group_node *node, uint64_t from, uint64_t to)
+static void mark_damage(struct atlas *a, struct group_node *node, uint64_t from, uint64_t to, uint64_t page)
 {
-    node->damaged = true;
+    node->damaged = node->damaged || page == 0;
+    node->bad_pages = node->bad_pages || page != 0;
     if (from <= to && !a->ruthless && a->count < ATLAS_SPOTS_MAX) {
         a->spots[a->count++] = (struct atlas_spot){
             .node = (unsigned)(node - a->group->nodes),
             .boots = node->boots,
             .from = from,
             .to = to,
+            .page = page,
         };
     }
 }
@@ -154,9 +200,8 @@ void atlas_flip(struct atlas *a, struct group_node *node, const struct atlas_pla
 {
     struct error e;
     if (!place->marked) {
-        mark_damage(a, node, place->from, place->to);
+        mark_damage(a, node, place->from, place->to, place->page);
     }
-    node->damaged = true;
     if (sim_disk_flip(sim_node_disk(node->machine), place->path, place->offset, place->bit, &e) != 0) {
         group_say(a->group, "node %" PRIu64 ": nothing to flip: %s", node->id, e.text);
         return;
@@ -172,8 +217,9 @@ bool atlas_choose_record(struct atlas *a, struct group_node *node, struct rng *r
     for (unsigned i = 0; i < TRIES; i++) {
         if (in_a_record(a, node, rng, ret_place) &&
             may_damage(a, (unsigned)(node - a->group->nodes), ret_place->from, ret_place->to)) {
-            mark_damage(a, node, ret_place->from, ret_place->to);
+            mark_damage(a, node, ret_place->from, ret_place->to, 0);
             ret_place->bit = (unsigned)rng_between(rng, 0, 7);
+            ret_place->page = 0;
             ret_place->marked = true;
             return true;
         }
@@ -186,8 +232,46 @@ bool atlas_give_up(struct atlas *a, struct group_node *node)
     if (!may_damage(a, (unsigned)(node - a->group->nodes), 1, UINT64_MAX) && !a->ruthless) {
         return false;
     }
-    mark_damage(a, node, 1, UINT64_MAX);
+    mark_damage(a, node, 1, UINT64_MAX, 0);
     return true;
+}
+
+bool atlas_choose_page(struct atlas *a, const struct group_node *node, struct rng *rng,
+                       struct atlas_place *ret_place)
+{
+    if (!in_the_database(node, rng, ret_place) ||
+        !may_damage(a, (unsigned)(node - a->group->nodes), 1, UINT64_MAX)) {
+        return false;
+    }
+    ret_place->bit = (unsigned)rng_between(rng, 0, 7);
+    return true;
+}
+
+struct pick {
+    struct rng *rng;
+    struct atlas_place *place;
+    unsigned seen;
+};
+
+static void maybe(void *ctx, const char *path, uint64_t size)
+{
+    struct pick *pick = ctx;
+    if (size > 0 &&
+        (strncmp(path, CHUNKS, sizeof CHUNKS - 1) == 0 ||
+         strncmp(path, MANIFESTS, sizeof MANIFESTS - 1) == 0) &&
+        rng_between(pick->rng, 0, pick->seen++) == 0) {
+        *pick->place =
+            (struct atlas_place){.offset = rng_between(pick->rng, 0, size - 1), .from = 1, .marked = true};
+        snprintf(pick->place->path, sizeof pick->place->path, "%s", path);
+    }
+}
+
+bool atlas_choose_image(const struct group_node *node, struct rng *rng, struct atlas_place *ret_place)
+{
+    struct pick pick = {.rng = rng, .place = ret_place};
+    sim_disk_each_file(sim_node_disk(node->machine), maybe, &pick);
+    ret_place->bit = (unsigned)rng_between(rng, 0, 7);
+    return pick.seen > 0;
 }
 
 /* Which entries have their records in that range of a segment. False: one of them is not behind the mark yet.
@@ -250,7 +334,7 @@ static bool may_go_astray(void *ctx, const struct sim_disk_place *right, const s
               "node %" PRIu64 ": a write to %s lands in %s at %" PRIu64 " (entries %" PRIu64 " to %" PRIu64
               ")",
               node->id, right->path, wrong->len > 0 ? wrong->path : "free space", wrong->offset, from, to);
-    mark_damage(disk->atlas, node, from, to);
+    mark_damage(disk->atlas, node, from, to, 0);
     return true;
 }
 

@@ -217,7 +217,7 @@ static void ask_setup(struct client *client, struct group_node *node)
 {
     client->op = NOT_RECORDED;
     buf_clear(&client->command);
-    question_put_setup(&client->command);
+    question_put_setup(&client->command, client->all->config.bulk);
     ask(client, node, READ_STRONG);
 }
 

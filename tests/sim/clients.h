@@ -19,6 +19,7 @@ struct clients_config {
     const struct ledger *ledger; /* what is acknowledged must be in it */
     struct coverage *coverage;
     unsigned count;
+    bool bulk; /* the database is larger than what they ask about */
     uint64_t think_us;
 };
 

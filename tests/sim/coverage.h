@@ -27,7 +27,19 @@
     X(REFUSED_DISK, "start refused by a failing or full disk, later done")                                   \
     X(DAMAGED, "log found damaged at the start")                                                             \
     X(REPAIRED, "damaged log mended from other members")                                                     \
-    X(NEEDS_SNAPSHOT, "damaged log waits, since all others have compacted it")                               \
+    X(NEEDS_IMAGE, "damaged log waits for an image, since all others have compacted it")                     \
+    X(TAKEN, "image taken by a leader")                                                                      \
+    X(TAKEN_BY_FOLLOWER, "image taken by a follower")                                                        \
+    X(SHIPPED, "image shipped")                                                                              \
+    X(SHIP_RESUMED, "shipment gone on with after its target went down")                                      \
+    X(SHIP_OVERTAKEN, "shipment overtaken by a newer image")                                                 \
+    X(INSTALLED, "image installed in place of the log")                                                      \
+    X(REBUILT, "database rebuilt, log kept")                                                                 \
+    X(INSTALLED_AT_START, "install that was cut short finished by the next start")                           \
+    X(PAGE_BAD, "damaged page found")                                                                        \
+    X(IMAGE_DAMAGED, "damaged chunk or manifest found and dropped")                                          \
+    X(SHIP_WRONG, "wrong chunk or manifest from another member refused")                                     \
+    X(SCRUBBED, "database read as a whole and found good")                                                   \
     X(REFUSED_STALE, "stale disk refused")                                                                   \
     X(REFUSED_DAMAGE, "start refused because of damage, with the place")
 

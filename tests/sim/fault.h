@@ -24,6 +24,8 @@
     X(DISK_ERROR, "disk-error", 2, "reads, writes or syncs of a disk fail")                                  \
     X(FLIP, "flip", 3, "a bit of a log, its mark or the meta file flips")                                    \
     X(FLIP_ALL, "flip-all", 1, "all nodes go down, and each loses another record")                           \
+    X(FLIP_PAGE, "flip-page", 2, "a bit of a database file flips")                                           \
+    X(FLIP_IMAGE, "flip-image", 2, "a bit of a stored chunk, or of a manifest, flips")                       \
     X(MISDIRECT, "misdirect", 2, "writes of a disk land in another place")                                   \
     X(STALE, "stale", 1, "a disk is put back to what it was some time ago")
 

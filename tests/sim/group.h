@@ -20,6 +20,7 @@ struct group_node {
     bool cut_short; /* it lost power in the middle of an event: nobody saw what it did in it */
     bool stale;     /* its disk was put back to what it was some time ago */
     bool damaged;   /* something damaged what its disk had: it must not be believed to start */
+    bool bad_pages; /* ... or its database, which it need not notice at its start */
 };
 
 /* Who wants to know more about the nodes than what they answer. Each function may be NULL. */

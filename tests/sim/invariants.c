@@ -128,7 +128,8 @@ static void mended_durability(struct invariants *v, const struct group_node *nod
     }
 }
 
-/* Durable entries that are there no more. LOST is the lowest index that is not as it was. */
+/* Durable entries that are there no more. LOST is the lowest index that is not as it was; UINT64_MAX: none.
+ */
 static void durability(struct invariants *v, const struct group_node *node, const struct mirror *m,
                        const struct peek *now, uint64_t lost)
 {
@@ -176,7 +177,7 @@ static void look_at_log(struct invariants *v, const struct group_node *node, str
     }
     change = mirror_log(m, node->replica, now);
     m->seen.durable = was.durable;
-    durability(v, node, m, now, change.removed ? was.last - change.removed + 1 : was.last + 1);
+    durability(v, node, m, now, change.removed ? was.last - change.removed + 1 : UINT64_MAX);
     if (change.removed > 0 && m->boots == node->boots) {
         coverage_path(v->coverage, PATH_CONFLICT);
     }
@@ -186,6 +187,7 @@ static void look_at_log(struct invariants *v, const struct group_node *node, str
 static void commits(struct invariants *v, const struct group_node *node, uint64_t was, const struct peek *now)
 {
     uint64_t from = was + 1 > now->first ? was + 1 : now->first;
+    from = from > now->stands ? from : now->stands + 1;
     for (uint64_t i = from; i <= now->commit; i++) {
         if (!ledger_commit(v->ledger, i, peek_term(node->replica, i), now->term, v->text, sizeof v->text)) {
             fail(v, node);
@@ -218,7 +220,7 @@ static void check_known(struct invariants *v, const struct group_node *node, str
 
     peek(node->replica, &now);
     if (rebooted) {
-        was.commit = was.applied = 0;
+        was.commit = was.applied = was.installs = 0;
     }
     if (now.term != was.term || now.vote != was.vote) {
         promises(v, node, &was, &now);
@@ -244,6 +246,9 @@ static void check_known(struct invariants *v, const struct group_node *node, str
     if (now.leads) {
         election_safety(v, node, &now);
     }
+    if (now.installs != was.installs) {
+        was.applied = 0; /* another database, which may be at an earlier index */
+    }
     if (now.commit < was.commit || now.applied < was.applied) {
         group_fail(v->group, "commit or applied index of node %" PRIu64 " falls", node->id);
     }
@@ -253,8 +258,8 @@ static void check_known(struct invariants *v, const struct group_node *node, str
     if (now.applied > was.applied) {
         state_machine_safety(v, node, was.applied, &now);
     }
-    if (now.fenced && !was.fenced) {
-        group_fail(v->group, "node %" PRIu64 " found that its content differs from the leader's", node->id);
+    if (now.fenced && !was.fenced && !(now.fence == META_FENCE_PAGE && node->bad_pages)) {
+        group_fail(v->group, "node %" PRIu64 " fences itself, but its disk is healthy", node->id);
     }
     m->seen = now;
     m->boots = node->boots;

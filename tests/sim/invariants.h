@@ -5,11 +5,12 @@
  *   - Log Matching: see ledger.h.
  *   - Leader Completeness: what was committed in an earlier term is in the log of a new leader.
  *   - State Machine Safety: only committed entries are applied, the same one at an index everywhere, and
- * nodes that have applied the same have the same digest.
+ * nodes that have applied the same have the same digest, however their database came to them.
  *   - Terms never fall and a vote never changes within its term, not even over a crash; commit and applied
  * index never fall within one life.
- *   - What was durable is there after a crash; a durable entry goes only by a truncation above the commit
- * index. */
+ *   - What was durable is there after a crash, or an image stands for it; a durable entry goes only by a
+ * truncation above the commit index.
+ *   - Nobody distrusts a database that nothing has damaged. */
 #ifndef QUORATE_TESTS_SIM_INVARIANTS_H
 #define QUORATE_TESTS_SIM_INVARIANTS_H
 

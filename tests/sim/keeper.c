@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "tests/sim/peek.h"
+
 enum { RESTART_US = 1000000, SOON_AFTER_US = 1000000, LATE_US = 5000000 };
 
 struct keeper_node *keeper_of(struct keeper *k, const struct group_node *node)
@@ -51,6 +53,10 @@ static void boot(struct keeper_node *kn)
     if (kn->node->replica != NULL && !kn->node->broken) {
         kn->node->damaged = false; /* it has read everything */
         coverage_path(coverage, paths[kn->how]);
+        if (kn->installing) {
+            kn->installing = false;
+            coverage_path(coverage, PATH_INSTALLED_AT_START);
+        }
         if (refused) {
             coverage_path(coverage, PATH_REFUSED_DISK);
         }
@@ -81,6 +87,8 @@ void keeper_take_down(struct keeper *k, struct group_node *node, enum keeper_dow
         coverage_path(k->coverage, PATH_COMPACTED_DOWN);
     }
     kn->how = how;
+    kn->scrubbing = false;
+    kn->cut_off = kn->shipping;
     if (how == DOWN_POWER || how == DOWN_POWER_ALL) {
         group_crash(node);
     } else {
@@ -177,6 +185,39 @@ static bool begins(const char *line, const char *with)
     return strncmp(line, with, strlen(with)) == 0;
 }
 
+static void on_image_said(struct keeper_node *kn, const char *line)
+{
+    struct coverage *coverage = kn->keeper->coverage;
+    struct peek at;
+
+    if (begins(line, "image_taken ")) {
+        peek(kn->node->replica, &at);
+        coverage_path(coverage, at.leads ? PATH_TAKEN : PATH_TAKEN_BY_FOLLOWER);
+    } else if (begins(line, "ship_started ")) {
+        if (kn->cut_off) {
+            coverage_path(coverage, PATH_SHIP_RESUMED);
+        }
+        kn->shipping = true;
+        kn->cut_off = false;
+    } else if (begins(line, "ship_resumed ")) {
+        coverage_path(coverage, PATH_SHIP_OVERTAKEN);
+    } else if (begins(line, "ship_wrong ")) {
+        coverage_path(coverage, PATH_SHIP_WRONG);
+    } else if (begins(line, "image_damaged ")) {
+        coverage_path(coverage, PATH_IMAGE_DAMAGED);
+    } else if (begins(line, "rebuild_started ")) {
+        coverage_path(coverage, PATH_SHIPPED);
+        kn->shipping = false;
+        kn->installing = true;
+    } else if (begins(line, "installed ") || begins(line, "rebuilt ")) {
+        coverage_path(coverage, line[0] == 'i' ? PATH_INSTALLED : PATH_REBUILT);
+        kn->installing = false;
+        kn->node->bad_pages = false;
+    } else if (begins(line, "page_bad ")) {
+        coverage_path(coverage, PATH_PAGE_BAD);
+    }
+}
+
 static void on_said(void *ctx, struct group_node *node, const char *line)
 {
     struct keeper *k = ctx;
@@ -190,7 +231,43 @@ static void on_said(void *ctx, struct group_node *node, const char *line)
     } else if (begins(line, "compacted ")) {
         coverage_path(k->coverage, PATH_COMPACTED);
         keeper_of(k, node)->compacted_us = now_of(k);
+    } else if (begins(line, "log_repair_waits ") && strstr(line, "snapshot") != NULL) {
+        coverage_path(k->coverage, PATH_NEEDS_IMAGE);
+    } else {
+        on_image_said(keeper_of(k, node), line);
     }
+}
+
+/* Scrubs. */
+
+static void on_checked(struct replica_check *check, const struct error *failed)
+{
+    struct keeper_node *kn = CONTAINER_OF(check, struct keeper_node, check);
+    struct group *g = kn->keeper->group;
+
+    kn->scrubbing = false;
+    if (failed == NULL && !check->found.ok) {
+        group_fail(g, "the content of node %" PRIu64 " is not what its digest says: %s", kn->node->id,
+                   check->found.differing);
+    } else if (failed == NULL) {
+        coverage_path(kn->keeper->coverage, PATH_SCRUBBED);
+    } else if (failed->code == Q_CORRUPT && !kn->node->bad_pages) {
+        group_fail(g, "node %" PRIu64 " finds its healthy database damaged: %s", kn->node->id, failed->text);
+    }
+}
+
+void keeper_scrub(struct keeper *k, struct group_node *node)
+{
+    struct keeper_node *kn = keeper_of(k, node);
+    struct peek at;
+    struct error e;
+
+    if (node->replica == NULL || node->broken || kn->scrubbing) {
+        return;
+    }
+    peek(node->replica, &at);
+    kn->check = (struct replica_check){.done = on_checked};
+    kn->scrubbing = at.runs && replica_check(node->replica, &kn->check, &e) == 0;
 }
 
 void keeper_init(struct keeper *k, struct group *g, struct coverage *coverage, uint64_t seed, bool may_refuse)

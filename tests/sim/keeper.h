@@ -21,6 +21,10 @@ struct keeper_node {
     uint64_t failed_us;       /* until when what its disk did may still show */
     bool refuses;             /* its last start was refused */
     bool given_up;            /* refused for good: damage that it cannot heal alone */
+    bool scrubbing;           /* its database is being read as a whole */
+    struct replica_check check;
+    /* What it said of images. */
+    bool shipping, cut_off, installing; /* a shipment to it is open; it went down in one; an install is */
 };
 
 struct keeper {
@@ -38,6 +42,9 @@ void keeper_init(struct keeper *k, struct group *g, struct coverage *coverage, u
 struct keeper_node *keeper_of(struct keeper *k, const struct group_node *node);
 /* Its disk has errors or no room from now on, or no more. */
 void keeper_disk_fails(struct keeper *k, const struct group_node *node, bool fails);
+/* Has its database read as a whole, if it runs and that is not under way; what is found must have been
+ * damaged. */
+void keeper_scrub(struct keeper *k, struct group_node *node);
 /* Off, and on again after that time. Nothing if it is off. */
 void keeper_take_down(struct keeper *k, struct group_node *node, enum keeper_down how, uint64_t after_us);
 /* After each event: a node that lost power in its middle is taken down. */

@@ -49,22 +49,7 @@ static bool still_fine(void *ctx)
     return look(ctx);
 }
 
-/* What it has lost, all others have compacted: it would need a snapshot. */
-static bool cannot_mend(const struct group *g, const struct group_node *node)
-{
-    struct peek at, other;
-    peek(node->replica, &at);
-    for (unsigned i = 0; i < g->count && at.recovering; i++) {
-        if (&g->nodes[i] != node && g->nodes[i].replica != NULL) {
-            peek(g->nodes[i].replica, &other);
-            at.recovering = other.runs && other.first > at.hole;
-        }
-    }
-    return at.recovering;
-}
-
-static bool has_caught_up(const struct group *g, const struct keeper_node *kn,
-                          const struct replica_role *leader)
+static bool has_caught_up(const struct keeper_node *kn, const struct replica_role *leader)
 {
     struct replica_role role;
     if (kn->given_up) {
@@ -73,11 +58,9 @@ static bool has_caught_up(const struct group *g, const struct keeper_node *kn,
     if (kn->node->replica == NULL) {
         return false;
     }
-    if (cannot_mend(g, kn->node)) {
-        return true;
-    }
     replica_role(kn->node->replica, &role);
-    return role.term == leader->term && role.applied == leader->last && role.last == leader->last;
+    return role.term == leader->term && role.applied == leader->last && role.last == leader->last &&
+           !role.fenced && !kn->scrubbing;
 }
 
 static bool unsettled(void *ctx)
@@ -95,15 +78,24 @@ static bool unsettled(void *ctx)
     }
     replica_role(leader->replica, &role);
     for (unsigned i = 0; i < life->group.count; i++) {
-        if (!has_caught_up(&life->group, &life->keeper.nodes[i], &role)) {
+        if (!has_caught_up(&life->keeper.nodes[i], &role)) {
             return true;
         }
     }
     return false;
 }
 
+static bool settles(struct life *life)
+{
+    bool settled = sim_run_while(life->sim, unsettled, life, sim_now_us(life->sim) + HEAL_US);
+    if (!settled) {
+        group_fail(&life->group, "no leader that everybody follows 60 s after the last fault");
+    }
+    return settled && life->group.failure[0] == 0;
+}
+
 /* Everything must come back, but what was damaged for good; nothing need, where more than that was damaged.
- */
+ * Damage that nobody has met yet is looked for. */
 static bool converge(struct life *life)
 {
     uint64_t now = sim_now_us(life->sim);
@@ -111,19 +103,13 @@ static bool converge(struct life *life)
         sim_run_while(life->sim, still_fine, life, now + REFUSED_US);
         return false;
     }
-    if (!sim_run_while(life->sim, unsettled, life, now + HEAL_US)) {
-        group_fail(&life->group, "no leader that everybody follows 60 s after the last fault");
+    if (settles(life) && life->group.on_disk) {
+        for (unsigned i = 0; i < life->group.count; i++) {
+            keeper_scrub(&life->keeper, &life->group.nodes[i]);
+        }
+        settles(life);
     }
     return true;
-}
-
-static void note_who_waits(struct life *life)
-{
-    for (unsigned i = 0; i < life->group.count; i++) {
-        if (life->group.nodes[i].replica != NULL && cannot_mend(&life->group, &life->group.nodes[i])) {
-            coverage_path(&life->coverage, PATH_NEEDS_SNAPSHOT);
-        }
-    }
 }
 
 static void judge(struct life *life, bool whole)
@@ -156,7 +142,6 @@ static void live(struct life *life, const struct life_limits *limits)
         clients_stop(life->clients);
         nemesis_end(&life->nemesis);
         whole = converge(life);
-        note_who_waits(life);
         if (life->group.failure[0] == 0) {
             judge(life, whole);
         }
@@ -172,6 +157,8 @@ static void tune(struct group_node *node, struct replica_config *config)
     config->segment_bytes = life->swarm.segment_bytes;
     config->cache_bytes = life->swarm.cache_bytes;
     config->compact_bytes = life->swarm.compact_bytes;
+    config->log_keep_bytes = life->swarm.keep_bytes;
+    config->ship_rate = life->swarm.ship_rate;
 }
 
 static void sum_up(const struct life *life, struct life_result *r)
@@ -203,7 +190,7 @@ static void apply_limits(struct swarm *s, const struct life_limits *limits)
 {
     s->nodes = limits->nodes ? limits->nodes : s->nodes;
     s->clients = limits->clients ? limits->clients : s->clients;
-    s->on_disk = s->on_disk && !limits->in_memory;
+    s->on_disk = (s->on_disk || limits->on_disk) && !limits->in_memory;
 }
 
 void life_run(uint64_t seed, const struct life_limits *limits, bool story, struct life_result *ret_result)
@@ -231,6 +218,7 @@ void life_run(uint64_t seed, const struct life_limits *limits, bool story, struc
         .ledger = &life->ledger,
         .coverage = &life->coverage,
         .count = life->swarm.clients,
+        .bulk = life->swarm.on_disk,
         .think_us = life->swarm.think_us,
     });
     nemesis_start(&life->nemesis, &(struct nemesis_config){

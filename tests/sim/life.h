@@ -11,8 +11,8 @@
 /* What a run may not do, other than the seed says; a zeroed one changes nothing. */
 struct life_limits {
     unsigned nodes, clients;
-    uint64_t until_us; /* the faults end then */
-    bool in_memory;
+    uint64_t until_us;       /* the faults end then */
+    bool in_memory, on_disk; /* SQLite, whatever the seed says */
     struct nemesis_only only;
 };
 

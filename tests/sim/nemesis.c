@@ -2,6 +2,7 @@
 #include <stdlib.h>
 
 #include "tests/sim/nemesis_acts.h"
+#include "tests/sim/peek.h"
 
 enum { HEAL_WEIGHT = 4 };
 
@@ -15,9 +16,31 @@ struct group_node *nemesis_any(struct nemesis *n)
     return &n->group->nodes[nemesis_between(n, 0, n->group->count - 1)];
 }
 
+/* The first from START on. */
+static struct group_node *one_that_ships(struct nemesis *n, unsigned start)
+{
+    for (unsigned i = 0; i < n->group->count && n->group->on_disk; i++) {
+        struct group_node *node = &n->group->nodes[(start + i) % n->group->count];
+        struct peek at;
+        if (node->replica == NULL || node->broken) {
+            continue;
+        }
+        peek(node->replica, &at);
+        if (at.ships) {
+            return node;
+        }
+    }
+    return NULL;
+}
+
 struct group_node *nemesis_victim(struct nemesis *n)
 {
     struct group_node *leader = group_leader(n->group), *any = nemesis_any(n);
+    struct group_node *ships = one_that_ships(n, (unsigned)(any - n->group->nodes));
+
+    if (ships != NULL && nemesis_between(n, 0, 1)) {
+        return ships;
+    }
     return nemesis_between(n, 0, 1) && leader != NULL ? leader : any;
 }
 
@@ -109,6 +132,12 @@ static void act(void *ctx)
     struct nemesis *n = ctx;
     enum fault fault = choose(n);
     unsigned number = n->acts++;
+
+    /* While an image is on its way, power fails more often: at every step of it, in the long run. */
+    if (n->swarm->faults & (UINT32_C(1) << FAULT_POWER) && one_that_ships(n, 0) != NULL &&
+        rng_between(&n->schedule, 0, 3) == 0) {
+        fault = FAULT_POWER;
+    }
 
     if (n->over || number >= NEMESIS_ACTS_MAX) {
         return;

@@ -17,7 +17,8 @@ struct errand {
 
 uint64_t nemesis_between(struct nemesis *n, uint64_t low, uint64_t high);
 struct group_node *nemesis_any(struct nemesis *n);
-/* The leader half of the time: it is where it hurts. */
+/* Half of the time a node that takes part in a shipment, if there is one; else the leader half of the time:
+ * that is where it hurts. */
 struct group_node *nemesis_victim(struct nemesis *n);
 /* RUN is called after that time, unless everything has been made whole by then; again by errand_again(). */
 struct errand *errand_new(struct nemesis *n, uint64_t after_us, void (*run)(struct errand *));

@@ -121,6 +121,39 @@ void act_FLIP(struct nemesis *n)
     nemesis_finish(n, FAULT_FLIP);
 }
 
+static void scrub(struct errand *errand)
+{
+    keeper_scrub(errand->nemesis->keeper, errand->node);
+}
+
+/* Some time later an operator has the whole database read: nobody may have come upon the page before. */
+void act_FLIP_PAGE(struct nemesis *n)
+{
+    struct group_node *node = nemesis_victim(n);
+    struct atlas_place place;
+
+    if (!n->group->on_disk || node->replica == NULL || !atlas_choose_page(n->atlas, node, &n->rng, &place)) {
+        return;
+    }
+    nemesis_begin(n, FAULT_FLIP_PAGE);
+    keeper_take_down(n->keeper, node, DOWN_KILL, nemesis_between(n, 1000, 3000000));
+    atlas_flip(n->atlas, node, &place);
+    errand_new(n, nemesis_between(n, 100000, 15000000), scrub)->node = node;
+    nemesis_finish(n, FAULT_FLIP_PAGE);
+}
+
+void act_FLIP_IMAGE(struct nemesis *n)
+{
+    struct group_node *node = nemesis_any(n);
+    struct atlas_place place;
+
+    if (atlas_choose_image(node, &n->rng, &place)) {
+        nemesis_begin(n, FAULT_FLIP_IMAGE);
+        atlas_flip(n->atlas, node, &place);
+        nemesis_finish(n, FAULT_FLIP_IMAGE);
+    }
+}
+
 /* Nobody has everything, and there is no leader to ask. */
 void act_FLIP_ALL(struct nemesis *n)
 {

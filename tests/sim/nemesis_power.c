@@ -15,7 +15,7 @@ void act_POWER(struct nemesis *n)
     struct group_node *node = nemesis_victim(n);
     nemesis_begin(n, FAULT_POWER);
     if (nemesis_between(n, 0, 1)) {
-        sim_node_crash_in(node->machine, (unsigned)nemesis_between(n, 1, 12));
+        sim_node_crash_in(node->machine, (unsigned)nemesis_between(n, 1, n->group->on_disk ? 60 : 12));
     } else {
         keeper_take_down(n->keeper, node, DOWN_POWER, absence(n));
     }

@@ -23,6 +23,12 @@ static struct log *log_of(struct replica *r)
     return r->consensus->log;
 }
 
+static bool ships(const struct replica *r)
+{
+    return r->images != NULL && (images_taking(r->images) || ship_source_progress(r->ship_source).open ||
+                                 ship_target_progress(r->ship_target).state != SHIP_IDLE);
+}
+
 void peek(struct replica *r, struct peek *ret_peek)
 {
     const struct consensus *c = r->consensus;
@@ -40,6 +46,10 @@ void peek(struct replica *r, struct peek *ret_peek)
         .hole = hole.first,
         .leads = c->driver != NULL && driver_state(c->driver) == RAFT_LEADER,
         .fenced = r->fenced,
+        .fence = meta->fence,
+        .installs = r->installs,
+        .stands = meta->installing == META_INSTALLING_LOG ? meta->installing_index : 0,
+        .ships = ships(r),
         .term = meta->term,
         .vote = meta->vote,
         .core_term = c->driver != NULL ? driver_term(c->driver) : 0,

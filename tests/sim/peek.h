@@ -10,7 +10,11 @@ struct peek {
     bool recovering; /* its log has holes that others must fill; what is said of the log means nothing */
     uint64_t hole;   /* the first entry that it has lost; 0: none */
     bool leads, fenced;
-    uint64_t term, vote;           /* as they are durable */
+    enum meta_fence fence; /* why */
+    uint64_t installs;     /* images that became its database since its start */
+    uint64_t stands;       /* an install is past its commit point: the image of it stands up to here */
+    bool ships;            /* it takes an image, or one is on its way to it or from it */
+    uint64_t term, vote;   /* as they are durable */
     uint64_t core_term, core_vote; /* as the core has them; 0 before it runs */
     uint64_t commit, applied, applied_term;
     uint64_t first, last, durable; /* of the log */

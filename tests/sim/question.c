@@ -23,9 +23,9 @@ static void put_statement(struct buf *b, const char *sql, uint32_t parameters)
     command_put_statement(b, sql, strlen(sql), parameters);
 }
 
-void question_put_setup(struct buf *b)
+void question_put_setup(struct buf *b, bool bulk)
 {
-    command_put_sql(b, COMMAND_SQL_EXECUTE, COMMAND_TRANSACTION, 4);
+    command_put_sql(b, COMMAND_SQL_EXECUTE, COMMAND_TRANSACTION, bulk ? 7 : 4);
     put_statement(
         b, "CREATE TABLE IF NOT EXISTS account (id INTEGER PRIMARY KEY, balance INTEGER, last INTEGER)", 0);
     put_statement(b,
@@ -34,6 +34,17 @@ void question_put_setup(struct buf *b)
                   0);
     put_statement(b, "CREATE TABLE IF NOT EXISTS list (id INTEGER PRIMARY KEY, items TEXT NOT NULL)", 0);
     put_statement(b, "INSERT OR IGNORE INTO list VALUES (0, ''), (1, ''), (2, ''), (3, '')", 0);
+    if (bulk) {
+        put_statement(b, "CREATE TABLE IF NOT EXISTS bulk (id INTEGER PRIMARY KEY, v BLOB)", 0);
+        put_statement(b,
+                      "INSERT OR IGNORE INTO bulk WITH RECURSIVE n(i) AS (VALUES(0) UNION ALL SELECT i + 1 "
+                      "FROM n WHERE i < 999) SELECT i, randomblob(1200) FROM n",
+                      0);
+        put_statement(b,
+                      "CREATE TRIGGER IF NOT EXISTS churn AFTER UPDATE ON list BEGIN UPDATE bulk SET v = "
+                      "randomblob(1200) WHERE id % 331 = length(new.items) % 331; END",
+                      0);
+    }
 }
 
 static void put_change(struct buf *b, int64_t by, uint64_t value, unsigned account)

@@ -9,8 +9,9 @@
 #include "tests/sim/history.h"
 
 void question_put(struct buf *b, const struct op *op);
-/* Makes the tables; it may be asked again and again. */
-void question_put_setup(struct buf *b);
+/* Makes the tables; it may be asked again and again. BULK: more than a megabyte of rows besides, of which
+ * each append changes some, so that an image of the database has several chunks. */
+void question_put_setup(struct buf *b, bool bulk);
 /* The value of the operation whose write this command is; 0 for reads and the setup. */
 uint64_t question_value(struct cursor command);
 

@@ -54,6 +54,8 @@ void swarm_draw(struct swarm *s, uint64_t seed)
     s->faults = some_faults(&rng);
     s->on_disk = rng_between(&rng, 1, ON_DISK_IN) == 1;
     s->ruthless = rng_between(&rng, 1, RUTHLESS_IN) == 1;
+    s->keep_bytes = PICK(&rng, 0, 1, 64, 256) * 1024;
+    s->ship_rate = PICK(&rng, 0, 100, 1024) * 1024;
     if (s->ruthless) {
         s->faults |= UINT32_C(1) << FAULT_FLIP;
     }
@@ -62,11 +64,12 @@ void swarm_draw(struct swarm *s, uint64_t seed)
 void swarm_print(const struct swarm *s)
 {
     printf("seed %" PRIu64 ": %u nodes%s%s, election %u ms, heartbeat %u ms, %u batches, segments %" PRIu64
-           " KiB, cache %" PRIu64 " KiB, %u clients that think %" PRIu64 " ms, an act every %" PRIu64
-           " ms for %" PRIu64 " s; faults:",
+           " KiB, cache %" PRIu64 " KiB, log kept %" PRIu64 " KiB, images at %" PRIu64
+           " KiB/s, %u clients that think %" PRIu64 " ms, an act every %" PRIu64 " ms for %" PRIu64
+           " s; faults:",
            s->seed, s->nodes, s->on_disk ? " on disk" : "", s->ruthless ? ", ruthless" : "", s->election_ms,
-           s->heartbeat_ms, s->batches, s->segment_bytes / 1024, s->cache_bytes / 1024, s->clients,
-           s->think_us / 1000, s->fault_us / 1000, s->faults_us / 1000000);
+           s->heartbeat_ms, s->batches, s->segment_bytes / 1024, s->cache_bytes / 1024, s->keep_bytes / 1024,
+           s->ship_rate / 1024, s->clients, s->think_us / 1000, s->fault_us / 1000, s->faults_us / 1000000);
     for (unsigned i = 0; i < FAULT_COUNT; i++) {
         if (s->faults & (UINT32_C(1) << i)) {
             printf(" %s", fault_name(i));

@@ -15,12 +15,13 @@ struct swarm {
     unsigned election_ms, heartbeat_ms;
     unsigned batches; /* in flight */
     uint64_t segment_bytes, cache_bytes, compact_bytes;
-    uint64_t think_us;  /* of a client, on average */
-    uint64_t fault_us;  /* between two acts of the nemesis, on average */
-    uint64_t faults_us; /* how long there are faults */
-    uint32_t faults;    /* which kinds: one bit each */
-    bool on_disk;       /* SQLite on the simulated disk, instead of in memory */
-    bool ruthless;      /* any number of copies may be damaged: nodes must refuse, and never lie */
+    uint64_t think_us;              /* of a client, on average */
+    uint64_t fault_us;              /* between two acts of the nemesis, on average */
+    uint64_t faults_us;             /* how long there are faults */
+    uint32_t faults;                /* which kinds: one bit each */
+    bool on_disk;                   /* SQLite on the simulated disk, instead of in memory */
+    uint64_t keep_bytes, ship_rate; /* on disk: of log for who was away; bytes a second of images, 0: any */
+    bool ruthless; /* any number of copies may be damaged: nodes must refuse, and never lie */
 };
 
 void swarm_draw(struct swarm *s, uint64_t seed);

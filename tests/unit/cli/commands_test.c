@@ -55,6 +55,21 @@ static void what_is_unknown_is_one_line_and_status_two(void **state)
     assert_usage("--mix");
     TOOL(&run, NULL, "local", "kill", "x", "--dir", "/tmp");
     assert_usage("\"x\" is not the number of a node");
+    TOOL(&run, NULL, "backup", "create");
+    assert_usage("--to DIR is the directory of the backups");
+    TOOL(&run, NULL, "backup", "create", "--to", "/nowhere/x", "--from", "somebody");
+    assert_usage("--from is one of: any, follower, leader, or the URL of a node");
+    TOOL(&run, NULL, "backup", "prune", "/tmp");
+    assert_usage("--keep N or --older-than TIME");
+    TOOL(&run, NULL, "backup", "verify");
+    assert_usage("usage: quorate backup verify DIR");
+    TOOL(&run, NULL, "restore", "--from", "/tmp");
+    assert_usage("--dir is missing");
+    TOOL(&run, NULL, "restore", "--from", "/tmp", "--dir", "/nowhere/x", "--id", "2", "--members",
+         "1=a:1,b:2");
+    assert_usage("--members: \"b:2\" is not of the form id=host:port");
+    TOOL(&run, NULL, "restore", "--from", "/tmp", "--dir", "/nowhere/x", "--id", "2", "--members", "1=a:1");
+    assert_usage("--members does not name node 2");
     TOOL(&run, NULL, "local", "stop");
     assert_usage("--dir is missing");
 }
@@ -62,13 +77,14 @@ static void what_is_unknown_is_one_line_and_status_two(void **state)
 static void help_is_at_hand_for_everything(void **state)
 {
     static const char *const commands[][2] = {
-        {"sql", NULL},         {"kv", "get"},         {"kv", "put"},        {"kv", "delete"},
-        {"kv", "list"},        {"status", NULL},      {"verify", NULL},     {"import", NULL},
-        {"bench", NULL},       {"local", "start"},    {"local", "stop"},    {"local", "status"},
-        {"local", "kill"},     {"local", "restart"},  {"local", "pause"},   {"local", "resume"},
-        {"local", "add"},      {"local", "remove"},   {"member", "list"},   {"member", "add"},
-        {"member", "remove"},  {"member", "promote"}, {"member", "demote"}, {"member", "move"},
-        {"member", "replace"}, {"member", "transfer"}};
+        {"sql", NULL},        {"kv", "get"},         {"kv", "put"},         {"kv", "delete"},
+        {"kv", "list"},       {"status", NULL},      {"verify", NULL},      {"import", NULL},
+        {"bench", NULL},      {"local", "start"},    {"local", "stop"},     {"local", "status"},
+        {"local", "kill"},    {"local", "restart"},  {"local", "pause"},    {"local", "resume"},
+        {"backup", "create"}, {"backup", "list"},    {"backup", "verify"},  {"backup", "prune"},
+        {"restore", NULL},    {"local", "add"},      {"local", "remove"},   {"member", "list"},
+        {"member", "add"},    {"member", "remove"},  {"member", "promote"}, {"member", "demote"},
+        {"member", "move"},   {"member", "replace"}, {"member", "transfer"}};
     (void)state;
 
     TOOL(&run, NULL, "--help");

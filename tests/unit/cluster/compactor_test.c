@@ -450,17 +450,25 @@ static void the_log_stays_for_an_image_that_is_under_way(void **state)
     assert_int_equal(s->consensus.compacted, 30);
 }
 
-static void an_image_does_not_keep_a_log_that_is_too_long(void **state)
+static void an_image_keeps_twice_as_much_log_and_not_more(void **state)
 {
     struct scene *s = *state;
 
     s->keep_bytes = 2 * LOG_BYTES;
-    s->limit = 30;
+    s->limit = 70;
     renew(s);
-    s->consensus.bytes = 4 * LOG_BYTES;
+    s->consensus.bytes = 6 * LOG_BYTES;
     poll(s, 100);
     settle(s);
-    assert_int_equal(s->consensus.compacted, 80);
+    assert_int_equal(s->consensus.compacted, 70);
+
+    s->limit = 30;
+    s->consensus.applicable = 150;
+    s->store.applied = 150;
+    s->consensus.bytes = 9 * LOG_BYTES;
+    poll(s, 100);
+    settle(s);
+    assert_int_equal(s->consensus.compacted, 110); /* the last 40 entries take twice what may be kept */
 }
 
 static void what_this_node_needs_itself_stays_however_long_it_is(void **state)
@@ -506,7 +514,7 @@ int main(void)
         TEST(no_more_goes_than_is_applicable),
         TEST(a_log_that_is_too_long_goes_although_a_member_lacks_it),
         TEST(the_log_stays_for_an_image_that_is_under_way),
-        TEST(an_image_does_not_keep_a_log_that_is_too_long),
+        TEST(an_image_keeps_twice_as_much_log_and_not_more),
         TEST(what_this_node_needs_itself_stays_however_long_it_is),
         TEST(nothing_is_started_while_checkpoints_do_nothing),
         TEST(a_floor_that_does_not_move_costs_few_checkpoints),

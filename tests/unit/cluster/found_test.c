@@ -1,6 +1,7 @@
 /* Directories of nodes that are made around a database. */
 #include "cluster/found.h"
 
+#include "cluster/members.h"
 #include "raft_glue/meta.h"
 #include "storage/members.h"
 #include "tests/lib/sim.h"
@@ -147,6 +148,21 @@ static void the_log_begins_behind_the_database(void **state)
     assert_true(s->meta.founder);
 }
 
+static void the_new_members_are_known_to_a_start_without_a_list(void **state)
+{
+    struct scene *s = *state;
+    struct members *list;
+    struct store_position at;
+    struct error e;
+
+    found(s, &at);
+
+    assert_int_equal(members_open(s->env, "data", NULL, 0, &list, &e), 0);
+    assert_int_equal(members_count(list), 3);
+    assert_string_equal(members_at(list, 2)->address, "c:1");
+    members_free(list);
+}
+
 static void the_old_members_are_forgotten_and_the_digest_is_right(void **state)
 {
     struct scene *s = *state;
@@ -241,6 +257,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(the_log_begins_behind_the_database, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(the_new_members_are_known_to_a_start_without_a_list, set_up,
+                                        tear_down),
         cmocka_unit_test_setup_teardown(the_old_members_are_forgotten_and_the_digest_is_right, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(everything_survives_a_power_loss_right_behind_it, set_up, tear_down),

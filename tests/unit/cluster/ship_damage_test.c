@@ -1,5 +1,5 @@
 /* What is damaged, of a database or of an image, is found, never served, and comes from the others. */
-#include "base/object.h"
+#include "cluster/replica_impl.h"
 #include "tests/unit/cluster/ship_scene.h"
 
 static int set_up(void **state)
@@ -217,7 +217,10 @@ static void a_node_with_another_content_comes_back_by_itself(void **state)
     group_settled(&s->group);
     ship_write(s, 1, 2000, 3); /* whoever subtracts another row gets another sum */
     s->write_always = true;    /* and each batch tells the leader's */
+    SHIP_UNTIL(s, status_of(node).fenced);
+    assert_in_range(replica_log_last(node->replica), 1, status_of(node).log_last); /* the log stays */
     SHIP_UNTIL(s, status_of(node).installs == 1);
+    assert_int_equal(replica_log_last(node->replica), UINT64_MAX);
     s->write_always = false;
     SHIP_UNTIL(s, !s->writer.asking);
     assert_int_equal(ship_said(s, node->id, "diverged", NULL), 1);
@@ -254,11 +257,26 @@ static void what_a_scan_finds_is_made_good(void **state)
     assert_false(checking.check.found.ok);
     SHIP_UNTIL(s, status_of(node).installs == 1);
     ship_settled(s);
+    ship_scanned(s, node);
+}
 
-    checking.done = 0;
+static void a_scan_that_meets_a_damaged_page_says_so(void **state)
+{
+    struct ship_scene *s = *state;
+    struct checking checking = {.check = {.done = on_checked}};
+    struct error e;
+
+    s->rows = 2000;
+    ship_start(s, 3);
+    struct group_node *node = group_follower(&s->group, 0);
+    ship_checkpointed(s, node);
+    ship_flip_last_page(node);
     assert_int_equal(replica_check(node->replica, &checking.check, &e), 0);
     SHIP_UNTIL(s, checking.done == 1);
-    assert_true(checking.check.found.ok);
+    assert_true(status_of(node).fenced);
+    assert_string_equal(status_of(node).fence_reason, "it cannot be read");
+    SHIP_UNTIL(s, status_of(node).installs == 1);
+    ship_settled(s);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -277,6 +295,7 @@ int main(void)
         TEST(a_node_that_is_alone_stops_at_a_damaged_page),
         TEST(a_node_with_another_content_comes_back_by_itself),
         TEST(what_a_scan_finds_is_made_good),
+        TEST(a_scan_that_meets_a_damaged_page_says_so),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

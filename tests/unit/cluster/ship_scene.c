@@ -4,8 +4,11 @@
 #include <limits.h>
 #include <stdlib.h>
 
+#include "base/object.h"
 #include "storage/page_sum.h"
 #include "tests/lib/sim_disk.h"
+
+enum { WRITE_EVERY_US = 5000 };
 
 static struct ship_scene *scene; /* of the test that runs: tune() gets none */
 
@@ -98,7 +101,7 @@ void ship_start(struct ship_scene *s, unsigned count)
 
 void ship_write_past(struct ship_scene *s, uint64_t applied)
 {
-    for (unsigned i = 0; i < 100 && status_of(leader_of(s)).log_first <= applied + 1; i++) {
+    for (unsigned i = 0; i < 400 && status_of(leader_of(s)).log_first <= applied + 1; i++) {
         ship_write(s, 1, 100, i);
         group_run_ms(&s->group, 200);
     }
@@ -127,10 +130,10 @@ void ship_keep_writing(struct ship_scene *s)
     struct group_node *leader;
     char key[16], value[200];
 
-    if (!s->write_always || s->writer.asking) {
+    if (!s->write_always || s->writer.asking || sim_now_us(s->sim) < s->write_at_us) {
         return;
     }
-    s->writes_failed += s->writer.done == 1 && s->writer.code != Q_OK;
+    s->write_at_us = sim_now_us(s->sim) + WRITE_EVERY_US;
     leader = group_leader(&s->group);
     if (leader != NULL) {
         memset(value, 'v', sizeof value - 1);
@@ -285,4 +288,25 @@ void ship_change_last_page(struct group_node *node)
     page_sum_set(bytes, page);
     assert_int_equal(sim_disk_write(disk, file, at, bytes, sizeof bytes, true, &e), 0);
     sim_disk_close(disk, file);
+}
+
+struct checking {
+    struct replica_check check;
+    unsigned done;
+};
+
+static void on_checked(struct replica_check *check, const struct error *failed)
+{
+    assert_null(failed);
+    CONTAINER_OF(check, struct checking, check)->done++;
+}
+
+void ship_scanned(struct ship_scene *s, struct group_node *node)
+{
+    struct checking checking = {.check = {.done = on_checked}};
+    struct error e;
+
+    assert_int_equal(replica_check(node->replica, &checking.check, &e), 0);
+    SHIP_UNTIL(s, checking.done == 1);
+    assert_true(checking.check.found.ok);
 }

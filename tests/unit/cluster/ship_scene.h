@@ -15,7 +15,7 @@ struct ship_scene {
     unsigned rows;             /* likewise */
     bool write_always;         /* keep a write under way whenever the scene runs */
     struct asker writer;
-    uint64_t writes, writes_failed;
+    uint64_t writes, write_at_us;
     struct {
         uint64_t node;
         char text[512];
@@ -31,10 +31,10 @@ void ship_start(struct ship_scene *s, unsigned count);
 void ship_write(struct ship_scene *s, unsigned from, unsigned rows, unsigned salt);
 /* Writes until LEADER has compacted its log past what node BEHIND has. */
 void ship_write_past(struct ship_scene *s, uint64_t applied);
-/* Runs while writes go on, at most 60 s, until EXPRESSION. */
+/* Runs while writes go on, at most 60 s of virtual time, until EXPRESSION. */
 #define SHIP_UNTIL(s_, expression)                                                                           \
     do {                                                                                                     \
-        uint64_t deadline_ = sim_now_us((s_)->sim) + 120 * (uint64_t)SECOND;                                 \
+        uint64_t deadline_ = sim_now_us((s_)->sim) + 60 * (uint64_t)SECOND;                                  \
         while (!(expression) && sim_now_us((s_)->sim) < deadline_ && sim_step((s_)->sim)) {                  \
             ship_keep_writing(s_);                                                                           \
         }                                                                                                    \
@@ -55,6 +55,8 @@ void ship_stop(struct ship_scene *s, struct group_node *node);
  * while NODE is off. */
 void ship_flip_last_page(struct group_node *node);
 void ship_change_last_page(struct group_node *node);
+/* A scan of NODE finds what its digest names, and nothing else. */
+void ship_scanned(struct ship_scene *s, struct group_node *node);
 /* How many lines of NODE (0: any) begin with EVENT; the newest is returned in RET_LINE if that is not NULL.
  */
 unsigned ship_said(const struct ship_scene *s, uint64_t node, const char *event, const char **ret_line);

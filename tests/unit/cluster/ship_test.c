@@ -2,6 +2,7 @@
  * what differs travels. */
 #include "base/object.h"
 #include "cluster/images.h"
+#include "cluster/replica_impl.h"
 #include "tests/unit/cluster/ship_scene.h"
 
 static int set_up(void **state)
@@ -34,6 +35,42 @@ static void who_was_away_past_the_log_comes_back_by_an_image(void **state)
     assert_int_equal(ship_said(s, away->id, "ship_started", NULL), 1);
     assert_int_equal(ship_said(s, away->id, "installed", &line), 1);
     assert_true(ship_number(line, "index") > applied);
+
+    away = ship_send_away(s); /* checkpoints and compactions have gone on */
+    ship_come_back(s, away);
+}
+
+static void an_image_of_another_cluster_is_refused(void **state)
+{
+    struct ship_scene *s = *state;
+    struct manifest m = {.index = 100, .term = 1};
+    struct error e;
+
+    ship_start(s, 3);
+    struct replica *r = s->group.nodes[0].replica;
+    memcpy(m.cluster_id, status_of(&s->group.nodes[0]).cluster_id, sizeof m.cluster_id);
+    assert_int_equal(replica_check_manifest(r, &m, &e), 0);
+    m.cluster_id[3] ^= 1;
+    assert_int_equal(replica_check_manifest(r, &m, &e), Q_MISMATCH);
+}
+
+static void the_log_waits_for_a_shipment_that_is_under_way(void **state)
+{
+    struct ship_scene *s = *state;
+
+    s->rows = 4000;
+    s->rate = 1024 * 1024;
+    ship_start(s, 3);
+    struct group_node *away = ship_send_away(s);
+    ship_write(s, 1, 4000, 7); /* nothing is as it was */
+    group_boot(away);
+    SHIP_UNTIL(s, status_of(away).shipment.chunks_fetched >= 1);
+    for (unsigned i = 0; i < 90 && status_of(away).installs == 0; i++) {
+        ship_write(s, 1, 10, i); /* of 4 KiB in the log: more than is kept for who is only away */
+    }
+    SHIP_UNTIL(s, status_of(away).installs == 1);
+    assert_int_equal(ship_said(s, away->id, "ship_resumed", NULL), 0);
+    ship_settled(s);
 }
 
 static void only_what_differs_travels(void **state)
@@ -140,6 +177,7 @@ static void under_writes_that_never_end_it_converges(void **state)
     s->write_always = false;
     SHIP_UNTIL(s, !s->writer.asking);
     ship_settled(s);
+    ship_scanned(s, away);
 }
 
 /* Taken for somebody else. */
@@ -193,7 +231,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(who_was_away_past_the_log_comes_back_by_an_image),
+        TEST(an_image_of_another_cluster_is_refused),
         TEST(only_what_differs_travels),
+        TEST(the_log_waits_for_a_shipment_that_is_under_way),
         TEST(an_image_is_kept_for_as_long_as_somebody_needs_it),
         TEST(the_leader_may_change_in_the_middle),
         TEST(a_shipment_goes_on_where_its_target_was_killed),

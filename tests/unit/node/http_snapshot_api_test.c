@@ -193,6 +193,22 @@ static void manifest_and_chunks_come_as_they_are_stored(void **state)
     buf_close(&bytes);
 }
 
+static void a_chunk_comes_as_a_delta_to_who_has_most_of_it(void **state)
+{
+    struct scene *s = *state;
+    char target[200], sums[64 * 8 + 1];
+    struct reply r;
+
+    memset(sums, 'x', sizeof sums - 1);
+    sums[sizeof sums - 1] = 0;
+    snprintf(target, sizeof target, "/v1/chunks/%s?snapshot=40-3", s->hex);
+    r = post(s->w, target, sums);
+    assert_int_equal(r.status, 200);
+    assert_memory_equal(r.body, "QDL1", 4);
+    r = post(s->w, target, "short");
+    assert_int_equal(r.status, 400);
+}
+
 static void what_is_not_there_is_not_found(void **state)
 {
     struct scene *s = *state;
@@ -263,6 +279,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(what_the_replica_refuses_is_said, set_up, tear_down),
         cmocka_unit_test_setup_teardown(those_that_are_there_are_listed, set_up, tear_down),
         cmocka_unit_test_setup_teardown(manifest_and_chunks_come_as_they_are_stored, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_chunk_comes_as_a_delta_to_who_has_most_of_it, set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_is_not_there_is_not_found, set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_is_damaged_is_told_and_not_given_away, set_up, tear_down),
     };

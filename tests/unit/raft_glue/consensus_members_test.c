@@ -150,6 +150,50 @@ static void an_image_brings_the_members_of_its_index(void **state)
     assert_int_equal(role_of(joiner, 4), CONSENSUS_STANDBY);
 }
 
+/* A member whose log has lost who was added: what it can do without is told by another's compaction. */
+static void members_that_are_lost_with_the_log_come_with_a_compaction(void **state)
+{
+    struct gallery *g = *state;
+    struct member *leader = gallery_start_all(g);
+    struct member *hurt = &g->members.member[leader->id % FOUNDERS + 1];
+    struct consensus_image image;
+    struct log_entry entry;
+    struct error e;
+
+    gallery_write(leader, 10);
+    assert_int_equal(consensus_compaction(leader->c, &image, &e), Q_NOT_FOUND);
+    change(g, CONSENSUS_ADD, 4, CONSENSUS_STANDBY);
+    wait_for(g, 4);
+    gallery_write(lead(g), 10);
+    assert_int_equal(consensus_image_at(lead(g)->c, gallery_database(lead(g))->index, &image, &e), 0);
+    uint64_t added_at = image.configuration_index;
+    members_run_ms(&g->members, 300);
+    hurt->cut = true;
+    gallery_compact(g);
+    gallery_crash(hurt);
+    for (uint64_t block = 1; block < 12; block++) {
+        sim_disk_flip(sim_node_disk(hurt->node), "data/log/segment-0000000000000001", block * ENV_BLOCK + 140,
+                      0, &e);
+    }
+    gallery_start(hurt);
+    assert_true(consensus_recovering(hurt->c));
+    assert_int_equal(consensus_entry(hurt->c, added_at, &entry, &e), Q_CORRUPT);
+
+    assert_int_equal(consensus_compaction(lead(g)->c, &image, &e), 0);
+    assert_true(image.index <= gallery_database(hurt)->index);
+    image.index += 1000;
+    assert_int_equal(consensus_skip(hurt->c, &image, &e), Q_INVALID);
+    image.index -= 1000;
+    assert_int_equal(consensus_skip(hurt->c, &image, &e), 0);
+    assert_int_equal(consensus_recover(hurt->c, &e), 0);
+    hurt->cut = false;
+    MEMBERS_UNTIL(&g->members, !consensus_recovering(hurt->c) && caught_up(g, (unsigned)hurt->id));
+    assert_int_equal(role_of(hurt, 4), CONSENSUS_STANDBY);
+    gallery_crash(hurt);
+    gallery_start(hurt);
+    assert_int_equal(role_of(hurt, 4), CONSENSUS_STANDBY);
+}
+
 static void drop_file(void *ctx, const char *name)
 {
     struct member *member = ctx;
@@ -338,6 +382,7 @@ int main(void)
         WITH(a_blank_member_waits_is_added_and_votes),
         WITH(a_blank_member_comes_by_an_image_if_the_log_is_compacted),
         WITH(an_image_brings_the_members_of_its_index),
+        WITH(members_that_are_lost_with_the_log_come_with_a_compaction),
         WITH(a_member_that_came_later_and_lost_its_log_is_refused),
         WITH(changes_that_make_no_sense_are_refused),
         WITH(a_cluster_shrinks_to_its_leader_and_grows_again),
