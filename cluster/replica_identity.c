@@ -97,7 +97,7 @@ unsigned replica_first_servers(const struct replica *r, struct consensus_server 
     for (unsigned i = 0; i < n && r->config.count == 0; i++) {
         const struct member *m = members_at(r->members, i);
 
-        if (m->changed != 0 || members_known(r->members) != n) {
+        if (m->changed != 0 || m->incarnation != 0 || members_known(r->members) != n) {
             return 0;
         }
         ret_servers[i] = (struct consensus_server){m->id, m->address};

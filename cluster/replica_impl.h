@@ -183,6 +183,7 @@ int replica_on_admit(void *ctx, uint64_t id, uint64_t incarnation, struct error 
 void replica_on_moved(void *ctx, uint64_t id, const char *address);
 uint64_t replica_on_removed(void *ctx, uint64_t id);
 void replica_on_told_removed(void *ctx, uint64_t by, uint64_t index);
+void replica_on_introduced(void *ctx, uint64_t id, const char *address);
 void replica_on_asked_to_join(void *ctx, uint64_t guest, const struct join_ask *ask);
 void replica_on_up(void *ctx, uint64_t id);
 void replica_on_down(void *ctx, uint64_t id);

@@ -16,6 +16,8 @@ enum {
     SAVE_AGAIN_MS = 1000,
 };
 
+#define HEARSAY UINT64_MAX /* the incarnation of a member that this node was only told of */
+
 /* How this node sees the members. */
 
 bool replica_is_close(struct replica *r, uint64_t id)
@@ -51,7 +53,7 @@ static void see(struct replica *r, const struct member *m)
 {
     struct replica_membership *ms = &r->membership;
 
-    if (ms->view.members_count == STEWARD_MEMBERS_MAX) {
+    if (ms->view.members_count == STEWARD_MEMBERS_MAX || (m->changed == 0 && m->incarnation == HEARSAY)) {
         return;
     }
     ms->seen[ms->view.members_count++] = (struct steward_member){
@@ -187,6 +189,27 @@ void replica_retire_removed(struct replica *r, uint64_t by, uint64_t index)
 void replica_on_told_removed(void *ctx, uint64_t by, uint64_t index)
 {
     replica_retire_removed(replica_of(ctx), by, index);
+}
+
+/* A node that has been away for long may know none of the others any more: whoever belongs to the cluster and
+ * dials it brings it up to date. Nothing else is done on hearsay (HEARSAY marks it), and the table has the
+ * last word. */
+void replica_on_introduced(void *ctx, uint64_t id, const char *address)
+{
+    struct replica *r = replica_of(ctx);
+    struct member m = {.id = id, .incarnation = HEARSAY, .state = MEMBER_AUTO};
+    struct error e;
+
+    if (consensus_leader(r->consensus) != 0 || members_find(r->members, id) != NULL ||
+        members_count(r->members) == PEERS_MAX || PLANTED("members_of_old_do_not_meet_new_ones")) {
+        return;
+    }
+    snprintf(m.address, sizeof m.address, "%s", address);
+    replica_say(r, "member_introduced id=%" PRIu64 " address=%s", id, address);
+    if (members_set(r->members, &m, 1, &e) != 0) {
+        replica_say(r, "members_not_saved error=\"%s\"", e.text);
+    }
+    dial(r);
 }
 
 /* The rows of the table over the list. What cannot be saved for lack of room is saved later. */

@@ -401,6 +401,7 @@ int replica_start(struct replica *r, struct error *e)
         .moved = replica_on_moved,
         .removed = replica_on_removed,
         .told_removed = replica_on_told_removed,
+        .introduced = replica_on_introduced,
         .asked_to_join = replica_on_asked_to_join,
         .up = replica_on_up,
         .down = replica_on_down,

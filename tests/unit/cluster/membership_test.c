@@ -274,6 +274,39 @@ static void a_node_waits_until_a_dead_voter_is_gone(void **state)
     TOWN_UNTIL(t, house_status(leader).members[2].role == ROLE_VOTER);
 }
 
+static void a_member_that_knows_none_of_the_others_any_more_is_brought_up_to_date(void **state)
+{
+    struct town *t = *state;
+    start(t, 14, 3);
+    assert_string_equal(town_change(t, &t->houses[1], REPLICA_DEMOTE, 3, 0, ""), "done");
+    house_joins(t, 4, 1);
+    house_joins(t, 5, 1);
+    town_expect(t, "1V 2V 3S 4V 5S");
+
+    /* 3 sleeps, and meanwhile 1 and 2 go, 4 and 5 move, and 6 comes, whom it has never heard of. */
+    house_kill(&t->houses[3]);
+    for (unsigned i = 1; i <= 2; i++) {
+        assert_string_equal(town_change(t, &t->houses[4], REPLICA_REMOVE, i, 0, ""), "done");
+        TOWN_UNTIL(t, house_status(&t->houses[i]).removed);
+        house_kill(&t->houses[i]);
+    }
+    house_joins(t, 6, 4);
+    town_expect(t, "3S- 4V 5V 6V");
+    for (unsigned i = 4; i <= 5; i++) {
+        house_kill(&t->houses[i]);
+        snprintf(t->houses[i].address, sizeof t->houses[i].address, "h%u:7777", i);
+        house_restart(&t->houses[i]);
+        TOWN_UNTIL(t, town_leader(t) != NULL && town_settled(t) &&
+                          strcmp(house_status(town_leader(t)).members[i - 3].address, t->houses[i].address) ==
+                              0);
+    }
+    house_restart(&t->houses[3]);
+
+    town_expect(t, "3S 4V 5V 6V");
+    assert_true(house_said(&t->houses[3], "member_introduced id=6"));
+    town_put(t, &t->houses[3]);
+}
+
 /* Addresses. */
 
 static void a_node_that_starts_somewhere_else_is_found_by_all(void **state)
@@ -343,6 +376,7 @@ int main(void)
         TEST(an_id_of_another_node_is_refused),
         TEST(a_node_of_another_cluster_or_other_semantics_is_refused),
         TEST(a_node_waits_until_a_dead_voter_is_gone),
+        TEST(a_member_that_knows_none_of_the_others_any_more_is_brought_up_to_date),
         TEST(a_node_that_starts_somewhere_else_is_found_by_all),
         TEST(two_of_three_move_at_once_and_find_each_other_by_way_of_the_third),
     };
