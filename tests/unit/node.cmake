@@ -22,6 +22,7 @@ endforeach()
 quorate_test(node_http_snapshot_api_test LABEL unit
     SOURCES node/http_snapshot_api_test.c node/api_world.c node/fake_replica.c node/http_world.c
     LINKS quorate_node_http quorate_node_env quorate_snapshots)
+quorate_threaded(node_http_snapshot_api_test)
 foreach(test joining options settings)
     quorate_test(node_${test}_test LABEL unit SOURCES node/${test}_test.c LINKS quorate_node)
 endforeach()
