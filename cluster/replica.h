@@ -28,11 +28,11 @@ struct replica_config {
     unsigned count;                     /* 0: the directory knows, or JOINED */
     const struct join_answer *joined;   /* what a new machine was answered; NULL: founder, or there already */
     uint64_t incarnation;               /* of a directory that is made; 0: a random one */
-    const char *advertise; /* where the others reach this node now; NULL: where they know it to be */
-    unsigned voters;       /* how many members are to vote; 0: 3 */
-    const char
-        *cluster_name;  /* with the member list, foreign_keys and instructions_max it makes the cluster id */
-    const char *listen; /* peers' address to listen on; NULL: the one in the member list */
+    const char *advertise;    /* where the others reach this node now; NULL: where they know it to be */
+    unsigned voters;          /* how many members are to vote; 0: 3 */
+    const char *cluster_name; /* with the member list, foreign_keys and instructions_max it makes the cluster
+                                 id. NULL, for a directory that is there: the one that it keeps */
+    const char *listen;       /* peers' address to listen on; NULL: the one in the member list */
     const char *api_address;
     const uint8_t *secret;
     size_t secret_len;

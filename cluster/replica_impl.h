@@ -219,6 +219,11 @@ int replica_open_members(struct replica *r, struct error *e);
 int replica_find_self(struct replica *r, struct error *e);
 /* The directory is this cluster's and this node's. On a full disk the list is what it would be read as. */
 int replica_save_members(struct replica *r, struct error *e);
+/* The name and the rules of the directory's cluster are those that this node is started with, or it is
+ * refused with Q_MISMATCH; a node that is told no name takes that one. */
+int replica_open_charter(struct replica *r, struct error *e);
+/* The directory is this cluster's: they are kept from now on. */
+int replica_save_charter(struct replica *r, struct error *e);
 
 /* replica_membership.c */
 int replica_membership_open(struct replica *r, struct error *e); /* makes its parts; the database is open */

@@ -315,7 +315,10 @@ static int make(const struct options *o, struct settings *s, struct error *e)
     }
     s->replica.dir = options_text(o, OPTION_dir);
     s->replica.id = (uint64_t)options_number(o, OPTION_id);
-    s->replica.cluster_name = options_text(o, OPTION_cluster_name);
+    s->replica.cluster_name =
+        s->settled && o->source[OPTION_cluster_name] == FROM_DEFAULT && !is_given(o, OPTION_members)
+            ? NULL /* the directory knows */
+            : options_text(o, OPTION_cluster_name);
     s->replica.listen = is_given(o, OPTION_listen) ? options_text(o, OPTION_listen)
                         : s->joins > 0             ? s->replica.advertise
                                                    : NULL;
