@@ -50,6 +50,7 @@ struct replica_config {
     uint64_t ballast_bytes;   /* held back on the disk for the day it is full; 0: none */
     uint64_t log_keep_bytes;  /* of log kept for a member that lacks it, before it has to be helped with an
                                  image; 0: no limit */
+    bool verify_installs;     /* an image that was installed is read as a whole before it is served */
     uint64_t ship_rate;       /* bytes a second, at most, of images given to other members; 0: no limit */
     uint64_t space_min_bytes; /* of the disk that must be free, or writes are refused; 0: two segments and
                                  what the database's WAL may need */

@@ -109,7 +109,7 @@ struct replica {
         uint64_t index, term; /* of the image */
         uint64_t from;        /* the leader that said that one is needed; 0: none */
         struct env_work work;
-        int rc;
+        int rc, verified; /* of the swap, and of the scan behind it */
         struct error error;
     } install;
     uint64_t installs;

@@ -170,6 +170,8 @@ static void swap_on_lane(struct env_work *work)
     r->install.rc = PLANTED("rebuild_keeps_the_old_database")
                         ? 0
                         : store_swap(r->store, swap_files, r, &r->install.error);
+    r->install.verified =
+        r->install.rc == 0 && r->config.verify_installs ? store_verify(r->store, &r->install.error) : 0;
 }
 
 static void lift_fence(struct replica *r)
@@ -208,6 +210,10 @@ static void swap_done(struct env_work *work)
                 r->install.log ? "installed" : "rebuilt", r->install.index, r->install.term, p.bytes_all,
                 p.chunks_all, p.chunks_reused, p.chunks_fetched, p.bytes_wire);
     ship_target_end(r->ship_target, false);
+    if (r->install.verified != 0) { /* whoever gave it does not know that it is wrong */
+        replica_say(r, "install_unverified index=%" PRIu64 " error=\"%s\"", r->install.index, e->text);
+        replica_scanned_wrong(r, r->install.index);
+    }
     if (r->stopped != NULL) {
         applier_stop(r->applier);
     } else if (recovering && replica_run(r, e) != 0) {

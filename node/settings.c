@@ -338,6 +338,7 @@ static int make(const struct options *o, struct settings *s, struct error *e)
     s->replica.cache_bytes = (uint64_t)options_number(o, OPTION_cache_bytes);
     s->replica.compact_bytes = (uint64_t)options_number(o, OPTION_compact_bytes);
     s->replica.log_keep_bytes = (uint64_t)options_number(o, OPTION_log_keep_bytes);
+    s->replica.verify_installs = options_number(o, OPTION_verify_installs) != 0;
     s->replica.ship_rate = (uint64_t)options_number(o, OPTION_ship_rate);
     s->replica.ballast_bytes = (uint64_t)options_number(o, OPTION_ballast_bytes);
     s->replica.space_min_bytes = (uint64_t)options_number(o, OPTION_space_min_bytes);

@@ -282,6 +282,34 @@ static void a_scan_that_meets_a_damaged_page_says_so(void **state)
     ship_settled(s);
 }
 
+static void an_image_that_is_read_before_it_is_served_may_be_found_wrong(void **state)
+{
+    struct ship_scene *s = *state;
+
+    s->rows = 2000;
+    s->verify = true;
+    ship_start(s, 3);
+    struct group_node *away = group_follower(&s->group, 0);
+    ship_checkpointed(s, away);
+    group_kill(away);
+    for (unsigned i = 0; i < 3; i++) { /* the same letter on both of the others: nobody notices */
+        if (&s->group.nodes[i] != away) {
+            ship_stop(s, &s->group.nodes[i]);
+            ship_change_last_page(&s->group.nodes[i]);
+            group_boot(&s->group.nodes[i]);
+        }
+    }
+    group_settled(&s->group);
+    ship_write_past(s, status_of(group_leader(&s->group)).applied);
+    group_boot(away);
+    SHIP_UNTIL(s, status_of(away).installs == 1);
+    assert_int_equal(ship_said(s, away->id, "install_unverified", NULL), 1);
+    assert_true(status_of(away).fenced);
+    ask_sum(&s->a, away);
+    SHIP_UNTIL(s, s->a.done == 1);
+    assert_int_not_equal(s->a.code, Q_OK);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -299,6 +327,7 @@ int main(void)
         TEST(a_node_with_another_content_comes_back_by_itself),
         TEST(what_a_scan_finds_is_made_good),
         TEST(a_scan_that_meets_a_damaged_page_says_so),
+        TEST(an_image_that_is_read_before_it_is_served_may_be_found_wrong),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

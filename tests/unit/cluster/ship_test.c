@@ -65,6 +65,8 @@ static void the_log_waits_for_a_shipment_that_is_under_way(void **state)
     ship_write(s, 1, 4000, 7); /* nothing is as it was */
     group_boot(away);
     SHIP_UNTIL(s, status_of(away).shipment.chunks_fetched >= 1);
+    assert_string_equal(status_of(away).shipment.role, "target");
+    assert_false(status_of(away).ready);
     for (unsigned i = 0; i < 90 && status_of(away).installs == 0; i++) {
         ship_write(s, 1, 10, i); /* of 4 KiB in the log: more than is kept for who is only away */
     }
