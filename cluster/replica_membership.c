@@ -212,6 +212,18 @@ void replica_on_introduced(void *ctx, uint64_t id, const char *address)
     dial(r);
 }
 
+/* What is remembered of those that do not come back would take the place of others in time. */
+static void forget_removed(struct replica *r)
+{
+    for (unsigned i = 0; i < members_known(r->members) && !PLANTED("removed_members_are_remembered"); i++) {
+        const struct member *m = members_known_at(r->members, i);
+
+        if (m->state == MEMBER_REMOVED) {
+            consensus_forget_member(r->consensus, m->id);
+        }
+    }
+}
+
 /* The rows of the table over the list. What cannot be saved for lack of room is saved later. */
 static void merge(struct replica *r, const struct store_member *rows, unsigned count)
 {
@@ -232,6 +244,7 @@ static void merge(struct replica *r, const struct store_member *rows, unsigned c
     if (rv != Q_NOMEM && r->peers != NULL) {
         dial(r);
     }
+    forget_removed(r);
     free(all);
     r->membership.save_again_ms = rv != 0 ? env_now_ms(r->config.env) + SAVE_AGAIN_MS : 0;
 }

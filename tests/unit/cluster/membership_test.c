@@ -161,6 +161,10 @@ static void a_dead_machine_is_replaced_by_one_at_its_address(void **state)
     TOWN_UNTIL(t, town_settled(t));
     town_expect_all_there(t);
 
+    struct meta_peer own, seen; /* what it was would take the place of others in time */
+    consensus_describe(leader->replica->consensus, id, &own, &seen);
+    assert_int_equal(seen.incarnation, 0);
+
     house_restart(dead); /* it comes back, and hears that it is out */
     TOWN_UNTIL(t, house_status(dead).removed);
     assert_true(house_said(dead, "removed by="));
