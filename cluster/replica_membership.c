@@ -198,10 +198,12 @@ void replica_on_introduced(void *ctx, uint64_t id, const char *address)
 {
     struct replica *r = replica_of(ctx);
     struct member m = {.id = id, .incarnation = HEARSAY, .state = MEMBER_AUTO};
+    struct cursor said = cursor_of(address, strlen(address));
     struct error e;
 
     if (consensus_leader(r->consensus) != 0 || members_find(r->members, id) != NULL ||
-        members_count(r->members) == PEERS_MAX || PLANTED("members_of_old_do_not_meet_new_ones")) {
+        members_count(r->members) == PEERS_MAX || !member_address_ok(&said) ||
+        PLANTED("members_of_old_do_not_meet_new_ones")) {
         return;
     }
     snprintf(m.address, sizeof m.address, "%s", address);
