@@ -226,6 +226,10 @@ static void an_id_of_another_node_is_refused(void **state)
     assert_int_equal(house_status(town_leader(t)).count, 3);
 
     house_kill(&t->houses[4]);
+    house_join(&t->houses[4], &t->houses[1], 0, 7);
+    house_expect_refused(&t->houses[4], Q_CONFLICT, "no member has the id 7");
+
+    house_kill(&t->houses[4]);
     house_join(&t->houses[4], &t->houses[1], 9, 0);
     TOWN_UNTIL(t, t->houses[4].replica != NULL);
     assert_int_equal(house_id(&t->houses[4]), 9);
