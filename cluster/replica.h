@@ -137,6 +137,7 @@ struct replica_status {
 };
 
 void replica_status(struct replica *r, struct replica_status *ret_status);
+uint64_t replica_id(const struct replica *r);
 
 /* The part of the status that changes with every event; costs nothing. */
 struct replica_role {

@@ -152,6 +152,11 @@ void replica_status(struct replica *r, struct replica_status *ret_status)
     }
 }
 
+uint64_t replica_id(const struct replica *r)
+{
+    return r->config.id;
+}
+
 bool replica_removed(struct replica *r, unsigned i, struct member *ret_member)
 {
     for (unsigned k = 0; k < members_known(r->members); k++) {

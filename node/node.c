@@ -61,7 +61,11 @@ static void write_line(uint64_t id, const char *line)
     clock_gettime(CLOCK_REALTIME, &now);
     gmtime_r(&now.tv_sec, &tm);
     strftime(date, sizeof date, "%Y-%m-%dT%H:%M:%S", &tm);
-    fprintf(stderr, "%s.%03ldZ node=%" PRIu64 " %s\n", date, now.tv_nsec / 1000000, id, line);
+    if (id == 0) {
+        fprintf(stderr, "%s.%03ldZ node=- %s\n", date, now.tv_nsec / 1000000, line); /* not known yet */
+    } else {
+        fprintf(stderr, "%s.%03ldZ node=%" PRIu64 " %s\n", date, now.tv_nsec / 1000000, id, line);
+    }
 }
 
 static void on_log(void *ctx, const char *line)
@@ -166,6 +170,9 @@ static int open_replica(struct quorate *node, int cancel_fd, struct error *e)
     config.fatal = on_fatal;
     config.ctx = node;
     rv = replica_open(&config, &node->replica, e);
+    if (rv == 0) {
+        node->settings.replica.id = replica_id(node->replica);
+    }
     return rv == 0 && settings->joins > 0 ? birth_forget(config.env, config.dir, e) : rv;
 }
 

@@ -29,10 +29,10 @@ quorate_test(node_birth_test LABEL unit SOURCES node/birth_test.c LINKS quorate_
 
 # The library, with threads of its own and of its callers.
 quorate_test(node_door_test LABEL unit SOURCES node/door_test.c LINKS quorate_node)
-foreach(test library library_life library_members library_threads)
+foreach(test library library_join library_life library_members library_threads)
     quorate_test(node_${test}_test LABEL unit SOURCES node/${test}_test.c node/embedded.c LINKS quorate_node m)
 endforeach()
-foreach(test door library library_life library_members library_threads)
+foreach(test door library library_join library_life library_members library_threads)
     quorate_threaded(node_${test}_test)
 endforeach()
 # The public header needs nothing but itself, in C as in C++.
