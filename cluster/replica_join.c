@@ -27,6 +27,9 @@ static void answer(struct applicant *a, const struct error *failed)
 
     if (said != NULL) { /* else it asks again */
         said->error = failed != NULL ? *failed : (struct error){.code = Q_OK};
+        if (said->error.code == Q_NOT_FOUND) {
+            said->error.code = Q_CONFLICT; /* whom it is to replace will not be there next time either */
+        }
         said->id = a->change.member;
         memcpy(said->cluster_id, r->cluster_id, sizeof said->cluster_id);
         snprintf(said->cluster_name, sizeof said->cluster_name, "%s", r->name);

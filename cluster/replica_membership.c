@@ -198,10 +198,12 @@ void replica_on_introduced(void *ctx, uint64_t id, const char *address)
 {
     struct replica *r = replica_of(ctx);
     struct member m = {.id = id, .incarnation = HEARSAY, .state = MEMBER_AUTO};
+    struct cursor said = cursor_of(address, strlen(address));
     struct error e;
 
     if (consensus_leader(r->consensus) != 0 || members_find(r->members, id) != NULL ||
-        members_count(r->members) == PEERS_MAX || PLANTED("members_of_old_do_not_meet_new_ones")) {
+        members_count(r->members) == PEERS_MAX || !member_address_ok(&said) ||
+        PLANTED("members_of_old_do_not_meet_new_ones")) {
         return;
     }
     snprintf(m.address, sizeof m.address, "%s", address);
@@ -210,6 +212,18 @@ void replica_on_introduced(void *ctx, uint64_t id, const char *address)
         replica_say(r, "members_not_saved error=\"%s\"", e.text);
     }
     dial(r);
+}
+
+/* What is remembered of those that do not come back would take the place of others in time. */
+static void forget_removed(struct replica *r)
+{
+    for (unsigned i = 0; i < members_known(r->members) && !PLANTED("removed_members_are_remembered"); i++) {
+        const struct member *m = members_known_at(r->members, i);
+
+        if (m->state == MEMBER_REMOVED) {
+            consensus_forget_member(r->consensus, m->id);
+        }
+    }
 }
 
 /* The rows of the table over the list. What cannot be saved for lack of room is saved later. */
@@ -232,6 +246,7 @@ static void merge(struct replica *r, const struct store_member *rows, unsigned c
     if (rv != Q_NOMEM && r->peers != NULL) {
         dial(r);
     }
+    forget_removed(r);
     free(all);
     r->membership.save_again_ms = rv != 0 ? env_now_ms(r->config.env) + SAVE_AGAIN_MS : 0;
 }

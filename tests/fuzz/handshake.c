@@ -38,7 +38,8 @@ static void introduced(void *ctx, uint64_t id, const char *address)
 {
     struct side *s = ctx;
 
-    FUZZ_CHECK(!is_member(s, id) && address[0] != '\0', "who is known needs no introduction");
+    (void)address;
+    FUZZ_CHECK(!is_member(s, id) && id >= s->removed_below, "who is known needs no introduction");
 }
 
 static void told_removed(void *ctx, uint64_t by, uint64_t index)

@@ -161,6 +161,10 @@ static void a_dead_machine_is_replaced_by_one_at_its_address(void **state)
     TOWN_UNTIL(t, town_settled(t));
     town_expect_all_there(t);
 
+    struct meta_peer own, seen; /* what it was would take the place of others in time */
+    consensus_describe(leader->replica->consensus, id, &own, &seen);
+    assert_int_equal(seen.incarnation, 0);
+
     house_restart(dead); /* it comes back, and hears that it is out */
     TOWN_UNTIL(t, house_status(dead).removed);
     assert_true(house_said(dead, "removed by="));
@@ -220,6 +224,10 @@ static void an_id_of_another_node_is_refused(void **state)
     house_join(&t->houses[4], &t->houses[1], 2, 0);
     house_expect_refused(&t->houses[4], Q_CONFLICT, "id 2 is that of the node at h2:7000");
     assert_int_equal(house_status(town_leader(t)).count, 3);
+
+    house_kill(&t->houses[4]);
+    house_join(&t->houses[4], &t->houses[1], 0, 7);
+    house_expect_refused(&t->houses[4], Q_CONFLICT, "no member has the id 7");
 
     house_kill(&t->houses[4]);
     house_join(&t->houses[4], &t->houses[1], 9, 0);
