@@ -13,6 +13,7 @@ enum {
     WISH_MS = 5000,
     MEMBERS_WANTED = 3, /* fewer are not made */
     RETIRED_US = 3000000,
+    ASKS_US = 8000000,
 };
 
 static uint64_t now_of(const struct clerk *o)
@@ -104,6 +105,13 @@ static void look_at(struct clerk *o, struct keeper_node *kn)
 
     if (kn->given_up && node->id != 0) {
         take_away(o, kn);
+    } else if (node->newcomer != NULL && node->newcomer->join != NULL &&
+               now_of(o) - node->newcomer->since_us > ASKS_US) {
+        /* Those that it knew may be gone, or elsewhere. */
+        group_say(o->group, "operator: %s is started again", sim_node_name(node->machine));
+        sim_node_kill(node->machine);
+        newcomer_stop(node);
+        group_boot(node);
     } else if (is_removed(node)) {
         kn->removed_us = kn->removed_us != 0 ? kn->removed_us : now_of(o);
         if (now_of(o) - kn->removed_us > RETIRED_US) {
@@ -318,7 +326,7 @@ bool clerk_is_content(const struct clerk *o, struct group_node *leader, const ch
     for (unsigned i = 0; i < o->group->count; i++) {
         const struct group_node *node = &o->group->nodes[i];
         if (node->newcomer != NULL || o->keeper->nodes[i].lost_id != 0) {
-            *ret_why = "a machine is not let in";
+            *ret_why = node->newcomer != NULL ? "a machine is not let in" : "a lost member is not replaced";
             return false;
         }
     }

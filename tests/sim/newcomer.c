@@ -42,6 +42,7 @@ void newcomer_again(struct group_node *node)
         .ctx = node,
     };
     struct error e;
+    node->newcomer->since_us = sim_now_us(g->sim);
     unsigned start = (unsigned)sim_random(g->sim, 0, g->count - 1);
 
     for (unsigned i = 0; i < g->count; i++) {

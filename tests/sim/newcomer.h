@@ -9,6 +9,7 @@
 /* Until its directory is a node's. */
 struct newcomer {
     struct join *join; /* NULL: its machine is off */
+    uint64_t since_us; /* it asks those that it knew then */
     struct join_ask ask;
     struct join_answer answer;
 };
