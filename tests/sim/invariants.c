@@ -268,8 +268,12 @@ static void check_known(struct invariants *v, const struct group_node *node, str
 
 static void check_node(struct invariants *v, const struct group_node *node)
 {
-    struct mirror *m = &v->mirrors[node->id - 1];
+    struct mirror *m = &v->mirrors[group_number(node)];
 
+    if (m->lives != node->lives) {
+        mirror_close(m); /* it is another one */
+        m->lives = node->lives;
+    }
     if (node->stale && m->boots != node->boots) {
         mirror_close(m); /* nothing that it knew since binds it */
     }
