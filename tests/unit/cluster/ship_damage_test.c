@@ -1,6 +1,7 @@
 /* What is damaged, of a database or of an image, is found, never served, and comes from the others. */
 #include "cluster/replica_impl.h"
 #include "tests/unit/cluster/ship_scene.h"
+#include "tests/unit/cluster/surgeon.h"
 
 static int set_up(void **state)
 {
@@ -85,6 +86,28 @@ static void a_database_that_cannot_be_opened_comes_from_the_others(void **state)
     SHIP_UNTIL(s, status_of(broken).installs == 1);
     ship_settled(s);
     assert_int_equal(ship_said(s, broken->id, "page_bad", NULL), 1);
+}
+
+static void a_log_that_nobody_can_mend_begins_anew_behind_an_image(void **state)
+{
+    struct ship_scene *s = *state;
+    const char *line;
+    struct error e;
+
+    ship_start(s, 3);
+    struct group_node *broken = group_follower(&s->group, 0);
+    uint64_t last = status_of(broken).log_last;
+    group_kill(broken);
+    ship_write_past(s, last);
+    surgeon_damage_record(sim_node_disk(broken->machine), "/node/log", last - 2);
+    assert_int_equal(sim_disk_unlink(sim_node_disk(broken->machine), "/node/db.sqlite", &e), 0);
+    assert_int_equal(sim_disk_unlink(sim_node_disk(broken->machine), "/node/db.sqlite-wal", &e), 0);
+    group_boot(broken);
+    assert_string_equal(status_of(broken).state, "recovering");
+    SHIP_UNTIL(s, status_of(broken).installs == 1);
+    ship_settled(s);
+    assert_int_equal(ship_said(s, broken->id, "installed", &line), 1);
+    assert_true(ship_number(line, "index") >= last); /* all that it may have acknowledged */
 }
 
 /* Pages. */
@@ -319,6 +342,7 @@ int main(void)
         TEST(what_is_damaged_on_its_way_comes_again),
         TEST(a_database_that_was_taken_away_comes_from_the_others),
         TEST(a_database_that_cannot_be_opened_comes_from_the_others),
+        TEST(a_log_that_nobody_can_mend_begins_anew_behind_an_image),
         TEST(a_damaged_page_is_never_served_and_comes_from_the_others),
         TEST(a_leader_with_a_damaged_page_hands_over),
         TEST(pages_of_two_nodes_may_be_damaged),
