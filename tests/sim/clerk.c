@@ -13,6 +13,7 @@ enum {
     WISH_MS = 5000,
     MEMBERS_WANTED = 3, /* fewer are not made */
     RETIRED_US = 3000000,
+    GONE_US = 20000000,
     ASKS_US = 8000000,
 };
 
@@ -46,6 +47,20 @@ static bool is_removed(const struct group_node *node)
         peek(node->replica, &at);
     }
     return at.removed;
+}
+
+/* Whether the leader knows that member ID was removed. */
+static bool is_gone(const struct clerk *o, uint64_t id)
+{
+    const struct group_node *leader = group_leader(o->group);
+    struct member member;
+
+    for (unsigned i = 0; leader != NULL && replica_removed(leader->replica, i, &member); i++) {
+        if (member.id == id) {
+            return true;
+        }
+    }
+    return false;
 }
 
 static bool is_member(const struct group_node *node)
@@ -112,6 +127,12 @@ static void look_at(struct clerk *o, struct keeper_node *kn)
         sim_node_kill(node->machine);
         newcomer_stop(node);
         group_boot(node);
+    } else if (is_member(node) && is_gone(o, node->id)) {
+        kn->gone_us = kn->gone_us != 0 ? kn->gone_us : now_of(o);
+        if (now_of(o) - kn->gone_us > GONE_US) { /* it may know nobody any more who could tell it */
+            coverage_path(o->coverage, PATH_REMOVED_ALONE);
+            take_away(o, kn);
+        }
     } else if (is_removed(node)) {
         kn->removed_us = kn->removed_us != 0 ? kn->removed_us : now_of(o);
         if (now_of(o) - kn->removed_us > RETIRED_US) {
@@ -171,16 +192,16 @@ static void wish(struct clerk *o, enum replica_verb verb, uint64_t id, const cha
     replica_change_member(o->asked->replica, &o->change);
 }
 
-/* Whether the member is where the others know it to be, as any node that can be asked knows it. */
-static bool has_arrived(struct clerk *o, const struct group_node *node)
+/* Whether the leader knows where it is. */
+static bool has_arrived(const struct clerk *o, const struct group_node *node)
 {
-    const struct group_node *asked = any(o, can_be_asked);
+    const struct group_node *leader = group_leader(o->group);
     struct replica_status status;
 
-    if (asked == NULL) {
+    if (leader == NULL) {
         return false;
     }
-    replica_status(asked->replica, &status);
+    replica_status(leader->replica, &status);
     for (unsigned i = 0; i < status.count; i++) {
         if (status.members[i].id == node->id && strcmp(status.members[i].address, node->address) != 0) {
             return false;

@@ -47,6 +47,7 @@
     X(CHANGE_FAILED, "change of the members without an answer")                                              \
     X(MOVED, "member moved to another address")                                                              \
     X(REMOVED, "removed member learned of it")                                                               \
+    X(REMOVED_ALONE, "removed member taken away before it learned of it")                                    \
     X(SCRUBBED, "database read as a whole and found good")                                                   \
     X(REFUSED_STALE, "stale disk refused")                                                                   \
     X(REFUSED_DAMAGE, "start refused because of damage, with the place")

@@ -22,7 +22,8 @@ struct keeper_node {
     bool refuses;             /* its last start was refused */
     bool given_up;            /* refused for good: damage that it cannot heal alone */
     uint64_t lost_id;         /* the member that it was when its disk was lost, and whom it is to replace */
-    uint64_t removed_us;      /* since when it knows that it was removed */
+    uint64_t gone_us;         /* since when the leader knows that it was removed */
+    uint64_t removed_us;      /* since when it knows that itself */
     bool scrubbing;           /* its database is being read as a whole */
     struct replica_check check;
     /* What it said of images. */
