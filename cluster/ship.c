@@ -21,8 +21,8 @@ void ship_put_question(struct buf *b, const struct ship_question *question)
     buf_put_u32(b, q->chunk);
     buf_put_bytes(b, q->name.sha256, sizeof q->name.sha256);
     buf_put_u8(b, q->has_base);
-    for (unsigned i = 0; i < CHUNK_PAGES && q->has_base; i++) {
-        buf_put_u64(b, q->base[i]);
+    if (q->has_base) {
+        buf_put_bytes(b, q->base, sizeof q->base);
     }
 }
 
@@ -30,7 +30,7 @@ int ship_get_question(const uint8_t *body, size_t n, struct ship_question *ret_q
 {
     struct cursor c = cursor_of(body, n);
     struct ship_question q = {.session = cursor_u64(&c), .number = 0};
-    const uint8_t *name = NULL;
+    const uint8_t *name = NULL, *sums = NULL;
     uint8_t base = 0;
 
     q.number = cursor_u64(&c);
@@ -46,9 +46,7 @@ int ship_get_question(const uint8_t *body, size_t n, struct ship_question *ret_q
         q.chunk = cursor_u32(&c);
         name = cursor_bytes(&c, sizeof q.name.sha256);
         base = cursor_u8(&c);
-        for (unsigned i = 0; i < CHUNK_PAGES && base == 1; i++) {
-            q.base[i] = cursor_u64(&c);
-        }
+        sums = base == 1 ? cursor_bytes(&c, sizeof q.base) : NULL;
     }
     if (c.bad || cursor_left(&c) != 0 || base > 1 || (q.kind != SHIP_MANIFEST && q.kind != SHIP_CHUNK)) {
         return error_set(e, Q_CORRUPT, "a question of %zu bytes about an image is not understood", n);
@@ -56,7 +54,10 @@ int ship_get_question(const uint8_t *body, size_t n, struct ship_question *ret_q
     if (name != NULL) {
         memcpy(q.name.sha256, name, sizeof q.name.sha256);
     }
-    q.has_base = base == 1;
+    if (sums != NULL) {
+        memcpy(q.base, sums, sizeof q.base);
+        q.has_base = true;
+    }
     *ret_question = q;
     return 0;
 }

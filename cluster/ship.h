@@ -9,12 +9,12 @@
  *       MANIFEST:  u64 at least (the lowest index that helps), u64 index, u64 term (0, 0: of any image; else
  *                  a further part of this one's), u64 offset
  *       CHUNK:     u64 index, u64 term (of the image), u32 chunk (its number in it), 32 bytes name,
- *                  u8 has base, and if it is 1: 64 times u64 sum of a page of the asker's own version
+ *                  u8 has base, and if it is 1: 2048 bytes, the sums of the asker's own version
  *     Answer:    u64 session, u64 number, u8 kind, u16 code (enum error_code), then
  *       not Q_OK:  blob text, for the operator
  *       MANIFEST:  u64 index, u64 term, u64 bytes of the whole manifest, u64 offset, blob part
  *       CHUNK:     blob, as it is in the chunk store
- *       DELTA:     blob: the pages in which the chunk differs from the base in the question
+ *       DELTA:     blob: the blocks in which the chunk differs from the base in the question
  *
  * What an answer may say besides Q_OK: Q_BUSY (an image is being taken, or too much is asked at once: ask
  * again), Q_NOT_FOUND (not here, or not any more), and others, all of which mean: ask somebody else. */
@@ -40,7 +40,7 @@ struct ship_question {
     uint32_t chunk;            /* CHUNK, and so are the following */
     struct chunk_name name;
     bool has_base;
-    uint64_t base[CHUNK_PAGES];
+    uint8_t base[DELTA_SUMS_BYTES];
 };
 
 struct ship_answer {

@@ -64,11 +64,12 @@ void ship_fetch_on_lane(struct ship_target *t)
 
 /* On the loop. */
 
-/* It has to be asked for once more, and whole: what is in its place may be what was wrong. */
+/* It has to be asked for once more, and whole: what is in its place may be what was wrong, or look like what
+ * it should be. */
 static void again(struct flight *f)
 {
     f->state = FLIGHT_READY;
-    f->has_base = false;
+    f->has_base = f->has_base && PLANTED("a_delta_in_vain_is_asked_for_again");
     buf_clear(&f->bytes);
 }
 
@@ -80,7 +81,7 @@ static void land(struct ship_target *t, struct flight *f)
         ship_target_wrong(t, f->to, &f->error);
         again(f);
     } else if (put && f->rc == Q_CONFLICT) {
-        again(f);
+        again(f); /* nobody's fault */
     } else if (put && f->rc != 0) {
         f->state = FLIGHT_ANSWERED;
         t->rc = f->rc;

@@ -16,7 +16,7 @@ static const struct metric counter_table[SOURCE_COUNTERS] = {
                       "Bytes of manifests, chunks and deltas given to other members."},
     [C_CHUNKS] = {METRIC_COUNTER, "quorate_ship_chunks_sent_total", NULL, "Chunks sent whole."},
     [C_DELTAS] = {METRIC_COUNTER, "quorate_ship_deltas_sent_total", NULL,
-                  "Chunks of which only the pages that differ were sent."},
+                  "Chunks of which only the blocks that differ were sent."},
     [C_REFUSED] = {METRIC_COUNTER, "quorate_ship_questions_refused_total", NULL,
                    "Questions about images that got no bytes."},
 };
@@ -166,7 +166,7 @@ static int read_chunk(struct ship_source *s, const struct ship_question *q, stru
     }
     buf_clear(&s->delta);
     if (rv == 0 && q->has_base) {
-        rv = delta_encode(s->plain, n, q->base, &s->delta, e);
+        rv = delta_encode(s->plain, n, &q->name, q->base, &s->delta, e);
     }
     if (rv == 0) {
         bool shorter = q->has_base && s->delta.len < s->encoded.len;

@@ -16,7 +16,8 @@
  * again. A member that gives a chunk or a manifest that is wrong is named, and not asked again for
  * SHIP_WRONG_MS.
  *
- * A chunk in whose place there is something is asked for as a delta. At most SHIP_FLIGHTS chunks are on their
+ * A chunk in whose place there is something is asked for as a delta; one that does not make the chunk is
+ * nobody's fault (delta.h), and the chunk is asked for whole. At most SHIP_FLIGHTS chunks are on their
  * way or wait for the disk, which bounds the memory. A full disk makes it wait.
  *
  * Threads: loop only; files are touched on the worker lane, a few chunks at a time. */

@@ -33,7 +33,7 @@ struct flight {
     uint32_t chunk;
     bool filled; /* on the lane: CHUNK is another one that is missing */
     bool has_base;
-    uint64_t base[CHUNK_PAGES];
+    uint8_t base[DELTA_SUMS_BYTES];
     uint64_t number, to;
     enum ship_kind kind; /* of the answer */
     struct buf bytes;    /* the answer */

@@ -263,14 +263,14 @@ static int load_base(struct backup *b, uint32_t chunk, size_t *ret_n, struct err
                    : rv;
 }
 
-bool backup_base_sums(struct backup *b, uint32_t chunk, uint64_t ret_sums[CHUNK_PAGES])
+bool backup_base_sums(struct backup *b, uint32_t chunk, uint8_t ret_sums[DELTA_SUMS_BYTES])
 {
     size_t n;
 
-    if (load_base(b, chunk, &n, NULL) != 0) {
+    if (chunk >= b->manifest.chunks || load_base(b, chunk, &n, NULL) != 0) {
         return false;
     }
-    delta_sums(b->base, n, ret_sums);
+    delta_sums(b->base, n, &b->manifest.chunk[chunk], ret_sums);
     return true;
 }
 
@@ -283,8 +283,9 @@ int backup_put_delta(struct backup *b, uint32_t chunk, const void *delta, size_t
         return 0;
     }
     rv = load_base(b, chunk, &base_n, e);
-    rv = rv == 0 ? delta_apply(delta, n, b->base, base_n, &b->manifest.chunk[chunk], b->plain, &plain_n, e)
-                 : rv;
+    rv = rv == 0
+             ? delta_apply(delta, n, b->base, base_n, chunk, &b->manifest.chunk[chunk], b->plain, &plain_n, e)
+             : rv;
     if (rv == 0) {
         buf_clear(&b->encoded);
         rv = chunk_encode(b->plain, plain_n, &b->encoded, e);

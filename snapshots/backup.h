@@ -43,8 +43,8 @@ bool backup_missing(const struct backup *b, uint32_t from, uint32_t *ret_chunk);
 int backup_put(struct backup *b, uint32_t chunk, const void *encoded, size_t n, struct error *e);
 /* What a delta of CHUNK (delta.h) may be made against: the sums of the one that the backup before has in its
  * place. False: there is none, or it is damaged; the whole chunk is wanted. */
-bool backup_base_sums(struct backup *b, uint32_t chunk, uint64_t ret_sums[CHUNK_PAGES]);
-/* As backup_put(), of such a delta. Q_CONFLICT too: the base has changed meanwhile. */
+bool backup_base_sums(struct backup *b, uint32_t chunk, uint8_t ret_sums[DELTA_SUMS_BYTES]);
+/* As backup_put(), of such a delta. Q_CONFLICT too: it does not make the chunk, ask for the whole one. */
 int backup_put_delta(struct backup *b, uint32_t chunk, const void *delta, size_t n, struct error *e);
 /* The backup is there, and durable. Errors: Q_CONFLICT a chunk is missing; Q_NO_SPACE, Q_IO. */
 int backup_commit(struct backup *b, struct error *e);

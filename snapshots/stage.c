@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "base/plant.h"
-#include "snapshots/delta.h"
 #include "snapshots/whole_file.h"
 #include "storage/page_sum.h"
 
@@ -267,14 +266,14 @@ static bool load_base(struct stage *s, uint32_t chunk, size_t n)
     return !is_zero(s->base, n);
 }
 
-int stage_base_sums(struct stage *s, uint32_t chunk, uint64_t ret_sums[CHUNK_PAGES], bool *ret_has_base,
+int stage_base_sums(struct stage *s, uint32_t chunk, uint8_t ret_sums[DELTA_SUMS_BYTES], bool *ret_has_base,
                     struct error *e)
 {
     int rc = check_chunk(s, chunk, e);
     if (rc == 0) {
         size_t n = manifest_chunk_bytes(&s->manifest, chunk);
         *ret_has_base = load_base(s, chunk, n);
-        delta_sums(s->base, n, ret_sums);
+        delta_sums(s->base, n, &s->manifest.chunk[chunk], ret_sums);
     }
     return rc;
 }
@@ -309,7 +308,7 @@ int stage_put_delta(struct stage *s, uint32_t chunk, const void *delta, size_t n
     }
     base_n = manifest_chunk_bytes(&s->manifest, chunk);
     load_base(s, chunk, base_n);
-    rc = delta_apply(delta, n, s->base, base_n, &s->manifest.chunk[chunk], s->plain, &plain, e);
+    rc = delta_apply(delta, n, s->base, base_n, chunk, &s->manifest.chunk[chunk], s->plain, &plain, e);
     return rc != 0 ? rc : accept_fetched(s, chunk, plain, n, e);
 }
 

@@ -19,6 +19,7 @@
 #define QUORATE_SNAPSHOTS_STAGE_H
 
 #include "snapshots/chunk_store.h"
+#include "snapshots/delta.h"
 #include "snapshots/manifest.h"
 #include "snapshots/stage_swap.h"
 
@@ -54,12 +55,13 @@ int stage_step(struct stage *s, unsigned chunks_max, bool *ret_scanned, struct e
 bool stage_missing(const struct stage *s, uint32_t from, uint32_t *ret_chunk);
 /* What a delta of CHUNK may be made against: sums of what stands in its place here. *RET_HAS_BASE: that is
  * anything at all; else ask for the whole chunk. Errors: Q_INVALID no such chunk; Q_IO. */
-int stage_base_sums(struct stage *s, uint32_t chunk, uint64_t ret_sums[CHUNK_PAGES], bool *ret_has_base,
+int stage_base_sums(struct stage *s, uint32_t chunk, uint8_t ret_sums[DELTA_SUMS_BYTES], bool *ret_has_base,
                     struct error *e);
 /* A chunk that came. One that is there already is ignored. Errors, and nothing is written: Q_CORRUPT it is
  * not what the manifest says, or the image has a bad page; Q_INVALID no such chunk; Q_NO_SPACE, Q_IO. */
 int stage_put(struct stage *s, uint32_t chunk, const void *encoded, size_t n, struct error *e);
-/* The same from a delta. Besides: Q_CONFLICT the base has changed since the sums were given. */
+/* The same from a delta. Besides: Q_CONFLICT it does not make the chunk out of what is here: ask for the
+ * whole one. */
 int stage_put_delta(struct stage *s, uint32_t chunk, const void *delta, size_t n, struct error *e);
 /* Reads up to CHUNKS_MAX more chunks back, when none is missing. *RET_VERIFIED: there are no more. Errors:
  * Q_CONFLICT a chunk is missing; Q_CORRUPT a chunk reads back differently: it is missing again, and the next

@@ -332,8 +332,7 @@ static struct fetch *next_fetch(struct fetching *f)
 static int send_one(struct fetching *f, unsigned connection, struct fetch *one, struct error *e)
 {
     char target[160], hex[CHUNK_HEX];
-    uint64_t sums[CHUNK_PAGES];
-    uint8_t body[sizeof sums];
+    uint8_t sums[DELTA_SUMS_BYTES];
 
     chunk_name_text(&f->manifest->chunk[one->chunk], hex);
     snprintf(target, sizeof target, "/v1/chunks/%s?snapshot=%" PRIu64 "-%" PRIu64, hex, f->manifest->index,
@@ -344,10 +343,7 @@ static int send_one(struct fetching *f, unsigned connection, struct fetch *one, 
     if (!one->delta) {
         return wire_send(f->wire, connection, "GET", target, NULL, NULL, 0, one, e);
     }
-    for (unsigned i = 0; i < CHUNK_PAGES; i++) {
-        put_le64(body + sizeof sums[0] * i, sums[i]);
-    }
-    return wire_send(f->wire, connection, "POST", target, "application/octet-stream", body, sizeof body, one,
+    return wire_send(f->wire, connection, "POST", target, "application/octet-stream", sums, sizeof sums, one,
                      e);
 }
 

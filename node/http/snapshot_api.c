@@ -38,7 +38,7 @@ struct look {
     struct image image; /* index 0: none is named */
     struct chunk_name chunk;
     bool delta; /* of the chunk, against: */
-    uint64_t base_sums[CHUNK_PAGES];
+    uint8_t base_sums[DELTA_SUMS_BYTES];
     bool damaged; /* what was read is not what it should be */
     struct image listed[LISTED_MAX];
     unsigned listed_count;
@@ -406,7 +406,7 @@ void snapshot_api_manifest(void *ctx, struct http_request *r)
 static int make_delta(struct look *l, const uint8_t *plain, size_t n, struct error *e)
 {
     buf_clear(&l->body);
-    return delta_encode(plain, n, l->base_sums, &l->body, e);
+    return delta_encode(plain, n, &l->chunk, l->base_sums, &l->body, e);
 }
 
 static int read_chunk(struct look *l, struct error *e)
@@ -425,34 +425,23 @@ static int read_chunk(struct look *l, struct error *e)
     return rv;
 }
 
-/* A POST has the sums of the client's pages as its body. */
-static bool read_sums(const struct http_request *r, uint64_t ret_sums[CHUNK_PAGES])
-{
-    size_t n;
-    const uint8_t *body = http_body(r, &n);
-
-    for (unsigned i = 0; n == CHUNK_PAGES * sizeof(uint64_t) && i < CHUNK_PAGES; i++) {
-        ret_sums[i] = get_le64(body + sizeof(uint64_t) * i);
-    }
-    return n == CHUNK_PAGES * sizeof(uint64_t);
-}
-
 void snapshot_api_chunk(void *ctx, struct http_request *r)
 {
     static const char prefix[] = "/v1/chunks/";
     const char *snapshot = http_param(r, "snapshot");
     bool delta = http_method(r) == HTTP_METHOD_POST;
-    uint64_t base_sums[CHUNK_PAGES] = {0};
     struct image image = {0, 0};
     struct chunk_name chunk;
     struct look *l;
+    size_t n;
+    const uint8_t *sums = http_body(r, &n);
 
     if (!chunk_name_parse(http_path(r) + sizeof prefix - 1, &chunk)) {
         api_respond_error(r, 404, "not a path of the form /v1/chunks/<64 hexadecimal digits>");
         return;
     }
-    if (delta && !read_sums(r, base_sums)) {
-        api_respond_error(r, 400, "the body must be the sums of 64 pages, 8 bytes each");
+    if (delta && n != DELTA_SUMS_BYTES) {
+        api_respond_error(r, 400, "the body must be the sums of 1024 blocks, 2 bytes each");
         return;
     }
     if (snapshot != NULL && !parse_image(snapshot, "", &image)) {
@@ -466,7 +455,9 @@ void snapshot_api_chunk(void *ctx, struct http_request *r)
     l = look_new(ctx, r, DELTA_ENCODED_MAX, "application/octet-stream");
     if (l != NULL) {
         l->delta = delta;
-        memcpy(l->base_sums, base_sums, sizeof base_sums);
+        if (delta) {
+            memcpy(l->base_sums, sums, sizeof l->base_sums);
+        }
         l->image = image;
         l->chunk = chunk;
         look_start(l, read_chunk);

@@ -197,7 +197,7 @@ static void take(struct bench *b, const char *what, uint64_t bytes, uint64_t ind
 static size_t fetch(struct bench *b, struct stage *s, const struct manifest *m, uint32_t chunk)
 {
     static uint8_t plain[CHUNK_BYTES];
-    uint64_t sums[CHUNK_PAGES];
+    uint8_t sums[DELTA_SUMS_BYTES];
     struct buf encoded, delta;
     struct error e;
     bool has_base;
@@ -208,7 +208,7 @@ static size_t fetch(struct bench *b, struct stage *s, const struct manifest *m, 
     must(stage_base_sums(s, chunk, sums, &has_base, &e), &e);
     if (has_base) {
         must(chunk_decode(encoded.data, encoded.len, &m->chunk[chunk], plain, &n, &e), &e);
-        must(delta_encode(plain, n, sums, &delta, &e), &e);
+        must(delta_encode(plain, n, &m->chunk[chunk], sums, &delta, &e), &e);
         must(stage_put_delta(s, chunk, delta.data, delta.len, &e), &e);
         sent = delta.len + sizeof sums;
     } else {

@@ -4,14 +4,16 @@
 
 #include "snapshots/chunk_over.h"
 #include "snapshots/delta.h"
+#include "storage/page_sum.h"
 #include "tests/fuzz/target.h"
 
-enum { PAGE = 4096 };
+enum { PAGE = 4096, CONTENT = PAGE - PAGE_SUM_BYTES };
 
 /* Blocks of exactly the promised size, so that the sanitizer sees a byte too far. */
 struct scene {
     uint8_t *plain, *base, *back;
     size_t n, base_n;
+    uint32_t chunk; /* its number */
     struct chunk_name name;
     struct buf encoded;
 };
@@ -24,7 +26,7 @@ static bool accepted(int rc, const struct error *e)
 
 static void any_bytes(struct scene *s, const uint8_t *p, size_t n)
 {
-    uint64_t sums[CHUNK_PAGES];
+    uint8_t sums[DELTA_SUMS_BYTES];
     struct error e;
     size_t back;
     if (accepted(chunk_unpack(p, n, s->back, &back, &e), &e)) {
@@ -32,17 +34,22 @@ static void any_bytes(struct scene *s, const uint8_t *p, size_t n)
     }
     FUZZ_CHECK(!accepted(chunk_decode(p, n, &s->name, s->back, &back, &e), &e) || back == s->n,
                "what is decoded is the chunk that was asked for");
-    FUZZ_CHECK(!accepted(delta_apply(p, n, s->base, s->base_n, &s->name, s->back, &back, &e), &e) ||
+    FUZZ_CHECK(!accepted(delta_apply(p, n, s->base, s->base_n, s->chunk, &s->name, s->back, &back, &e), &e) ||
                    (back == s->n && memcmp(s->back, s->plain, back) == 0),
                "what a delta makes is the chunk that was asked for");
     accepted(chunk_over_decode(p, n, s->base, s->base_n, s->back, &back, &e), &e);
-    /* The same as the pages of a delta with a header that is right. */
-    delta_sums(s->base, s->base_n, sums);
+    if (s->n % PAGE != 0) {
+        return;
+    }
+    /* The same as maps and blocks of a delta, behind a header that is right. */
+    delta_sums(s->base, s->base_n, &s->name, sums);
     buf_clear(&s->encoded);
-    FUZZ_CHECK(delta_encode(s->plain, s->n, sums, &s->encoded, &e) == 0, "any chunk has a delta");
+    FUZZ_CHECK(delta_encode(s->plain, s->n, &s->name, sums, &s->encoded, &e) == 0,
+               "whole pages have a delta");
     s->encoded.len = DELTA_HEADER_BYTES;
-    buf_put_bytes(&s->encoded, p, n);
-    accepted(delta_apply(s->encoded.data, s->encoded.len, s->base, s->base_n, &s->name, s->back, &back, &e),
+    FUZZ_CHECK(n == 0 || chunk_encode(p, n, &s->encoded, &e) == 0, "any bytes can be encoded");
+    accepted(delta_apply(s->encoded.data, s->encoded.len, s->base, s->base_n, s->chunk, &s->name, s->back,
+                         &back, &e),
              &e);
 }
 
@@ -71,20 +78,26 @@ static void chunk_again(struct scene *s, struct cursor *input)
 
 static void delta_again(struct scene *s, struct cursor *input)
 {
-    uint64_t sums[CHUNK_PAGES];
+    uint8_t sums[DELTA_SUMS_BYTES];
     struct error e;
     size_t back;
-    delta_sums(s->base, s->base_n, sums);
+    delta_sums(s->base, s->base_n, &s->name, sums);
     buf_clear(&s->encoded);
-    FUZZ_CHECK(delta_encode(s->plain, s->n, sums, &s->encoded, &e) == 0, "any chunk has a delta");
-    FUZZ_CHECK(
-        delta_apply(s->encoded.data, s->encoded.len, s->base, s->base_n, &s->name, s->back, &back, &e) == 0 &&
-            back == s->n && memcmp(s->back, s->plain, back) == 0,
-        "that makes it again");
+    if (s->n % PAGE != 0) {
+        FUZZ_CHECK(delta_encode(s->plain, s->n, &s->name, sums, &s->encoded, &e) == Q_CORRUPT,
+                   "others have none");
+        return;
+    }
+    FUZZ_CHECK(delta_encode(s->plain, s->n, &s->name, sums, &s->encoded, &e) == 0,
+               "whole pages have a delta");
+    FUZZ_CHECK(delta_apply(s->encoded.data, s->encoded.len, s->base, s->base_n, s->chunk, &s->name, s->back,
+                           &back, &e) == 0 &&
+                   back == s->n && memcmp(s->back, s->plain, back) == 0,
+               "that makes it again");
     damage(input, &s->encoded);
-    if (accepted(
-            delta_apply(s->encoded.data, s->encoded.len, s->base, s->base_n, &s->name, s->back, &back, &e),
-            &e)) {
+    if (accepted(delta_apply(s->encoded.data, s->encoded.len, s->base, s->base_n, s->chunk, &s->name, s->back,
+                             &back, &e),
+                 &e)) {
         FUZZ_CHECK(back == s->n && memcmp(s->back, s->plain, back) == 0, "damage is found or harmless");
     }
 }
@@ -126,11 +139,19 @@ static void run(const uint8_t *p, size_t n)
     size_t pages = input_range(&input, 0, 2), more = input_range(&input, 1, PAGE);
     struct cursor content = input_bytes(&input, PAGE), other = input_bytes(&input, PAGE);
     uint8_t plain[3 * PAGE], base[3 * PAGE];
-    struct scene s = {.n = pages * PAGE + more, .base_n = input_range(&input, 0, 3 * PAGE)};
+    struct scene s = {.n = pages * PAGE + (more % 2 == 0 ? PAGE : more),
+                      .base_n = input_range(&input, 0, 3 * PAGE),
+                      .chunk = (uint32_t)more % 3 * (PAGE_LOCK - 1) / CHUNK_PAGES};
 
     for (size_t i = 0; i < sizeof plain; i++) {
         plain[i] = cursor_left(&content) > 0 ? content.p[i % cursor_left(&content)] : 0;
         base[i] = i / PAGE == 1 && cursor_left(&other) > 0 ? other.p[i % cursor_left(&other)] : plain[i];
+    }
+    for (size_t page = 0; page < 3; page++) { /* as in an image: one that is all zeros may have no sum */
+        memset(plain + page * PAGE + CONTENT, 0, PAGE - CONTENT);
+        if (plain[page * PAGE] != 0) {
+            page_sum_set(plain + page * PAGE, (uint64_t)s.chunk * CHUNK_PAGES + page + 1);
+        }
     }
     s.plain = copy_of(plain, s.n);
     s.base = copy_of(base, s.base_n);
@@ -157,8 +178,9 @@ static void put_u16_be(struct buf *b, unsigned v)
 
 static void seeds(struct seeds *s)
 {
-    uint64_t sums[CHUNK_PAGES];
+    uint8_t sums[DELTA_SUMS_BYTES];
     uint8_t plain[2 * PAGE];
+    struct chunk_name name;
     struct error e;
     struct buf b;
 
@@ -167,12 +189,13 @@ static void seeds(struct seeds *s)
     chunk_encode(plain, sizeof plain, &b, &e);
     seeds_add(s, "chunk", b.data, b.len);
     buf_clear(&b);
-    delta_sums(plain, PAGE, sums);
-    delta_encode(plain, sizeof plain, sums, &b, &e);
+    chunk_name_of(plain, sizeof plain, &name);
+    delta_sums(plain, PAGE, &name, sums);
+    delta_encode(plain, sizeof plain, &name, sums, &b, &e);
     seeds_add(s, "delta", b.data, b.len);
     buf_clear(&b);
-    buf_put_u8(&b, 1); /* one page and six bytes */
-    put_u16_be(&b, 5);
+    buf_put_u8(&b, 1);
+    put_u16_be(&b, 5); /* even: two pages */
     for (unsigned i = 0; i < 2; i++) {
         put_u16_be(&b, 23);
         buf_printf(&b, "content with number %03u", i);

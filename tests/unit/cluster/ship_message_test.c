@@ -45,11 +45,11 @@ static void questions_come_back_as_they_were(void **state)
         .session = 1, .number = 2, .kind = SHIP_CHUNK, .index = 5, .term = 6, .chunk = 7, .has_base = true};
     memset(q.name.sha256, 8, sizeof q.name.sha256);
     q.base[0] = 9;
-    q.base[CHUNK_PAGES - 1] = 10;
+    q.base[DELTA_SUMS_BYTES - 1] = 10;
     b = question_of(&q);
     assert_int_equal(ship_get_question(b.data, b.len, &got, &e), 0);
     assert_int_equal(got.chunk, 7);
-    assert_int_equal(got.base[CHUNK_PAGES - 1], 10);
+    assert_int_equal(got.base[DELTA_SUMS_BYTES - 1], 10);
     expect_same(&b, &got);
     buf_close(&b);
 }

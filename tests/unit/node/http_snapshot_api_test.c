@@ -2,6 +2,7 @@
 #include "node/env/env_uv.h"
 #include "snapshots/catalog.h"
 #include "snapshots/chunk_store.h"
+#include "snapshots/delta.h"
 #include "snapshots/take.h"
 #include "storage/page_sum.h"
 #include "tests/unit/node/api_world.h"
@@ -196,7 +197,7 @@ static void manifest_and_chunks_come_as_they_are_stored(void **state)
 static void a_chunk_comes_as_a_delta_to_who_has_most_of_it(void **state)
 {
     struct scene *s = *state;
-    char target[200], sums[64 * 8 + 1];
+    char target[200], sums[DELTA_SUMS_BYTES + 1];
     struct reply r;
 
     memset(sums, 'x', sizeof sums - 1);
@@ -205,7 +206,8 @@ static void a_chunk_comes_as_a_delta_to_who_has_most_of_it(void **state)
     r = post(s->w, target, sums);
     assert_int_equal(r.status, 200);
     assert_memory_equal(r.body, "QDL1", 4);
-    r = post(s->w, target, "short");
+    sums[sizeof sums - 2] = 0;
+    r = post(s->w, target, sums);
     assert_int_equal(r.status, 400);
 }
 

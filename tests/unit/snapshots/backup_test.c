@@ -88,23 +88,23 @@ static void a_little_change_in_each_chunk_costs_little(void **state)
 }
 
 /* CHUNK of the image as its difference to what the backup before has there. */
-static void put_delta(struct rig *r, struct backup *b, const struct image *image, uint32_t chunk,
+static void put_delta(struct backup *b, const struct image *image, const struct manifest *m, uint32_t chunk,
                       struct buf *delta)
 {
-    uint64_t sums[CHUNK_PAGES];
+    uint8_t sums[DELTA_SUMS_BYTES];
     struct error e;
 
-    (void)r;
     assert_true(backup_base_sums(b, chunk, sums));
     buf_clear(delta);
-    must(delta_encode(image->p + (size_t)chunk * CHUNK_BYTES, CHUNK_BYTES, sums, delta, &e), &e);
+    must(delta_encode(image->p + (size_t)chunk * CHUNK_BYTES, CHUNK_BYTES, &m->chunk[chunk], sums, delta, &e),
+         &e);
 }
 
 static void a_delta_against_the_backup_before_makes_the_chunk(void **state)
 {
     struct rig *r = *state;
     struct image image = image_make(PAGES, 1);
-    uint64_t sums[CHUNK_PAGES];
+    uint8_t sums[DELTA_SUMS_BYTES];
     struct manifest m;
     struct backup *b;
     struct buf delta;
@@ -121,16 +121,16 @@ static void a_delta_against_the_backup_before_makes_the_chunk(void **state)
     rig_take(r, &image, 20, &m);
     b = backups_open(r);
     must(backup_begin(b, &m, &e), &e);
-    put_delta(r, b, &image, 2, &delta);
+    put_delta(b, &image, &m, 2, &delta);
     assert_true(delta.len < 3 * PAGE_BYTES);
-    delta.data[delta.len - 1] ^= 1;
+    delta.data[0] ^= 1;
     assert_int_equal(backup_put_delta(b, 2, delta.data, delta.len, &e), Q_CORRUPT);
     assert_true(backup_missing(b, 0, &chunk));
     assert_int_equal(chunk, 2);
-    delta.data[delta.len - 1] ^= 1;
+    delta.data[0] ^= 1;
     must(backup_put_delta(b, 2, delta.data, delta.len, &e), &e);
     assert_int_equal(backup_put_delta(b, 4, delta.data, delta.len, &e), Q_CONFLICT);
-    put_delta(r, b, &image, 4, &delta);
+    put_delta(b, &image, &m, 4, &delta);
     must(backup_put_delta(b, 4, delta.data, delta.len, &e), &e);
     must(backup_commit(b, &e), &e);
     backup_close(b);

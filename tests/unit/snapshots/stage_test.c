@@ -241,17 +241,20 @@ static void a_wrong_chunk_is_refused_and_nothing_is_written(void **state)
 }
 
 /* A delta for CHUNK as its owner makes it. */
-static void make_delta(struct scene *s, uint32_t chunk, const uint64_t sums[CHUNK_PAGES], struct buf *delta)
+static void make_delta(struct scene *s, uint32_t chunk, const uint8_t sums[DELTA_SUMS_BYTES],
+                       struct buf *delta)
 {
     size_t n = manifest_chunk_bytes(&s->m, chunk);
     buf_clear(delta);
-    must(delta_encode(s->image.p + (size_t)chunk * CHUNK_BYTES, n, sums, delta, &s->r.error), &s->r.error);
+    must(delta_encode(s->image.p + (size_t)chunk * CHUNK_BYTES, n, &s->m.chunk[chunk], sums, delta,
+                      &s->r.error),
+         &s->r.error);
 }
 
-static void of_a_chunk_that_changed_a_little_only_the_pages_that_differ_travel(void **state)
+static void of_a_chunk_that_changed_a_little_only_the_blocks_that_differ_travel(void **state)
 {
     struct scene s;
-    uint64_t sums[CHUNK_PAGES];
+    uint8_t sums[DELTA_SUMS_BYTES];
     struct buf delta;
     bool has_base = false;
     (void)state;
@@ -276,7 +279,7 @@ static void of_a_chunk_that_changed_a_little_only_the_pages_that_differ_travel(v
 static void where_nothing_stands_there_is_no_base(void **state)
 {
     struct scene s;
-    uint64_t sums[CHUNK_PAGES];
+    uint8_t sums[DELTA_SUMS_BYTES];
     bool has_base = true;
     (void)state;
     begin(&s, 10);
@@ -292,7 +295,7 @@ static void where_nothing_stands_there_is_no_base(void **state)
 static void a_base_is_made_of_what_was_staged_and_of_the_own_database(void **state)
 {
     struct scene s;
-    uint64_t sums[CHUNK_PAGES];
+    uint8_t sums[DELTA_SUMS_BYTES];
     struct buf delta;
     bool has_base = false;
     (void)state;
@@ -317,10 +320,10 @@ static void a_base_is_made_of_what_was_staged_and_of_the_own_database(void **sta
     end(&s);
 }
 
-static void a_delta_whose_base_changed_meanwhile_is_a_conflict_and_one_that_lies_is_corrupt(void **state)
+static void a_delta_whose_base_changed_meanwhile_is_a_conflict_and_what_is_none_is_corrupt(void **state)
 {
     struct scene s;
-    uint64_t sums[CHUNK_PAGES];
+    uint8_t sums[DELTA_SUMS_BYTES];
     struct buf delta;
     bool has_base;
     (void)state;
@@ -331,9 +334,9 @@ static void a_delta_whose_base_changed_meanwhile_is_a_conflict_and_one_that_lies
     buf_init(&delta, DELTA_ENCODED_MAX);
     must(stage_base_sums(s.stage, 3, sums, &has_base, &s.r.error), &s.r.error);
     make_delta(&s, 3, sums, &delta);
-    delta.data[DELTA_HEADER_BYTES + CHUNK_HEADER_BYTES + 2] ^= 1;
+    delta.data[0] ^= 1;
     assert_int_equal(stage_put_delta(s.stage, 3, delta.data, delta.len, &s.r.error), Q_CORRUPT);
-    delta.data[DELTA_HEADER_BYTES + CHUNK_HEADER_BYTES + 2] ^= 1;
+    delta.data[0] ^= 1;
     must(sim_disk_flip(sim_node_disk(s.r.node), "b/db.sqlite", 3 * CHUNK_BYTES + 50 * PAGE_BYTES, 1,
                        &s.r.error),
          &s.r.error);
@@ -454,10 +457,10 @@ int main(void)
         cmocka_unit_test(a_flipped_bit_in_what_was_staged_is_found_by_the_next_attempt),
         cmocka_unit_test(a_flipped_bit_in_what_was_staged_is_found_at_the_end_and_healed),
         cmocka_unit_test(a_wrong_chunk_is_refused_and_nothing_is_written),
-        cmocka_unit_test(of_a_chunk_that_changed_a_little_only_the_pages_that_differ_travel),
+        cmocka_unit_test(of_a_chunk_that_changed_a_little_only_the_blocks_that_differ_travel),
         cmocka_unit_test(where_nothing_stands_there_is_no_base),
         cmocka_unit_test(a_base_is_made_of_what_was_staged_and_of_the_own_database),
-        cmocka_unit_test(a_delta_whose_base_changed_meanwhile_is_a_conflict_and_one_that_lies_is_corrupt),
+        cmocka_unit_test(a_delta_whose_base_changed_meanwhile_is_a_conflict_and_what_is_none_is_corrupt),
         cmocka_unit_test(an_image_with_a_bad_page_is_refused_although_its_hashes_are_right),
         cmocka_unit_test(a_full_disk_is_waited_out),
         cmocka_unit_test(an_image_with_missing_chunks_is_not_finished),
