@@ -284,6 +284,8 @@ void replica_on_fetch(void *ctx, uint64_t from, uint64_t index, uint64_t term);
 void replica_on_install(void *ctx);
 int replica_on_swap(void *ctx, const struct consensus_image *image, struct error *e);
 unsigned replica_ship_members(void *ctx, uint64_t ret_ids[PEERS_MAX]);
+/* Before anything is fetched: Q_MISMATCH an image of another cluster, or of an SQLite that this one is not.
+ */
 int replica_check_manifest(void *ctx, const struct manifest *m, struct error *e);
 void replica_on_staged(void *ctx, const struct manifest *m);
 void replica_on_ship_said(void *ctx, enum ship_event event, uint64_t who, const struct error *why);

@@ -83,6 +83,10 @@ int replica_check_manifest(void *ctx, const struct manifest *m, struct error *e)
                          "the image of index %" PRIu64 " is one of cluster \"%s\", and not of this one",
                          m->index, m->cluster_name);
     }
+    if (!PLANTED("image_of_another_sqlite_is_taken") && build_check(m->sqlite, e) != 0) {
+        return error_wrap(e, "the image of index %" PRIu64 " of member %" PRIu64 " is of no use here",
+                          m->index, m->node);
+    }
     return 0;
 }
 

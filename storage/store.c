@@ -387,7 +387,7 @@ int store_hold(struct store *s, struct store_image *ret_image, struct error *e)
         return error_set(e, Q_INVALID, "a database in memory has no file to hold");
     }
     assert(!s->held);
-    if (copy_back(s, &end, &image.position, e)) {
+    if (build_text(image.sqlite, e) || copy_back(s, &end, &image.position, e)) {
         return (int)e->code;
     }
     if (!end.whole && !PLANTED("hold_does_not_wait_for_readers")) {
@@ -396,7 +396,6 @@ int store_hold(struct store *s, struct store_image *ret_image, struct error *e)
     }
     assert(image.position.index == end.index);
     image.bytes = end.bytes;
-    snprintf(image.sqlite, sizeof image.sqlite, "%s", connection_sqlite());
     s->held_index = end.index;
     s->held = true;
     *ret_image = image;

@@ -14,6 +14,7 @@
 #define QUORATE_STORAGE_STORE_H
 
 #include "storage/batch.h"
+#include "storage/build.h"
 #include "storage/command.h"
 #include "storage/result.h"
 
@@ -100,9 +101,9 @@ int store_checkpoint(struct store *s, uint64_t *ret_index, struct error *e);
 /* What the database file alone is, byte for byte, while it is held. */
 struct store_image {
     struct store_position position;
-    const char *path; /* borrowed, as long as the store lives */
-    uint64_t bytes;   /* of the file */
-    char sqlite[128]; /* the version that runs it */
+    const char *path;            /* borrowed, as long as the store lives */
+    uint64_t bytes;              /* of the file */
+    char sqlite[BUILD_TEXT_MAX]; /* which SQLite can open it (build.h) */
 };
 /* A checkpoint after which the file stands still: until store_release() it is, without its WAL, the database
  * at one position, durable, and may be read as a file. The writer goes on meanwhile, in the WAL, which grows;
