@@ -48,6 +48,8 @@
     X(MOVED, "member moved to another address")                                                              \
     X(REMOVED, "removed member learned of it")                                                               \
     X(REMOVED_ALONE, "removed member taken away before it learned of it")                                    \
+    X(BACKED_UP, "image carried into a directory of backups")                                                \
+    X(RESTORED, "cluster made of a backup")                                                                  \
     X(SCRUBBED, "database read as a whole and found good")                                                   \
     X(REFUSED_STALE, "stale disk refused")                                                                   \
     X(REFUSED_DAMAGE, "start refused because of damage, with the place")

@@ -11,6 +11,7 @@
 #include "tests/sim/oracle.h"
 #include "tests/sim/peek.h"
 #include "tests/sim/survey.h"
+#include "tests/sim/vault.h"
 
 enum {
     RESTLESS_US = 4 * 1000 * 1000,
@@ -30,6 +31,7 @@ struct life {
     struct clients *clients;
     struct nemesis nemesis;
     struct clerk clerk;
+    struct vault vault;
     struct history history;
     uint64_t elections;
     const char *trouble; /* of the operator */
@@ -84,7 +86,7 @@ static bool unsettled(void *ctx)
         return false;
     }
     leader = group_leader(&life->group);
-    if (leader == NULL || !clients_idle(life->clients) ||
+    if (leader == NULL || !clients_idle(life->clients) || !vault_idle(&life->vault) ||
         !clerk_is_content(&life->clerk, leader, &life->trouble)) {
         return true;
     }
@@ -153,6 +155,7 @@ static void live(struct life *life, const struct life_limits *limits)
     if (life->group.failure[0] == 0) {
         bool whole;
         clients_stop(life->clients);
+        vault_end(&life->vault);
         if (life->clerk.group != NULL) {
             clerk_end(&life->clerk);
         }
@@ -254,9 +257,19 @@ void life_run(uint64_t seed, const struct life_limits *limits, bool story, struc
                                       .swarm = &life->swarm,
                                       .only = &limits->only,
                                   });
+    if (life->swarm.on_disk) {
+        vault_start(&life->vault, &(struct vault_config){
+                                      .group = &life->group,
+                                      .ledger = &life->ledger,
+                                      .coverage = &life->coverage,
+                                      .seed = seed,
+                                      .images_break = life->swarm.faults & (UINT32_C(1) << FAULT_FLIP_IMAGE),
+                                  });
+    }
     live(life, limits);
     sum_up(life, ret_result);
     group_close(&life->group);
+    vault_close(&life->vault);
     clients_free(life->clients);
     invariants_free(life->invariants);
     nemesis_close(&life->nemesis);
