@@ -277,6 +277,7 @@ static void put_result(struct buf *b, const struct command *command)
         buf_put_u8(b, 0);
         buf_put_u8(b, 1);
         break;
+    case COMMAND_LOAD:
     case COMMAND_MEMBER: break; /* no door lets it in */
     }
 }
