@@ -259,7 +259,9 @@ int load_stream_put(struct load_stream *s, const void *p, size_t n, struct error
         rc = run_record(s, record[0], &body, e);
         at += RECORD_HEADER + size;
     }
-    memmove(s->bytes.data, s->bytes.data + at, s->bytes.len - at);
+    if (at > 0) {
+        memmove(s->bytes.data, s->bytes.data + at, s->bytes.len - at);
+    }
     s->bytes.len -= at;
     return rc;
 }

@@ -142,6 +142,15 @@ void http_connection_answered(struct http_request *r)
     step(c);
 }
 
+void http_connection_continue(struct http_request *r)
+{
+    struct connection *c = r->connection;
+
+    r->state = HTTP_ANSWERED;
+    c->line.waiting += r->answer_body.len;
+    step(c);
+}
+
 void http_connection_abort(struct http_request *r)
 {
     if (r->connection != NULL) {
@@ -224,6 +233,29 @@ static bool on_value(void *ctx, const char *p, size_t n)
     return head_status(c, http_request_add_value(c->incoming, p, n));
 }
 
+static int open_sink(struct connection *c, const char **ret_why)
+{
+    const struct http_server_config *config = config_of(c);
+    struct http_request *r = c->incoming;
+    int status = 0;
+
+    r->sink = config->sink != NULL ? config->sink(config->ctx, r, &status, ret_why) : NULL;
+    if (r->sink != NULL) {
+        r->sink->request = r;
+    }
+    return status;
+}
+
+void http_sink_drained(struct http_sink *s)
+{
+    struct connection *c = s->request->connection;
+
+    if (c != NULL) {
+        c->arrive_ms = now_of(c) + config_of(c)->body_ms;
+        step(c);
+    }
+}
+
 static bool on_head(void *ctx, const struct parser_head *head)
 {
     struct connection *c = ctx;
@@ -232,12 +264,27 @@ static bool on_head(void *ctx, const struct parser_head *head)
 
     c->incoming->close = !head->keep_alive;
     c->arrive_ms = now_of(c) + config_of(c)->body_ms;
+    if (status == 0) {
+        int refused = open_sink(c, &why);
+        if (refused != 0) {
+            return refuse(c, refused, why);
+        }
+    }
+    status = status == 0 && c->incoming->sink == NULL ? http_request_check_body(c->incoming, &why) : status;
     return status == 0 ? true : status == 503 ? refuse_body(c) : refuse(c, status, why);
 }
 
 static bool on_body(void *ctx, const char *p, size_t n)
 {
     struct connection *c = ctx;
+    struct http_request *r = c->incoming;
+    const char *why = "";
+
+    if (r->sink != NULL) {
+        int refused = r->sink->put(r->sink, p, n, &why);
+        c->arrive_ms = now_of(c) + config_of(c)->body_ms; /* it may be long: what counts is that it comes */
+        return refused == 0 ? true : refuse(c, refused, why);
+    }
     int status = c->incoming->unwanted ? 0 : http_request_add_body(c->incoming, p, n);
     return status == 0 ? true : status == 413 ? refuse(c, status, "request body too large") : refuse_body(c);
 }
@@ -280,9 +327,16 @@ static void hand_over(struct connection *c)
     }
 }
 
+static bool sink_is_full(const struct connection *c)
+{
+    struct http_sink *s = c->incoming != NULL ? c->incoming->sink : NULL;
+
+    return s != NULL && s->full(s);
+}
+
 static bool wants_input(const struct connection *c)
 {
-    return !c->closing && !c->last && c->line.whole < config_of(c)->pipeline_max;
+    return !c->closing && !c->last && c->line.whole < config_of(c)->pipeline_max && !sink_is_full(c);
 }
 
 /* Parses what may be parsed of the input. */

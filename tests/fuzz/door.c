@@ -152,6 +152,13 @@ int replica_take(struct replica *r, struct replica_take *take, struct error *e)
     return error_set(e, Q_INVALID, "the database is in memory");
 }
 
+int replica_dump(struct replica *r, struct replica_dump *dump, struct error *e)
+{
+    (void)r;
+    (void)dump;
+    return error_set(e, Q_CLOSED, "there is no disk");
+}
+
 bool replica_touch_snapshot(struct replica *r, uint64_t index, uint64_t term)
 {
     (void)r;
