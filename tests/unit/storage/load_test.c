@@ -240,9 +240,10 @@ static void what_cannot_be_here_leaves_everything_as_it_was(void **state)
         s, "CREATE TABLE t (a); INSERT INTO t (rowid) VALUES (9223372036854775807)",
         "failed invalid: the rowid 9223372036854775807 is not allowed: after it SQLite chooses rowids "
         "at random");
-    expect_refusal(s, "CREATE VIRTUAL TABLE t USING fts4 (a)",
-                   "failed sql: virtual tables of module fts4 are not allowed, in: CREATE VIRTUAL TABLE t USING "
-                   "fts4 (a)");
+    expect_refusal(
+        s, "CREATE VIRTUAL TABLE t USING fts4 (a)",
+        "failed sql: virtual tables of module fts4 are not allowed, in: CREATE VIRTUAL TABLE t USING "
+        "fts4 (a)");
 }
 
 static void the_rules_of_foreign_keys_hold(void **state)
