@@ -7,7 +7,6 @@
 #include <string.h>
 
 #include "base/object.h"
-#include "base/plant.h"
 #include "storage/load_source.h"
 #include "storage/result.h"
 
@@ -243,16 +242,10 @@ static void go_on_with_pieces(struct load_run *r)
         r->stream.len -= r->at;
         r->at = 0;
         to_lane(r);
-    } else if (r->read_all && r->at == r->stream.len &&
-               (is_idle(r) || PLANTED("a_load_finishes_before_its_pieces_are_there"))) {
+    } else if (r->read_all && r->at == r->stream.len && is_idle(r)) {
         r->phase = PHASE_FINISH;
         say(r, "load_progress", " sent=all");
-        for (unsigned i = 0; i < LOAD_RUN_WINDOW; i++) {
-            if (!r->slot[i].busy) {
-                put_command(&r->slot[i], LOAD_FINISH, r->pieces, NULL, 0);
-                return;
-            }
-        }
+        put_command(&r->slot[0], LOAD_FINISH, r->pieces, NULL, 0);
     }
     if (env_now_ms(r->config.env) - r->said_ms >= LOAD_RUN_SAY_MS) {
         say(r, "load_progress", "");
