@@ -181,6 +181,24 @@ struct replica_check {
  */
 int replica_check(struct replica *r, struct replica_check *check, struct error *e);
 
+/* Writes the content of this node's database, as it is now, as SQL (storage/dump.h) to a new file. */
+struct replica_dump {
+    const char *path;   /* kept until DONE, as is the next */
+    const char *tables; /* as dump_sql(); NULL: all */
+    /* FAILED NULL: INDEX and BYTES are there; else there is no file. Comes once, not inside replica_dump().
+     * Q_NOT_FOUND: one of TABLES is not there; Q_CONFLICT: there is a file; others are this node's. */
+    void (*done)(struct replica_dump *, const struct error *failed);
+    uint64_t index, bytes;
+    /* Private. */
+    struct env_work work;
+    struct replica *owner;
+    struct env_file *file;
+    struct error error;
+};
+/* DUMP is kept until DONE. Errors, without DONE: Q_CLOSED this node stops; Q_CONFLICT its database is known
+ * to be wrong. */
+int replica_dump(struct replica *r, struct replica_dump *dump, struct error *e);
+
 /* Takes an image of this node's database as it is now or later, or finds one that was taken since the last
  * change. It can be had in DIR/manifests and DIR/chunks (snapshots/catalog.h, chunk_store.h) for KEEP_MS from
  * when it is there or was touched last. */

@@ -92,6 +92,7 @@ static int open_http(struct quorate *node, struct error *e)
         .ctx = node->api,
         .gate = api_gate,
         .prepare = api_prepare,
+        .sink = api_sink,
         .connections_max = (unsigned)options_number(o, OPTION_connections_max),
         .pipeline_max = HTTP_PIPELINE_MAX,
         .head_max = HTTP_HEAD_MAX,
@@ -282,6 +283,7 @@ static int make_parts(struct quorate *node, int cancel_fd, struct error *e)
             .metrics = &node->metrics,
             .request_timeout_ms = node_request_timeout_ms(node),
             .command_max = (uint64_t)options_number(&node->options, OPTION_request_max),
+            .log = on_log,
             .put_status = put_status,
             .ctx = node,
         };

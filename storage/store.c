@@ -298,6 +298,19 @@ int store_check(struct store *s, struct store_check *ret_check, struct error *e)
     return rc;
 }
 
+int store_dump(struct store *s, const char *tables, const struct dump_out *out, uint64_t *ret_index,
+               struct error *e)
+{
+    struct error mine;
+
+    e = e != NULL ? e : &mine;
+    gate_share(&s->reading);
+    int rc = check_present(s, e);
+    rc = rc == 0 ? readers_dump(s->readers, tables, out, ret_index, e) : rc;
+    gate_leave(&s->reading);
+    return rc;
+}
+
 int store_members(struct store *s, struct store_member *ret_members, unsigned max, unsigned *ret_count,
                   struct error *e)
 {
@@ -323,7 +336,8 @@ bool store_is_read_only(struct store *s, const struct command *command)
     case COMMAND_KV_GET:
     case COMMAND_KV_DELETE:
     case COMMAND_KV_LIST:
-    case COMMAND_MEMBER: return command_reads(command->op);
+    case COMMAND_MEMBER:
+    case COMMAND_LOAD: return command_reads(command->op);
     case COMMAND_SQL_EXECUTE:
     case COMMAND_SQL_QUERY:
     case COMMAND_SQL_REQUEST: break;

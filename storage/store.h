@@ -146,6 +146,13 @@ struct store_check {
  * Q_CORRUPT: the database cannot even be read. */
 int store_check(struct store *s, struct store_check *ret_check, struct error *e);
 
+/* The content as SQL (dump.h), at one snapshot, whose index is RET_INDEX. As long as it lasts the reader is
+ * taken, the WAL grows, and an in-memory store applies nothing. Lanes as store_read(). Errors: those of
+ * dump_sql(). */
+struct dump_out;
+int store_dump(struct store *s, const char *tables, const struct dump_out *out, uint64_t *ret_index,
+               struct error *e);
+
 /* Recomputes the digest from a full scan; Q_CORRUPT if it differs from the one that is kept, naming the
  * table. */
 int store_verify(struct store *s, struct error *e);

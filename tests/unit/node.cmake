@@ -23,6 +23,11 @@ quorate_test(node_http_snapshot_api_test LABEL unit
     SOURCES node/http_snapshot_api_test.c node/api_world.c node/fake_replica.c node/http_world.c
     LINKS quorate_node_http quorate_node_env quorate_snapshots)
 quorate_threaded(node_http_snapshot_api_test)
+foreach(test dump load)
+    quorate_test(node_http_${test}_api_test LABEL unit
+        SOURCES node/http_${test}_api_test.c node/api_world.c node/fake_replica.c node/http_world.c
+        LINKS quorate_node_http quorate_node_env quorate_snapshots PkgConfig::ZLIB)
+endforeach()
 foreach(test joining options settings)
     quorate_test(node_${test}_test LABEL unit SOURCES node/${test}_test.c LINKS quorate_node)
 endforeach()
