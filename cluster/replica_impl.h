@@ -126,7 +126,7 @@ struct replica {
     uint64_t told_term, told_leader;
     uint64_t term_changes, leader_changes;
     uint64_t advanced_ms; /* env_wall_ms() when an entry was last applied; 0: not yet */
-    unsigned dumps; /* of the database, under way */
+    unsigned dumps;       /* of the database, under way */
     bool fenced, dead;
     bool unfit; /* there is no database that the log goes on behind: nothing is applied */
     struct error unfit_why;
