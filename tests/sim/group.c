@@ -253,4 +253,5 @@ void group_close(struct group *g)
         }
         newcomer_free(&g->nodes[i]);
     }
+    g->count = 0; /* to close it again is fine, also when its world is gone */
 }
