@@ -177,10 +177,12 @@ static void on_spooled(void *ctx, const struct error *failed)
 
 void load_api_load(void *ctx, struct http_request *r)
 {
-    struct load_call *l = calloc(1, sizeof *l);
+    struct http_sink *sink = http_take_sink(r);
+    struct load_call *l = sink != NULL ? calloc(1, sizeof *l) : NULL;
 
     if (l == NULL) {
-        http_respond_text(r, 503, "out of memory"); /* the sink goes with it */
+        http_respond_text(r, 503, sink != NULL ? "out of memory" : "this node keeps no files");
+        spool_free(sink != NULL ? spool_of(sink) : NULL);
         return;
     }
     l->magic = LOAD_MAGIC;
@@ -188,7 +190,7 @@ void load_api_load(void *ctx, struct http_request *r)
     l->env = l->api->config.env;
     l->script_max = l->api->config.command_max;
     l->http = r;
-    l->spool = spool_of(http_take_sink(r));
+    l->spool = spool_of(sink);
     buf_init(&l->script, SIZE_MAX);
     list_push(&l->api->loads, &l->link);
     spool_finish(l->spool, on_spooled, l);

@@ -300,6 +300,46 @@ static void bytes_that_are_no_stream_change_nothing(void **state)
     verify(s);
 }
 
+/* A pseudo-random number below N; always the same ones. */
+static size_t draw(uint64_t *seed, size_t n)
+{
+    *seed = *seed * UINT64_C(6364136223846793005) + 1442695040888963407;
+    return (size_t)(*seed >> 33) % n;
+}
+
+/* Damaged in some bytes: it may be refused, or be another content; the store goes on. */
+static void a_stream_with_wrong_bytes_harms_nobody(void **state)
+{
+    struct scene *s = *state;
+    struct load_source *source;
+    struct buf stream;
+    uint64_t seed = 1;
+    bool end = false;
+    unsigned refused = 0;
+    make_source(s, nasty_sql);
+    buf_init(&stream, SIZE_MAX);
+    assert_int_equal(load_source_open(s->source, NULL, &source, NULL), 0);
+    assert_int_equal(load_source_read(source, SIZE_MAX, &stream, &end, NULL), 0);
+    load_source_close(source);
+
+    for (unsigned i = 0; i < 100; i++) {
+        uint8_t *wrong = malloc(stream.len);
+
+        memcpy(wrong, stream.data, stream.len);
+        for (unsigned j = 0; j <= i % 3; j++) {
+            wrong[draw(&seed, stream.len)] = (uint8_t)draw(&seed, 256);
+        }
+        s->load++;
+        step(s, LOAD_BEGIN, 0, NULL, 0);
+        step(s, LOAD_PIECE, 1, wrong, stream.len - (i % 10 == 0 ? draw(&seed, stream.len) : 0));
+        refused += strcmp(step(s, LOAD_FINISH, 1, NULL, 0), "load changed") != 0;
+        free(wrong);
+        verify(s);
+    }
+    assert_true(refused > 20 && refused < 100);
+    buf_close(&stream);
+}
+
 static void who_begins_later_wins(void **state)
 {
     struct scene *s = *state;
@@ -396,6 +436,7 @@ int main(void)
         TEST(the_rules_of_foreign_keys_hold),
         TEST(a_load_with_pieces_missing_is_not_finished),
         TEST(bytes_that_are_no_stream_change_nothing),
+        TEST(a_stream_with_wrong_bytes_harms_nobody),
         TEST(who_begins_later_wins),
         TEST(a_client_does_not_write_the_pieces),
         TEST(a_file_that_is_damaged_is_no_source),
