@@ -80,8 +80,12 @@ void replica_join_poll(struct replica *r)
     }
 }
 
-static int check_cluster(struct replica *r, const struct join_ask *ask, struct error *e)
+static int check_ask(struct replica *r, const struct join_ask *ask, struct error *e)
 {
+    if (consensus_removed(r->consensus)) {
+        return error_set(e, Q_NO_LEADER, "node %" PRIu64 " was removed from the cluster: ask another one",
+                         r->config.id);
+    }
     if (strcmp(ask->cluster_name, r->name) != 0 && !PLANTED("nodes_of_any_cluster_are_let_in")) {
         return error_set(e, Q_MISMATCH, "this is cluster \"%s\", not \"%s\"", r->name, ask->cluster_name);
     }
@@ -113,7 +117,7 @@ void replica_on_asked_to_join(void *ctx, uint64_t guest, const struct join_ask *
     list_push(&r->membership.applicants, &a->link);
     replica_say(r, "join_asked address=%s id=%" PRIu64 " replaces=%" PRIu64, ask->address, ask->id,
                 ask->replaces);
-    if (check_cluster(r, ask, &e)) {
+    if (check_ask(r, ask, &e)) {
         answer(a, &e);
         return;
     }
