@@ -68,6 +68,7 @@ struct replica_membership {
     struct consensus_member told[PEERS_MAX]; /* the configuration, as the operator knows it */
     unsigned told_count;
     uint64_t asked;         /* member that was asked last for the leader */
+    bool silent;            /* this node was removed, and is in touch with nobody any more */
     struct list applicants; /* nodes that asked this one to be let in: replica_join.c */
 };
 

@@ -121,9 +121,16 @@ int replica_look(void *ctx, const struct wish *wish, const struct steward_view *
     return 0;
 }
 
+static bool is_out(const struct replica *r)
+{
+    return consensus_removed(r->consensus) && !PLANTED("removed_nodes_go_on_dialling");
+}
+
+/* Who was removed dials nobody: each would refuse it, again and again, and another one that was removed would
+ * take it for the cluster. */
 unsigned replica_dialled(const struct replica *r, struct peers_member ret_members[PEERS_MAX])
 {
-    unsigned n = members_count(r->members);
+    unsigned n = is_out(r) ? 0 : members_count(r->members);
 
     for (unsigned i = 0; i < n; i++) {
         const struct member *m = members_at(r->members, i);
@@ -153,12 +160,15 @@ static void say_news(struct replica *r, const struct member *m)
     if (known != NULL && known->changed >= m->changed) {
         return;
     }
-    if (known == NULL) {
+    if (known == NULL && m->state == MEMBER_REMOVED && !PLANTED("who_is_gone_is_news")) {
+        return; /* it came and went before this node heard of it */
+    }
+    if (known == NULL && m->state != MEMBER_LEAVING) {
         replica_say(r, "member_added id=%" PRIu64 " address=%s index=%" PRIu64, m->id, m->address,
                     m->changed);
-    } else if (known->state != m->state && m->state == MEMBER_REMOVED) {
+    } else if (known != NULL && known->state != m->state && m->state == MEMBER_REMOVED) {
         replica_say(r, "member_removed id=%" PRIu64 " index=%" PRIu64, m->id, m->changed);
-    } else if (known->state != m->state) {
+    } else if (known == NULL || known->state != m->state) {
         replica_say(r, "member_wanted id=%" PRIu64 " as=%s index=%" PRIu64, m->id, names[m->state],
                     m->changed);
     }
@@ -201,7 +211,7 @@ void replica_on_introduced(void *ctx, uint64_t id, const char *address)
     struct cursor said = cursor_of(address, strlen(address));
     struct error e;
 
-    if (consensus_leader(r->consensus) != 0 || members_find(r->members, id) != NULL ||
+    if (consensus_leader(r->consensus) != 0 || members_find(r->members, id) != NULL || is_out(r) ||
         members_count(r->members) == PEERS_MAX || !member_address_ok(&said) ||
         PLANTED("members_of_old_do_not_meet_new_ones")) {
         return;
@@ -321,7 +331,7 @@ static void move_if_need_be(struct replica *r)
     struct replica_membership *ms = &r->membership;
     const struct member *self = members_in(r->members, r->config.id);
 
-    if (r->config.advertise == NULL || ms->moving || r->stopped != NULL || self == NULL ||
+    if (r->config.advertise == NULL || ms->moving || r->stopped != NULL || self == NULL || is_out(r) ||
         self->state == MEMBER_LEAVING || strcmp(self->address, r->config.advertise) == 0 ||
         env_now_ms(r->config.env) < ms->move_again_ms || PLANTED("nobody_says_that_it_moved")) {
         return;
@@ -339,6 +349,10 @@ void replica_membership_tick(struct replica *r)
     struct error e;
 
     replica_membership_applied(r);
+    if (is_out(r) && !ms->silent && r->peers != NULL) {
+        ms->silent = true;
+        dial(r);
+    }
     changes_tick(r->changes);
     replica_join_poll(r);
     move_if_need_be(r);

@@ -261,6 +261,35 @@ static void a_node_of_another_cluster_or_other_semantics_is_refused(void **state
     assert_int_equal(house_status(town_leader(t)).count, 3);
 }
 
+static void who_was_removed_is_silent_and_lets_nobody_in(void **state)
+{
+    struct town *t = *state;
+    start(t, 16, 3);
+    struct house *gone = &t->houses[1], *fresh = &t->houses[5];
+    house_joins(t, 4, 2);
+    assert_string_equal(town_change(t, &t->houses[2], REPLICA_REMOVE, 1, 0, ""), "done");
+    TOWN_UNTIL(t, house_status(gone).removed);
+    town_run_ms(t, 1000);
+    size_t said = strlen(gone->said);
+    for (unsigned i = 2; i <= 4; i++) {
+        t->houses[i].said[0] = '\0';
+    }
+    town_run_ms(t, 20000);
+    assert_string_equal(gone->said + said, "");
+    for (unsigned i = 2; i <= 4; i++) {
+        assert_false(house_said(&t->houses[i], "peer_refused"));
+    }
+
+    house_join(fresh, gone, 0, 0);
+    TOWN_UNTIL(t,
+               strstr(join_trouble(fresh->join), "node 1 was removed from the cluster: ask another") != NULL);
+    house_kill(fresh);
+    house_joins(t, 5, 3);
+    town_put(t, &t->houses[5]);
+    TOWN_UNTIL(t, town_settled(t));
+    assert_false(house_said(fresh, "member_added id=1 ")); /* gone before it came */
+}
+
 static void a_node_waits_until_a_dead_voter_is_gone(void **state)
 {
     struct town *t = *state;
@@ -383,6 +412,7 @@ int main(void)
         TEST(a_node_whose_answer_was_lost_is_the_same_member),
         TEST(an_id_of_another_node_is_refused),
         TEST(a_node_of_another_cluster_or_other_semantics_is_refused),
+        TEST(who_was_removed_is_silent_and_lets_nobody_in),
         TEST(a_node_waits_until_a_dead_voter_is_gone),
         TEST(a_member_that_knows_none_of_the_others_any_more_is_brought_up_to_date),
         TEST(a_node_that_starts_somewhere_else_is_found_by_all),

@@ -440,8 +440,20 @@ void town_try_put(struct town *t, struct house *h)
     replica_submit(h->replica, &try->request);
 }
 
+/* Whether no attempt may still become a write. */
+static bool tries_ended(const struct town *t)
+{
+    for (unsigned i = 0; i < TOWN_TRIES; i++) {
+        if (t->tries[i] != NULL) {
+            return false;
+        }
+    }
+    return true;
+}
+
 void town_expect_all_there(struct town *t)
 {
+    TOWN_UNTIL(t, tries_ended(t) && town_settled(t)); /* else one is acknowledged while this looks */
     struct replica_status leader = house_status(town_leader(t));
 
     for (unsigned i = 1; i <= TOWN_HOUSES; i++) {
