@@ -167,5 +167,6 @@ bool peek_record(struct replica *r, uint64_t index, struct peek_record *ret_reco
     ret_record->offset = slot->offset;
     ret_record->len = FORMAT_RECORD_BYTES + slot->len;
     ret_record->header = FORMAT_RECORD_BYTES;
+    ret_record->type = slot->type;
     return true;
 }

@@ -44,6 +44,7 @@ enum { PEEK_PATH_MAX = 4200 };
 struct peek_record {
     char path[PEEK_PATH_MAX];
     uint64_t offset, len, header; /* bytes; the payload follows its header */
+    enum log_entry_type type;
 };
 /* First and last entry of the group that INDEX was written in: what a damaged header of the group takes with
  * it; and LAST, what a damaged header of a record does, since nobody knows where the next one begins. */
