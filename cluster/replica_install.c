@@ -213,11 +213,15 @@ static void swap_done(struct env_work *work)
                 " fetched=%" PRIu32 " wire=%" PRIu64,
                 r->install.log ? "installed" : "rebuilt", r->install.index, r->install.term, p.bytes_all,
                 p.chunks_all, p.chunks_reused, p.chunks_fetched, p.bytes_wire);
-    ship_target_end(r->ship_target, false);
     if (r->install.verified != 0) { /* whoever gave it does not know that it is wrong */
-        replica_say(r, "install_unverified index=%" PRIu64 " error=\"%s\"", r->install.index, e->text);
+        replica_say(
+            r, "install_unverified index=%" PRIu64 " from=%" PRIu64 " error=\"%s\" not_asked_ms=%" PRIu64,
+            r->install.index, p.from, e->text, ship_target_judge(r->ship_target, false));
         replica_scanned_wrong(r, r->install.index);
+    } else if (r->config.verify_installs) {
+        ship_target_judge(r->ship_target, true);
     }
+    ship_target_end(r->ship_target, false);
     if (r->stopped != NULL) {
         applier_stop(r->applier);
     } else if (recovering && replica_run(r, e) != 0) {

@@ -212,13 +212,23 @@ static void calm(struct storm *s)
     }
 }
 
+static bool is_listed(const struct replica_status *leader, uint64_t id)
+{
+    for (unsigned i = 0; i < leader->count; i++) {
+        if (leader->members[i].id == id) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* All whom it knew have moved since, or were removed as well: it hears of nothing any more. */
-static bool is_lost(const struct house *h)
+static bool is_lost(const struct house *h, const struct replica_status *leader)
 {
     struct replica_status s = house_status(h);
 
     for (unsigned i = 0; i < s.count; i++) {
-        if (s.members[i].id != s.id && s.members[i].reachable) {
+        if (s.members[i].reachable && is_listed(leader, s.members[i].id)) {
             return false;
         }
     }
@@ -232,15 +242,12 @@ static bool know_their_end(struct storm *s)
 
     for (unsigned i = 1; i <= s->houses; i++) {
         struct house *h = &s->town.houses[i];
-        bool member = false;
+        bool member = h->replica != NULL && is_listed(&leader, house_id(h));
 
         if (h->join != NULL) {
             return false;
         }
-        for (unsigned j = 0; j < leader.count && h->replica != NULL; j++) {
-            member = member || leader.members[j].id == house_id(h);
-        }
-        if (h->replica != NULL && house_status(h).removed == member && (member || !is_lost(h))) {
+        if (h->replica != NULL && house_status(h).removed == member && (member || !is_lost(h, &leader))) {
             return false;
         }
     }

@@ -308,6 +308,7 @@ static void a_scan_that_meets_a_damaged_page_says_so(void **state)
 static void an_image_that_is_read_before_it_is_served_may_be_found_wrong(void **state)
 {
     struct ship_scene *s = *state;
+    const char *line;
 
     s->rows = 2000;
     s->verify = true;
@@ -331,6 +332,16 @@ static void an_image_that_is_read_before_it_is_served_may_be_found_wrong(void **
     ask_sum(&s->a, away);
     SHIP_UNTIL(s, s->a.done == 1);
     assert_int_not_equal(s->a.code, Q_OK);
+
+    /* Each of the others is tried once, then it waits, and tries them again from time to time. */
+    SHIP_UNTIL(s, status_of(away).installs == 2);
+    group_run_ms(&s->group, 30000);
+    assert_int_equal(status_of(away).installs, 2);
+    assert_true(ship_said(s, away->id, "ship_waits", &line) > 0);
+    assert_non_null(strstr(line, "was wrong: it is asked for another one later"));
+    group_run_ms(&s->group, 120000);
+    assert_in_range(status_of(away).installs, 3, 4);
+    assert_true(status_of(away).fenced);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)

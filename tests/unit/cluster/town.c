@@ -288,6 +288,13 @@ static bool as_wanted(const struct replica_member *m)
            (m->wanted == MEMBER_STANDBY && m->role == ROLE_STANDBY);
 }
 
+/* Of one voter there are never two; whoever is wanted as one waits for good if all others are wanted as
+ * standbys. */
+static bool waits_for_third(const struct replica_status *leader)
+{
+    return strstr(leader->steward, "two voters would both have to live") != NULL;
+}
+
 bool town_settled(struct town *t)
 {
     struct house *leader = town_leader(t);
@@ -297,7 +304,7 @@ bool town_settled(struct town *t)
     }
     struct replica_status s = house_status(leader);
     for (unsigned i = 0; i < s.count; i++) {
-        if (!as_wanted(&s.members[i]) || s.members[i].role == ROLE_OUT) {
+        if ((!as_wanted(&s.members[i]) && !waits_for_third(&s)) || s.members[i].role == ROLE_OUT) {
             return false;
         }
     }

@@ -178,9 +178,24 @@ static void readyz_says_what_is_missing(void **state)
     s->fenced = true;
     s->fence_index = 17;
     s->fence_reason = "a majority has another content";
+    s->shipment.role = "";
     expect_reply(get(w, "/readyz"), 503,
-                 "[+]node ok\n[-]database fenced at index 17: a majority has another content; it has to be "
-                 "rebuilt\n");
+                 "[+]node ok\n[-]database fenced at index 17: a majority has another content; it will be "
+                 "rebuilt from the other members\n");
+    s->shipment.role = "target";
+    s->shipment.state = "asking";
+    assert_non_null(strstr(get(w, "/readyz").body, "; it is being rebuilt, and asks the other members"));
+    s->shipment.state = "fetching";
+    s->shipment.index = 20;
+    s->shipment.chunks_all = 9;
+    s->shipment.chunks_reused = 4;
+    s->shipment.chunks_fetched = 1;
+    assert_non_null(strstr(get(w, "/readyz").body, "from an image of index 20 (fetching, 5 of 9 chunks)\n"));
+    s->shipment.role = "";
+    unsigned members = s->count;
+    s->count = 1;
+    assert_non_null(strstr(get(w, "/readyz").body, "no other member to rebuild it from: restore a backup\n"));
+    s->count = members;
     expect_reply(get(w, "/status?key=quorate.fence"), 200,
                  "{\"index\":17,\"reason\":\"a majority has another content\",\"rebuild_needed\":false}");
     s->fenced = false;
