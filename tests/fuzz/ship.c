@@ -38,8 +38,8 @@ static void write_and_read_a_question(struct cursor *input)
     } else {
         q.chunk = cursor_u32(input);
         q.has_base = cursor_u8(input) % 2 == 1;
-        for (unsigned i = 0; i < CHUNK_PAGES && q.has_base; i++) {
-            q.base[i] = cursor_u64(input);
+        for (unsigned i = 0; i < sizeof q.base && q.has_base; i++) {
+            q.base[i] = cursor_u8(input);
         }
         copy_name(input, &q.name);
     }
