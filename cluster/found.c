@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/plant.h"
+#include "cluster/charter.h"
 #include "cluster/cluster_id.h"
 #include "cluster/members.h"
 #include "raft_glue/consensus_found.h"
@@ -124,6 +125,15 @@ static int make_meta(const struct found_config *config, const struct store_posit
     return rv == 0 ? consensus_found(&found, e) : rv;
 }
 
+static int save_charter(const struct found_config *config, struct error *e)
+{
+    struct charter charter;
+
+    snprintf(charter.name, sizeof charter.name, "%s", config->cluster_name);
+    cluster_semantics(config->foreign_keys, config->instructions_max, charter.semantics);
+    return charter_save(config->env, config->dir, &charter, e);
+}
+
 int found_make(const struct found_config *config, struct store_position *ret_at, struct error *e)
 {
     struct store_position at;
@@ -131,6 +141,7 @@ int found_make(const struct found_config *config, struct store_position *ret_at,
 
     rv = rv == 0 ? prepare_database(config, &at, e) : rv;
     rv = rv == 0 ? save_members(config, e) : rv;
+    rv = rv == 0 ? save_charter(config, e) : rv;
     rv = rv == 0 ? sync_database(config, e) : rv;
     rv = rv == 0 ? make_meta(config, &at, e) : rv;
     if (rv == 0 && ret_at != NULL) {

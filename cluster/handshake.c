@@ -150,6 +150,17 @@ static void hex_id(const uint8_t id[PEERS_CLUSTER_ID_BYTES], char ret_text[HEX_I
     }
 }
 
+static int check_listed(const struct handshake *h, uint64_t id, struct error *e)
+{
+    const struct handshake_self *self = h->self;
+
+    if (!self->member(self->ctx, id) && self->removed(self->ctx, id) == 0) {
+        return error_set(e, Q_MISMATCH, "node %" PRIu64 " is not in the member list of node %" PRIu64, id,
+                         self->id);
+    }
+    return 0;
+}
+
 /* Version, cluster and ids of a hello: what may be told to anybody. */
 static int check_identity(const struct handshake *h, const struct hello *hello, struct error *e)
 {
@@ -182,11 +193,7 @@ static int check_identity(const struct handshake *h, const struct hello *hello, 
                          "node %" PRIu64 " wants node %" PRIu64 ", but its address leads to node %" PRIu64,
                          id, wanted, self->id);
     }
-    if (!self->member(self->ctx, id) && self->removed(self->ctx, id) == 0) {
-        return error_set(e, Q_MISMATCH, "node %" PRIu64 " is not in the member list of node %" PRIu64, id,
-                         self->id);
-    }
-    return 0;
+    return h->role == HANDSHAKE_DIALLER ? check_listed(h, id, e) : 0;
 }
 
 static int malformed(struct handshake *h, enum handshake_type type, struct buf *out, struct error *e)
@@ -240,6 +247,10 @@ static int admit(struct handshake *h, struct buf *out, struct error *e)
 
     if (removed_at != 0 && !PLANTED("removed_members_are_let_in")) {
         return refuse_removed(h, removed_at, out, e);
+    }
+    if (check_listed(h, h->id, e) != 0) {
+        self->introduced(self->ctx, h->id, h->address);
+        return refuse(h, true, out, e);
     }
     if (self->admit(self->ctx, h->id, h->incarnation, e) != 0) {
         error_wrap(e, "node %" PRIu64 " does not admit node %" PRIu64 " of incarnation %" PRIu64, self->id,

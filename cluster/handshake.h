@@ -84,6 +84,7 @@ struct handshake_self {
     bool (*member)(void *ctx, uint64_t id);      /* is ID one of the other members? */
     uint64_t (*removed)(void *ctx, uint64_t id); /* the index at which it ceased to be one; 0: it did not */
     void (*told_removed)(void *ctx, uint64_t by, uint64_t index);
+    void (*introduced)(void *ctx, uint64_t id, const char *address);
     /* As in struct peers_config. */
     int (*admit)(void *ctx, uint64_t id, uint64_t incarnation, struct error *e);
     void (*describe)(void *ctx, uint64_t id, struct peers_life *ret_own, struct peers_life *ret_seen);

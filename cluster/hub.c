@@ -65,6 +65,14 @@ static void told_removed(void *ctx, uint64_t by, uint64_t index)
     }
 }
 
+static void introduced(void *ctx, uint64_t id, const char *address)
+{
+    struct hub *h = ctx;
+    if (!h->closing) {
+        h->config.introduced(h->config.ctx, id, address);
+    }
+}
+
 int hub_check_members(const struct peers_member *members, unsigned count, struct error *e)
 {
     if (count > PEERS_MAX) {
@@ -145,6 +153,7 @@ int hub_init(struct hub *h, const struct peers_config *c, struct error *e)
         .member = is_member,
         .removed = removed,
         .told_removed = told_removed,
+        .introduced = introduced,
         .admit = admit,
         .describe = describe,
         .check = check_life,

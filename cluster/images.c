@@ -272,6 +272,7 @@ static void begin_copying(struct images *s)
     memcpy(m->digest, at->digest, sizeof m->digest);
     m->node = s->config.node;
     m->made_ms = env_wall_ms(s->config.env);
+    _Static_assert(sizeof s->held.sqlite <= sizeof m->sqlite, "a manifest has room for it");
     snprintf(m->sqlite, sizeof m->sqlite, "%s", s->held.sqlite);
     snprintf(m->cluster_name, sizeof m->cluster_name, "%s", s->config.cluster_name);
     snprintf(m->semantics, sizeof m->semantics, "%s", s->config.semantics);

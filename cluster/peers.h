@@ -85,6 +85,10 @@ struct peers_config {
     uint64_t (*removed)(void *ctx, uint64_t id);
     /* Node BY, which proved that it knows the secret, says that the log entry at INDEX removed this node. */
     void (*told_removed)(void *ctx, uint64_t by, uint64_t index);
+    /* Node ID, which is not in the list, proved that it knows the secret and belongs to this cluster, and
+     * says that it is at ADDRESS: it became a member while this node was away. Its connection is refused;
+     * once it is in the list (peers_set_members(), also from here), its next one is not. */
+    void (*introduced)(void *ctx, uint64_t id, const char *address);
     /* A node that is not a member, but proved that it knows the secret, asks to become one: say something
      * with peers_answer_guest() within INBOUND_GUEST_MS. GUEST is a number for it; ASK is borrowed. */
     void (*asked_to_join)(void *ctx, uint64_t guest, const struct join_ask *ask);

@@ -404,7 +404,7 @@ static void continue_stop(struct replica *r)
     if ((requests_idle(r->requests) && !leads) || late) {
         applier_stop(r->applier);
         if (applier_idle(r->applier) && requests_idle(r->requests) && space_is_idle(r->space) &&
-            !r->checking && replica_membership_idle(r) && replica_snapshot_idle(r)) {
+            !r->checking && r->dumps == 0 && replica_membership_idle(r) && replica_snapshot_idle(r)) {
             r->peers_closing = true;
             env_timer_stop(r->config.env, r->tick);
             if (r->peers != NULL) {

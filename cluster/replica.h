@@ -28,11 +28,11 @@ struct replica_config {
     unsigned count;                     /* 0: the directory knows, or JOINED */
     const struct join_answer *joined;   /* what a new machine was answered; NULL: founder, or there already */
     uint64_t incarnation;               /* of a directory that is made; 0: a random one */
-    const char *advertise; /* where the others reach this node now; NULL: where they know it to be */
-    unsigned voters;       /* how many members are to vote; 0: 3 */
-    const char
-        *cluster_name;  /* with the member list, foreign_keys and instructions_max it makes the cluster id */
-    const char *listen; /* peers' address to listen on; NULL: the one in the member list */
+    const char *advertise;    /* where the others reach this node now; NULL: where they know it to be */
+    unsigned voters;          /* how many members are to vote; 0: 3 */
+    const char *cluster_name; /* with the member list, foreign_keys and instructions_max it makes the cluster
+                                 id. NULL, for a directory that is there: the one that it keeps */
+    const char *listen;       /* peers' address to listen on; NULL: the one in the member list */
     const char *api_address;
     const uint8_t *secret;
     size_t secret_len;
@@ -50,6 +50,7 @@ struct replica_config {
     uint64_t ballast_bytes;   /* held back on the disk for the day it is full; 0: none */
     uint64_t log_keep_bytes;  /* of log kept for a member that lacks it, before it has to be helped with an
                                  image; 0: no limit */
+    bool verify_installs;     /* an image that was installed is read as a whole before it is served */
     uint64_t ship_rate;       /* bytes a second, at most, of images given to other members; 0: no limit */
     uint64_t space_min_bytes; /* of the disk that must be free, or writes are refused; 0: two segments and
                                  what the database's WAL may need */
@@ -137,6 +138,7 @@ struct replica_status {
 };
 
 void replica_status(struct replica *r, struct replica_status *ret_status);
+uint64_t replica_id(const struct replica *r);
 
 /* The part of the status that changes with every event; costs nothing. */
 struct replica_role {
@@ -178,6 +180,24 @@ struct replica_check {
 /* CHECK is kept until DONE. Errors, without DONE: Q_BUSY another one is under way; Q_CLOSED this node stops.
  */
 int replica_check(struct replica *r, struct replica_check *check, struct error *e);
+
+/* Writes the content of this node's database, as it is now, as SQL (storage/dump.h) to a new file. */
+struct replica_dump {
+    const char *path;   /* kept until DONE, as is the next */
+    const char *tables; /* as dump_sql(); NULL: all */
+    /* FAILED NULL: INDEX and BYTES are there; else there is no file. Comes once, not inside replica_dump().
+     * Q_NOT_FOUND: one of TABLES is not there; Q_CONFLICT: there is a file; others are this node's. */
+    void (*done)(struct replica_dump *, const struct error *failed);
+    uint64_t index, bytes;
+    /* Private. */
+    struct env_work work;
+    struct replica *owner;
+    struct env_file *file;
+    struct error error;
+};
+/* DUMP is kept until DONE. Errors, without DONE: Q_CLOSED this node stops; Q_CONFLICT its database is known
+ * to be wrong. */
+int replica_dump(struct replica *r, struct replica_dump *dump, struct error *e);
 
 /* Takes an image of this node's database as it is now or later, or finds one that was taken since the last
  * change. It can be had in DIR/manifests and DIR/chunks (snapshots/catalog.h, chunk_store.h) for KEEP_MS from

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/plant.h"
+#include "cluster/charter.h"
 #include "cluster/cluster_id.h"
 #include "cluster/replica_impl.h"
 
@@ -70,7 +71,7 @@ int replica_copy_config(struct replica *r, const struct replica_config *config, 
         return error_set(e, Q_INVALID, "the directory's name is longer than %zu bytes", sizeof r->dir - 33);
     }
     snprintf(r->database, sizeof r->database, "%.*s/db.sqlite", (int)sizeof r->database - 16, r->dir);
-    snprintf(r->name, sizeof r->name, "%s", config->cluster_name);
+    snprintf(r->name, sizeof r->name, "%s", config->cluster_name ? config->cluster_name : "");
     snprintf(r->listen, sizeof r->listen, "%s", config->listen ? config->listen : "");
     snprintf(r->api, sizeof r->api, "%s", config->api_address ? config->api_address : "");
     snprintf(r->advertise, sizeof r->advertise, "%s", config->advertise ? config->advertise : "");
@@ -97,7 +98,7 @@ unsigned replica_first_servers(const struct replica *r, struct consensus_server 
     for (unsigned i = 0; i < n && r->config.count == 0; i++) {
         const struct member *m = members_at(r->members, i);
 
-        if (m->changed != 0 || members_known(r->members) != n) {
+        if (m->changed != 0 || m->incarnation != 0 || members_known(r->members) != n) {
             return 0;
         }
         ret_servers[i] = (struct consensus_server){m->id, m->address};
@@ -172,4 +173,65 @@ int replica_check_begun(struct replica *r, struct error *e)
     }
     env_close(r->config.env, meta);
     return 0;
+}
+
+/* What this node is started as. */
+static struct charter charter_of(const struct replica *r)
+{
+    struct charter c;
+
+    snprintf(c.name, sizeof c.name, "%s", r->name);
+    snprintf(c.semantics, sizeof c.semantics, "%s", r->semantics);
+    return c;
+}
+
+/* Neither a list nor an answer says which cluster this is: the directory does. */
+static int check_charter(struct replica *r, const struct charter *kept, struct error *e)
+{
+    if (r->name[0] != '\0' && kept->name[0] != '\0' && strcmp(r->name, kept->name) != 0) {
+        return error_set(e, Q_MISMATCH, "%.200s belongs to cluster \"%s\", not \"%s\"", r->dir, kept->name,
+                         r->name);
+    }
+    if (strcmp(r->semantics, kept->semantics) != 0 && !PLANTED("a_node_starts_by_other_rules")) {
+        return error_set(
+            e, Q_MISMATCH,
+            "the cluster of %.200s works with %s, and this node is started with %s: it would come to "
+            "another content than the others",
+            r->dir, kept->semantics, r->semantics);
+    }
+    if (kept->name[0] != '\0') {
+        snprintf(r->name, sizeof r->name, "%s", kept->name);
+    }
+    return 0;
+}
+
+int replica_open_charter(struct replica *r, struct error *e)
+{
+    struct charter own = charter_of(r), kept;
+    int rv;
+
+    if (r->config.joined != NULL) {
+        return charter_save(r->config.env, r->dir, &own, e); /* before there is a meta */
+    }
+    rv = r->config.count == 0 ? charter_load(r->config.env, r->dir, &kept, e) : Q_NOT_FOUND;
+    if (rv == 0) {
+        return check_charter(r, &kept, e);
+    }
+    if (rv == Q_CORRUPT) {
+        replica_say(r, "charter_damaged error=\"%s\"", e->text);
+    }
+    return rv == Q_NOT_FOUND || rv == Q_CORRUPT ? 0 : rv;
+}
+
+int replica_save_charter(struct replica *r, struct error *e)
+{
+    struct charter own = charter_of(r), kept = {.name = ""};
+    struct error ignored;
+    int rv = 0;
+
+    if (charter_load(r->config.env, r->dir, &kept, &ignored) != 0 || strcmp(kept.name, own.name) != 0 ||
+        strcmp(kept.semantics, own.semantics) != 0) {
+        rv = charter_save(r->config.env, r->dir, &own, e);
+    }
+    return rv == Q_NO_SPACE ? 0 : rv;
 }

@@ -68,6 +68,7 @@ struct replica_membership {
     struct consensus_member told[PEERS_MAX]; /* the configuration, as the operator knows it */
     unsigned told_count;
     uint64_t asked;         /* member that was asked last for the leader */
+    bool silent;            /* this node was removed, and is in touch with nobody any more */
     struct list applicants; /* nodes that asked this one to be let in: replica_join.c */
 };
 
@@ -109,7 +110,7 @@ struct replica {
         uint64_t index, term; /* of the image */
         uint64_t from;        /* the leader that said that one is needed; 0: none */
         struct env_work work;
-        int rc;
+        int rc, verified; /* of the swap, and of the scan behind it */
         struct error error;
     } install;
     uint64_t installs;
@@ -126,6 +127,7 @@ struct replica {
     uint64_t told_term, told_leader;
     uint64_t term_changes, leader_changes;
     uint64_t advanced_ms; /* env_wall_ms() when an entry was last applied; 0: not yet */
+    unsigned dumps;       /* of the database, under way */
     bool fenced, dead;
     bool unfit; /* there is no database that the log goes on behind: nothing is applied */
     struct error unfit_why;
@@ -183,6 +185,7 @@ int replica_on_admit(void *ctx, uint64_t id, uint64_t incarnation, struct error 
 void replica_on_moved(void *ctx, uint64_t id, const char *address);
 uint64_t replica_on_removed(void *ctx, uint64_t id);
 void replica_on_told_removed(void *ctx, uint64_t by, uint64_t index);
+void replica_on_introduced(void *ctx, uint64_t id, const char *address);
 void replica_on_asked_to_join(void *ctx, uint64_t guest, const struct join_ask *ask);
 void replica_on_up(void *ctx, uint64_t id);
 void replica_on_down(void *ctx, uint64_t id);
@@ -218,6 +221,11 @@ int replica_open_members(struct replica *r, struct error *e);
 int replica_find_self(struct replica *r, struct error *e);
 /* The directory is this cluster's and this node's. On a full disk the list is what it would be read as. */
 int replica_save_members(struct replica *r, struct error *e);
+/* The name and the rules of the directory's cluster are those that this node is started with, or it is
+ * refused with Q_MISMATCH; a node that is told no name takes that one. */
+int replica_open_charter(struct replica *r, struct error *e);
+/* The directory is this cluster's: they are kept from now on. */
+int replica_save_charter(struct replica *r, struct error *e);
 
 /* replica_membership.c */
 int replica_membership_open(struct replica *r, struct error *e); /* makes its parts; the database is open */
@@ -278,6 +286,8 @@ void replica_on_fetch(void *ctx, uint64_t from, uint64_t index, uint64_t term);
 void replica_on_install(void *ctx);
 int replica_on_swap(void *ctx, const struct consensus_image *image, struct error *e);
 unsigned replica_ship_members(void *ctx, uint64_t ret_ids[PEERS_MAX]);
+/* Before anything is fetched: Q_MISMATCH an image of another cluster, or of an SQLite that this one is not.
+ */
 int replica_check_manifest(void *ctx, const struct manifest *m, struct error *e);
 void replica_on_staged(void *ctx, const struct manifest *m);
 void replica_on_ship_said(void *ctx, enum ship_event event, uint64_t who, const struct error *why);

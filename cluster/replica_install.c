@@ -83,6 +83,10 @@ int replica_check_manifest(void *ctx, const struct manifest *m, struct error *e)
                          "the image of index %" PRIu64 " is one of cluster \"%s\", and not of this one",
                          m->index, m->cluster_name);
     }
+    if (!PLANTED("image_of_another_sqlite_is_taken") && build_check(m->sqlite, e) != 0) {
+        return error_wrap(e, "the image of index %" PRIu64 " of member %" PRIu64 " is of no use here",
+                          m->index, m->node);
+    }
     return 0;
 }
 
@@ -170,6 +174,8 @@ static void swap_on_lane(struct env_work *work)
     r->install.rc = PLANTED("rebuild_keeps_the_old_database")
                         ? 0
                         : store_swap(r->store, swap_files, r, &r->install.error);
+    r->install.verified =
+        r->install.rc == 0 && r->config.verify_installs ? store_verify(r->store, &r->install.error) : 0;
 }
 
 static void lift_fence(struct replica *r)
@@ -207,6 +213,14 @@ static void swap_done(struct env_work *work)
                 " fetched=%" PRIu32 " wire=%" PRIu64,
                 r->install.log ? "installed" : "rebuilt", r->install.index, r->install.term, p.bytes_all,
                 p.chunks_all, p.chunks_reused, p.chunks_fetched, p.bytes_wire);
+    if (r->install.verified != 0) { /* whoever gave it does not know that it is wrong */
+        replica_say(
+            r, "install_unverified index=%" PRIu64 " from=%" PRIu64 " error=\"%s\" not_asked_ms=%" PRIu64,
+            r->install.index, p.from, e->text, ship_target_judge(r->ship_target, false));
+        replica_scanned_wrong(r, r->install.index);
+    } else if (r->config.verify_installs) {
+        ship_target_judge(r->ship_target, true);
+    }
     ship_target_end(r->ship_target, false);
     if (r->stopped != NULL) {
         applier_stop(r->applier);

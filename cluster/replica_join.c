@@ -20,13 +20,16 @@ struct applicant {
     uint64_t deadline_ms;
 };
 
-static void answer(struct applicant *a, const struct error *failed)
+static void reply(struct applicant *a, const struct error *failed)
 {
     struct replica *r = a->owner;
     struct join_answer *said = calloc(1, sizeof *said);
 
     if (said != NULL) { /* else it asks again */
         said->error = failed != NULL ? *failed : (struct error){.code = Q_OK};
+        if (said->error.code == Q_NOT_FOUND) {
+            said->error.code = Q_CONFLICT; /* whom it is to replace will not be there next time either */
+        }
         said->id = a->change.member;
         memcpy(said->cluster_id, r->cluster_id, sizeof said->cluster_id);
         snprintf(said->cluster_name, sizeof said->cluster_name, "%s", r->name);
@@ -38,14 +41,19 @@ static void answer(struct applicant *a, const struct error *failed)
             peers_answer_guest(r->peers, a->guest, said);
         }
     }
-    if (failed == NULL) {
-        replica_say(r, "join_granted id=%" PRIu64 " address=%s", a->change.member, a->ask.address);
-    } else {
-        replica_say(r, "join_refused address=%s error=\"%s\"", a->ask.address, failed->text);
-    }
     free(said);
     list_remove(&a->link);
     free(a);
+}
+
+static void answer(struct applicant *a, const struct error *failed)
+{
+    if (failed == NULL) {
+        replica_say(a->owner, "join_granted id=%" PRIu64 " address=%s", a->change.member, a->ask.address);
+    } else {
+        replica_say(a->owner, "join_refused address=%s error=\"%s\"", a->ask.address, failed->text);
+    }
+    reply(a, failed);
 }
 
 static void on_decided(struct replica_change *change, const struct error *failed)
@@ -77,7 +85,7 @@ void replica_join_poll(struct replica *r)
     }
 }
 
-static int check_cluster(struct replica *r, const struct join_ask *ask, struct error *e)
+static int check_ask(struct replica *r, const struct join_ask *ask, struct error *e)
 {
     if (strcmp(ask->cluster_name, r->name) != 0 && !PLANTED("nodes_of_any_cluster_are_let_in")) {
         return error_set(e, Q_MISMATCH, "this is cluster \"%s\", not \"%s\"", r->name, ask->cluster_name);
@@ -108,9 +116,15 @@ void replica_on_asked_to_join(void *ctx, uint64_t guest, const struct join_ask *
     a->guest = guest;
     a->ask = *ask;
     list_push(&r->membership.applicants, &a->link);
+    if (consensus_removed(r->consensus)) { /* it asks twice a second, and tells its own operator */
+        error_set(&e, Q_NO_LEADER, "node %" PRIu64 " was removed from the cluster: ask another one",
+                  r->config.id);
+        reply(a, &e);
+        return;
+    }
     replica_say(r, "join_asked address=%s id=%" PRIu64 " replaces=%" PRIu64, ask->address, ask->id,
                 ask->replaces);
-    if (check_cluster(r, ask, &e)) {
+    if (check_ask(r, ask, &e)) {
         answer(a, &e);
         return;
     }

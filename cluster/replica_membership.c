@@ -16,6 +16,8 @@ enum {
     SAVE_AGAIN_MS = 1000,
 };
 
+#define HEARSAY UINT64_MAX /* the incarnation of a member that this node was only told of */
+
 /* How this node sees the members. */
 
 bool replica_is_close(struct replica *r, uint64_t id)
@@ -51,7 +53,7 @@ static void see(struct replica *r, const struct member *m)
 {
     struct replica_membership *ms = &r->membership;
 
-    if (ms->view.members_count == STEWARD_MEMBERS_MAX) {
+    if (ms->view.members_count == STEWARD_MEMBERS_MAX || (m->changed == 0 && m->incarnation == HEARSAY)) {
         return;
     }
     ms->seen[ms->view.members_count++] = (struct steward_member){
@@ -119,9 +121,16 @@ int replica_look(void *ctx, const struct wish *wish, const struct steward_view *
     return 0;
 }
 
+static bool is_out(const struct replica *r)
+{
+    return consensus_removed(r->consensus) && !PLANTED("removed_nodes_go_on_dialling");
+}
+
+/* Who was removed dials nobody: each would refuse it, again and again, and another one that was removed would
+ * take it for the cluster. */
 unsigned replica_dialled(const struct replica *r, struct peers_member ret_members[PEERS_MAX])
 {
-    unsigned n = members_count(r->members);
+    unsigned n = is_out(r) ? 0 : members_count(r->members);
 
     for (unsigned i = 0; i < n; i++) {
         const struct member *m = members_at(r->members, i);
@@ -151,12 +160,15 @@ static void say_news(struct replica *r, const struct member *m)
     if (known != NULL && known->changed >= m->changed) {
         return;
     }
-    if (known == NULL) {
+    if (known == NULL && m->state == MEMBER_REMOVED && !PLANTED("who_is_gone_is_news")) {
+        return; /* it came and went before this node heard of it */
+    }
+    if (known == NULL && m->state != MEMBER_LEAVING) {
         replica_say(r, "member_added id=%" PRIu64 " address=%s index=%" PRIu64, m->id, m->address,
                     m->changed);
-    } else if (known->state != m->state && m->state == MEMBER_REMOVED) {
+    } else if (known != NULL && known->state != m->state && m->state == MEMBER_REMOVED) {
         replica_say(r, "member_removed id=%" PRIu64 " index=%" PRIu64, m->id, m->changed);
-    } else if (known->state != m->state) {
+    } else if (known == NULL || known->state != m->state) {
         replica_say(r, "member_wanted id=%" PRIu64 " as=%s index=%" PRIu64, m->id, names[m->state],
                     m->changed);
     }
@@ -189,6 +201,41 @@ void replica_on_told_removed(void *ctx, uint64_t by, uint64_t index)
     replica_retire_removed(replica_of(ctx), by, index);
 }
 
+/* A node that has been away for long may know none of the others any more: whoever belongs to the cluster and
+ * dials it brings it up to date. Nothing else is done on hearsay (HEARSAY marks it), and the table has the
+ * last word. */
+void replica_on_introduced(void *ctx, uint64_t id, const char *address)
+{
+    struct replica *r = replica_of(ctx);
+    struct member m = {.id = id, .incarnation = HEARSAY, .state = MEMBER_AUTO};
+    struct cursor said = cursor_of(address, strlen(address));
+    struct error e;
+
+    if (consensus_leader(r->consensus) != 0 || members_find(r->members, id) != NULL || is_out(r) ||
+        members_count(r->members) == PEERS_MAX || !member_address_ok(&said) ||
+        PLANTED("members_of_old_do_not_meet_new_ones")) {
+        return;
+    }
+    snprintf(m.address, sizeof m.address, "%s", address);
+    replica_say(r, "member_introduced id=%" PRIu64 " address=%s", id, address);
+    if (members_set(r->members, &m, 1, &e) != 0) {
+        replica_say(r, "members_not_saved error=\"%s\"", e.text);
+    }
+    dial(r);
+}
+
+/* What is remembered of those that do not come back would take the place of others in time. */
+static void forget_removed(struct replica *r)
+{
+    for (unsigned i = 0; i < members_known(r->members) && !PLANTED("removed_members_are_remembered"); i++) {
+        const struct member *m = members_known_at(r->members, i);
+
+        if (m->state == MEMBER_REMOVED) {
+            consensus_forget_member(r->consensus, m->id);
+        }
+    }
+}
+
 /* The rows of the table over the list. What cannot be saved for lack of room is saved later. */
 static void merge(struct replica *r, const struct store_member *rows, unsigned count)
 {
@@ -209,6 +256,7 @@ static void merge(struct replica *r, const struct store_member *rows, unsigned c
     if (rv != Q_NOMEM && r->peers != NULL) {
         dial(r);
     }
+    forget_removed(r);
     free(all);
     r->membership.save_again_ms = rv != 0 ? env_now_ms(r->config.env) + SAVE_AGAIN_MS : 0;
 }
@@ -283,7 +331,7 @@ static void move_if_need_be(struct replica *r)
     struct replica_membership *ms = &r->membership;
     const struct member *self = members_in(r->members, r->config.id);
 
-    if (r->config.advertise == NULL || ms->moving || r->stopped != NULL || self == NULL ||
+    if (r->config.advertise == NULL || ms->moving || r->stopped != NULL || self == NULL || is_out(r) ||
         self->state == MEMBER_LEAVING || strcmp(self->address, r->config.advertise) == 0 ||
         env_now_ms(r->config.env) < ms->move_again_ms || PLANTED("nobody_says_that_it_moved")) {
         return;
@@ -301,6 +349,10 @@ void replica_membership_tick(struct replica *r)
     struct error e;
 
     replica_membership_applied(r);
+    if (is_out(r) && !ms->silent && r->peers != NULL) {
+        ms->silent = true;
+        dial(r);
+    }
     changes_tick(r->changes);
     replica_join_poll(r);
     move_if_need_be(r);

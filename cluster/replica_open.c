@@ -350,6 +350,9 @@ int replica_open(const struct replica_config *config, struct replica **ret_repli
         rv = replica_open_members(r, e);
     }
     if (rv == 0) {
+        rv = replica_open_charter(r, e);
+    }
+    if (rv == 0) {
         rv = open_consensus(r, e);
     }
     if (rv == 0) {
@@ -357,6 +360,9 @@ int replica_open(const struct replica_config *config, struct replica **ret_repli
     }
     if (rv == 0) {
         rv = replica_save_members(r, e);
+    }
+    if (rv == 0) {
+        rv = replica_save_charter(r, e);
     }
     if (rv == 0) {
         rv = make_parts(r, e);
@@ -401,6 +407,7 @@ int replica_start(struct replica *r, struct error *e)
         .moved = replica_on_moved,
         .removed = replica_on_removed,
         .told_removed = replica_on_told_removed,
+        .introduced = replica_on_introduced,
         .asked_to_join = replica_on_asked_to_join,
         .up = replica_on_up,
         .down = replica_on_down,

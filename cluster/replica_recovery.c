@@ -52,8 +52,8 @@ static void adopt(struct replica *r)
 void replica_on_recovering(void *ctx)
 {
     struct replica *r = replica_of(ctx);
-    if (r->dead || r->stopped != NULL) {
-        return;
+    if (r->dead || r->stopped != NULL || consensus_installing(r->consensus)) {
+        return; /* an image was faster: what it leaves to be mended is begun anew behind it */
     }
     if (consensus_mended(r->consensus)) {
         adopt(r);

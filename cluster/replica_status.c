@@ -29,6 +29,12 @@ static void member_status(struct replica *r, const struct member *member, struct
                         : "");
 }
 
+/* It is so far behind that only an image brings it forward. */
+static bool gets_image(const struct replica *r)
+{
+    return r->ship_target != NULL && ship_target_progress(r->ship_target).state != SHIP_IDLE;
+}
+
 static void shipment_status(struct replica *r, struct replica_shipment *to)
 {
     static const char *const states[] = {[SHIP_IDLE] = "",
@@ -126,7 +132,7 @@ void replica_status(struct replica *r, struct replica_status *ret_status)
     s->snapshot_index = consensus_compacted_index(r->consensus);
     s->last_leader_contact_ms = contact_us == UINT64_MAX ? UINT64_MAX : contact_us / 1000;
     s->ready = s->leader != 0 && at->term == s->term && !r->fenced && !divergence_suspects(r->divergence) &&
-               r->stopped == NULL;
+               r->stopped == NULL && !gets_image(r);
     s->term_changes = r->term_changes;
     s->leader_changes = r->leader_changes;
     s->fenced = r->fenced;
@@ -150,6 +156,11 @@ void replica_status(struct replica *r, struct replica_status *ret_status)
     for (unsigned i = 0; i < s->count; i++) {
         member_status(r, members_at(r->members, i), &s->members[i]);
     }
+}
+
+uint64_t replica_id(const struct replica *r)
+{
+    return r->config.id;
 }
 
 bool replica_removed(struct replica *r, unsigned i, struct member *ret_member)

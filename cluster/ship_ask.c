@@ -74,7 +74,11 @@ void ship_ask_poll(struct ship_target *t)
     for (; t->asked == 0 && t->declined < n; t->declined += t->asked == 0, t->next += t->asked == 0) {
         uint64_t id = ids[t->next % n];
         const struct ship_giver *giver = ship_givers_find(&t->givers, id);
-        if (giver != NULL && giver->wait_until_ms <= now) {
+        if (giver != NULL && giver->avoid_until_ms > now) {
+            error_set(&t->trouble, Q_CONFLICT,
+                      "the last image of member %" PRIu64 " was wrong: it is asked for another one later",
+                      id);
+        } else if (giver != NULL && giver->wait_until_ms <= now) {
             ask(t, id);
         }
     }

@@ -15,6 +15,8 @@ struct ship_giver {
     unsigned flights;  /* questions that wait for its answer */
     uint64_t heard_ms; /* its last answer, or when it was asked without one under way */
     uint64_t wait_until_ms;
+    uint64_t avoid_until_ms; /* no manifest is asked from it before; and its last images that were wrong: */
+    unsigned wrong_images;
 };
 
 struct ship_givers {

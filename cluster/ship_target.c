@@ -256,6 +256,25 @@ void ship_target_end(struct ship_target *t, bool clear)
     }
 }
 
+uint64_t ship_target_judge(struct ship_target *t, bool right)
+{
+    struct ship_giver *giver = ship_givers_find(&t->givers, t->giver);
+    uint64_t ms = SHIP_AVOID_MS;
+
+    if (giver == NULL) {
+        return 0;
+    }
+    giver->wrong_images = right ? 0 : giver->wrong_images + 1;
+    if (right || PLANTED("wrong_images_are_taken_again_at_once")) {
+        return 0;
+    }
+    for (unsigned i = 1; i < giver->wrong_images && ms < (uint64_t)SHIP_AVOID_MS * SHIP_AVOID_TIMES; i++) {
+        ms *= 2;
+    }
+    giver->avoid_until_ms = env_now_ms(t->config.env) + ms;
+    return ms;
+}
+
 void ship_target_up(struct ship_target *t)
 {
     if (t->state == SHIP_ASKING && t->asked == 0) {

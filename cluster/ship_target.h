@@ -39,6 +39,8 @@ enum {
     SHIP_AGAIN_MS = 1000,   /* until all are asked again when none could help */
     SHIP_SILENT_MS = 10000, /* a member from which no chunk came for so long is not asked for more */
     SHIP_WRONG_MS = 15000,
+    SHIP_AVOID_MS = 2 * IMAGES_SHIP_MS, /* then the image that was wrong is not kept there any more */
+    SHIP_AVOID_TIMES = 16,              /* so much longer at most, if it is wrong again and again */
 };
 
 enum ship_state {
@@ -100,6 +102,10 @@ void ship_target_free(struct ship_target *t);
 void ship_target_want(struct ship_target *t, uint64_t index);
 /* None is needed any more; what is staged stays for the next time, unless CLEAR. */
 void ship_target_end(struct ship_target *t, bool clear);
+/* The image that was staged last was read as a database: is it what its manifest says? If not, whoever gave
+ * the manifest is asked for none for SHIP_AVOID_MS, twice as long for each time in a row; returns that time.
+ */
+uint64_t ship_target_judge(struct ship_target *t, bool right);
 /* A member is reached. */
 void ship_target_up(struct ship_target *t);
 void ship_target_down(struct ship_target *t, uint64_t id);

@@ -61,7 +61,11 @@ static void write_line(uint64_t id, const char *line)
     clock_gettime(CLOCK_REALTIME, &now);
     gmtime_r(&now.tv_sec, &tm);
     strftime(date, sizeof date, "%Y-%m-%dT%H:%M:%S", &tm);
-    fprintf(stderr, "%s.%03ldZ node=%" PRIu64 " %s\n", date, now.tv_nsec / 1000000, id, line);
+    if (id == 0) {
+        fprintf(stderr, "%s.%03ldZ node=- %s\n", date, now.tv_nsec / 1000000, line); /* not known yet */
+    } else {
+        fprintf(stderr, "%s.%03ldZ node=%" PRIu64 " %s\n", date, now.tv_nsec / 1000000, id, line);
+    }
 }
 
 static void on_log(void *ctx, const char *line)
@@ -88,6 +92,7 @@ static int open_http(struct quorate *node, struct error *e)
         .ctx = node->api,
         .gate = api_gate,
         .prepare = api_prepare,
+        .sink = api_sink,
         .connections_max = (unsigned)options_number(o, OPTION_connections_max),
         .pipeline_max = HTTP_PIPELINE_MAX,
         .head_max = HTTP_HEAD_MAX,
@@ -166,6 +171,9 @@ static int open_replica(struct quorate *node, int cancel_fd, struct error *e)
     config.fatal = on_fatal;
     config.ctx = node;
     rv = replica_open(&config, &node->replica, e);
+    if (rv == 0) {
+        node->settings.replica.id = replica_id(node->replica);
+    }
     return rv == 0 && settings->joins > 0 ? birth_forget(config.env, config.dir, e) : rv;
 }
 
@@ -275,6 +283,7 @@ static int make_parts(struct quorate *node, int cancel_fd, struct error *e)
             .metrics = &node->metrics,
             .request_timeout_ms = node_request_timeout_ms(node),
             .command_max = (uint64_t)options_number(&node->options, OPTION_request_max),
+            .log = on_log,
             .put_status = put_status,
             .ctx = node,
         };

@@ -315,7 +315,10 @@ static int make(const struct options *o, struct settings *s, struct error *e)
     }
     s->replica.dir = options_text(o, OPTION_dir);
     s->replica.id = (uint64_t)options_number(o, OPTION_id);
-    s->replica.cluster_name = options_text(o, OPTION_cluster_name);
+    s->replica.cluster_name =
+        s->settled && o->source[OPTION_cluster_name] == FROM_DEFAULT && !is_given(o, OPTION_members)
+            ? NULL /* the directory knows */
+            : options_text(o, OPTION_cluster_name);
     s->replica.listen = is_given(o, OPTION_listen) ? options_text(o, OPTION_listen)
                         : s->joins > 0             ? s->replica.advertise
                                                    : NULL;
@@ -335,6 +338,7 @@ static int make(const struct options *o, struct settings *s, struct error *e)
     s->replica.cache_bytes = (uint64_t)options_number(o, OPTION_cache_bytes);
     s->replica.compact_bytes = (uint64_t)options_number(o, OPTION_compact_bytes);
     s->replica.log_keep_bytes = (uint64_t)options_number(o, OPTION_log_keep_bytes);
+    s->replica.verify_installs = options_number(o, OPTION_verify_installs) != 0;
     s->replica.ship_rate = (uint64_t)options_number(o, OPTION_ship_rate);
     s->replica.ballast_bytes = (uint64_t)options_number(o, OPTION_ballast_bytes);
     s->replica.space_min_bytes = (uint64_t)options_number(o, OPTION_space_min_bytes);

@@ -12,10 +12,20 @@
  * was damaged, removed, and put again: that does not happen often to the same few. */
 enum { DEPTH_MAX = 4 };
 
+/* Files that are written and wait for their sync: the first one of them pays for all. */
+enum { WAITING_MAX = 32 };
+
+struct waiting {
+    struct chunk_name name;
+    struct env_file *file;
+};
+
 struct chunk_store {
     struct env *env;
     char dir[WHOLE_FILE_PATH_MAX];
     struct name_set names;
+    struct waiting waiting[WAITING_MAX];
+    unsigned waiting_count;
     bool unsynced;   /* names may have been made since the last sync, also by an earlier process */
     struct error *e; /* of the open that is running: the first failure of a listed name */
     int failed;
@@ -56,9 +66,40 @@ int chunk_store_open(struct env *env, const char *dir, struct chunk_store **ret_
     return 0;
 }
 
+/* Those from FROM on, as if they had never been put. */
+static void drop_waiting(struct chunk_store *s, unsigned from)
+{
+    for (unsigned i = from; i < s->waiting_count; i++) {
+        char text[CHUNK_HEX];
+        chunk_name_text(&s->waiting[i].name, text);
+        whole_file_drop(s->env, s->dir, text, s->waiting[i].file);
+        name_set_remove(&s->names, &s->waiting[i].name);
+    }
+    s->waiting_count = 0;
+}
+
+/* Makes those that wait durable. After a failure none of the rest was put. */
+static int settle(struct chunk_store *s, struct error *e)
+{
+    int rc = 0;
+    for (unsigned i = 0; rc == 0 && i < s->waiting_count; i++) {
+        char text[CHUNK_HEX];
+        chunk_name_text(&s->waiting[i].name, text);
+        rc = whole_file_end(s->env, s->dir, text, s->waiting[i].file, e);
+        if (rc != 0) {
+            error_wrap(e, "chunk %s", text);
+            name_set_remove(&s->names, &s->waiting[i].name);
+            drop_waiting(s, i + 1);
+        }
+    }
+    s->waiting_count = 0;
+    return rc;
+}
+
 void chunk_store_close(struct chunk_store *s)
 {
     if (s != NULL) {
+        drop_waiting(s, 0);
         name_set_close(&s->names);
         free(s);
     }
@@ -84,12 +125,14 @@ static int put(struct chunk_store *s, const struct chunk_name *name, const void 
         return rc;
     }
     chunk_name_text(name, text);
-    if ((rc = whole_file_write(s->env, s->dir, text, bytes, n, e)) != 0) {
+    struct env_file *file;
+    if ((rc = whole_file_begin(s->env, s->dir, text, bytes, n, &file, e)) != 0) {
         name_set_remove(&s->names, name);
         return error_wrap(e, "chunk %s", text);
     }
+    s->waiting[s->waiting_count++] = (struct waiting){.name = *name, .file = file};
     s->unsynced = true;
-    return 0;
+    return s->waiting_count == WAITING_MAX ? settle(s, e) : 0;
 }
 
 int chunk_store_put(struct chunk_store *s, const struct chunk_name *name, const void *encoded, size_t n,
@@ -103,12 +146,23 @@ int chunk_store_sync(struct chunk_store *s, struct error *e)
     if (!s->unsynced || PLANTED("names_of_chunks_are_not_synced")) {
         return 0;
     }
-    int rc = env_sync_dir(s->env, s->dir, e);
+    int rc = settle(s, e);
+    if (rc == 0) {
+        rc = env_sync_dir(s->env, s->dir, e);
+    }
     s->unsynced = rc != 0;
     return rc;
 }
 
 /* ---- chunks that are read ---- */
+
+/* The path of what is called TEXT, which does not wait for its sync any more. */
+static int file_of(struct chunk_store *s, const char *text, char ret_path[WHOLE_FILE_PATH_MAX],
+                   struct error *e)
+{
+    int rc = settle(s, e);
+    return rc != 0 ? rc : whole_file_path(s->dir, text, ret_path, e);
+}
 
 /* BYTES is emptied first. */
 static int read_file(struct env *env, const char *chunks, const struct chunk_name *name, struct buf *bytes,
@@ -203,7 +257,8 @@ static int read_chunk(struct env *env, const char *chunks, const struct chunk_na
 int chunk_store_get(struct chunk_store *s, const struct chunk_name *name, struct buf *ret_encoded,
                     struct error *e)
 {
-    return read_chunk(s->env, s->dir, name, 0, ret_encoded, e);
+    int rc = settle(s, e);
+    return rc != 0 ? rc : read_chunk(s->env, s->dir, name, 0, ret_encoded, e);
 }
 
 int chunk_store_read(struct env *env, const char *dir, const struct chunk_name *name, struct buf *ret_encoded,
@@ -222,7 +277,7 @@ int chunk_store_base(struct chunk_store *s, const struct chunk_name *name, bool 
     struct env_file *file;
     size_t n;
     chunk_name_text(name, text);
-    int rc = whole_file_path(s->dir, text, path, e);
+    int rc = file_of(s, text, path, e);
     if (rc != 0 || (rc = env_open(s->env, path, 0, &file, e)) != 0) {
         return rc;
     }
@@ -240,6 +295,9 @@ static int load_base(struct chunk_store *s, struct chunk_name *base, struct pair
 {
     struct chunk_name other;
     int rc = read_file(s->env, s->dir, base, &p->bytes, e);
+    if (rc == Q_NOT_FOUND && s->waiting_count > 0 && (rc = settle(s, e)) == 0) {
+        rc = read_file(s->env, s->dir, base, &p->bytes, e);
+    }
     if (rc == 0 && chunk_over_base(p->bytes.data, p->bytes.len, &other)) {
         *base = other;
         rc = read_file(s->env, s->dir, base, &p->bytes, e);
@@ -286,7 +344,7 @@ int chunk_store_remove(struct chunk_store *s, const struct chunk_name *name, str
 {
     char text[CHUNK_HEX], path[WHOLE_FILE_PATH_MAX];
     chunk_name_text(name, text);
-    int rc = whole_file_path(s->dir, text, path, e);
+    int rc = file_of(s, text, path, e);
     if (rc != 0 || ((rc = env_unlink(s->env, path, e)) != 0 && rc != Q_NOT_FOUND)) {
         return rc;
     }
@@ -300,7 +358,7 @@ int chunk_store_bytes(struct chunk_store *s, const struct chunk_name *name, uint
     char text[CHUNK_HEX], path[WHOLE_FILE_PATH_MAX];
     struct env_file *file;
     chunk_name_text(name, text);
-    int rc = whole_file_path(s->dir, text, path, e);
+    int rc = file_of(s, text, path, e);
     if (rc != 0 || (rc = env_open(s->env, path, 0, &file, e)) != 0) {
         return rc;
     }

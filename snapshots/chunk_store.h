@@ -23,8 +23,9 @@ void chunk_store_close(struct chunk_store *s); /* NULL is fine */
 
 bool chunk_store_has(const struct chunk_store *s, const struct chunk_name *name);
 size_t chunk_store_count(const struct chunk_store *s);
-/* ENCODED was made by chunk_encode(), or has passed chunk_decode(). Does nothing if the name is there. After
- * a failure nothing has changed. Errors: Q_NO_SPACE, Q_IO, Q_NOMEM. */
+/* ENCODED was made by chunk_encode(), or has passed chunk_decode(). Does nothing if the name is there. Files
+ * are synced some at a time: after a failure any of those that were put since the last chunk_store_sync() may
+ * be missing, and the store says so. Errors: Q_NO_SPACE, Q_IO, Q_NOMEM. */
 int chunk_store_put(struct chunk_store *s, const struct chunk_name *name, const void *encoded, size_t n,
                     struct error *e);
 /* The same, but as the difference to BASE if that takes less than half: for a store that keeps what it is
@@ -32,7 +33,7 @@ int chunk_store_put(struct chunk_store *s, const struct chunk_name *name, const 
  * damaged, is no error: the chunk is stored whole. */
 int chunk_store_put_over(struct chunk_store *s, const struct chunk_name *name, const void *encoded, size_t n,
                          const struct chunk_name *base, struct error *e);
-/* All that was put is durable. Q_IO: final, as after any failed sync. */
+/* All that was put is durable. Q_NO_SPACE; Q_IO: final, as after any failed sync. */
 int chunk_store_sync(struct chunk_store *s, struct error *e);
 /* RET_ENCODED is emptied first and gets the encoded chunk, whichever way it is stored. It is anything until
  * chunk_decode() has taken it. Errors: Q_NOT_FOUND; Q_CORRUPT its file is longer than any chunk's, or what it

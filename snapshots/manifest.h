@@ -12,7 +12,7 @@
  *    u64 u64  node that took it, when (Unix ms)
  *    u32      page size
  *    u64      length of the image
- *    blob     the SQLite that wrote it
+ *    blob     the SQLite that wrote it: its version, and what was compiled in (storage/build.h)
  *    blob     name of the cluster
  *    blob     what must be the same on all members (as the cluster id is made of)
  *    u32      number of chunks: the length over CHUNK_BYTES, rounded up
@@ -29,12 +29,12 @@
 enum {
     MANIFEST_CHUNKS_MAX = 512 * 1024, /* 128 GiB */
     MANIFEST_CONFIGURATION_MAX = 4096,
-    MANIFEST_SQLITE_MAX = 128,
+    MANIFEST_SQLITE_MAX = 4096,
     MANIFEST_NAME_MAX = 256,
     MANIFEST_SEMANTICS_MAX = 128,
     MANIFEST_CLUSTER_ID_BYTES = 16,
     MANIFEST_DIGEST_BYTES = 16,
-    MANIFEST_BYTES_MAX = MANIFEST_CHUNKS_MAX * CHUNK_NAME_BYTES + 8192,
+    MANIFEST_BYTES_MAX = MANIFEST_CHUNKS_MAX * CHUNK_NAME_BYTES + 16384,
 };
 
 struct manifest {

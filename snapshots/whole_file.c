@@ -49,40 +49,74 @@ static int create(struct env *env, const char *path, struct env_file **ret_file,
     return rc;
 }
 
-static int fill(struct env *env, struct env_file *file, const void *p, size_t n, struct error *e)
+/* Of DIR/NAME, and of what it is called while it is being written. */
+static int paths(const char *dir, const char *name, char ret_path[WHOLE_FILE_PATH_MAX],
+                 char ret_fresh[WHOLE_FILE_PATH_MAX], struct error *e)
 {
-    int rc = n == 0 ? 0 : env_write(env, file, 0, p, n, e);
-    return rc != 0 || PLANTED("name_is_durable_before_content") ? rc : env_sync(env, file, e);
+    int rc = whole_file_path(dir, name, ret_path, e);
+    size_t len = rc == 0 ? strlen(ret_path) : 0;
+    if (rc != 0) {
+        return rc;
+    }
+    if (len + sizeof WHOLE_FILE_NEW > WHOLE_FILE_PATH_MAX) {
+        return error_set(e, Q_TOO_BIG, "the path of %.100s is too long", name);
+    }
+    memcpy(ret_fresh, ret_path, len);
+    memcpy(ret_fresh + len, WHOLE_FILE_NEW, sizeof WHOLE_FILE_NEW);
+    return 0;
+}
+
+void whole_file_drop(struct env *env, const char *dir, const char *name, struct env_file *file)
+{
+    char path[WHOLE_FILE_PATH_MAX], fresh[WHOLE_FILE_PATH_MAX];
+    struct error of_unlink; /* a start finds what is left */
+    env_close(env, file);
+    if (paths(dir, name, path, fresh, &of_unlink) == 0) {
+        env_unlink(env, fresh, &of_unlink);
+    }
+}
+
+int whole_file_begin(struct env *env, const char *dir, const char *name, const void *p, size_t n,
+                     struct env_file **ret_file, struct error *e)
+{
+    char path[WHOLE_FILE_PATH_MAX], fresh[WHOLE_FILE_PATH_MAX];
+    struct env_file *file;
+    int rc = paths(dir, name, path, fresh, e);
+    if (rc != 0 || (rc = create(env, fresh, &file, e)) != 0) {
+        return rc;
+    }
+    if (n > 0 && (rc = env_write(env, file, 0, p, n, e)) != 0) {
+        whole_file_drop(env, dir, name, file);
+        return rc;
+    }
+    *ret_file = file;
+    return 0;
+}
+
+int whole_file_end(struct env *env, const char *dir, const char *name, struct env_file *file, struct error *e)
+{
+    char path[WHOLE_FILE_PATH_MAX], fresh[WHOLE_FILE_PATH_MAX];
+    int rc = paths(dir, name, path, fresh, e);
+    if (rc == 0 && !PLANTED("name_is_durable_before_content")) {
+        rc = env_sync(env, file, e);
+    }
+    if (rc == 0) {
+        rc = env_rename(env, fresh, path, e);
+    }
+    if (rc == 0) {
+        env_close(env, file);
+    } else {
+        whole_file_drop(env, dir, name, file);
+    }
+    return rc;
 }
 
 int whole_file_write(struct env *env, const char *dir, const char *name, const void *p, size_t n,
                      struct error *e)
 {
-    char path[WHOLE_FILE_PATH_MAX], fresh[WHOLE_FILE_PATH_MAX];
     struct env_file *file;
-    int rc = whole_file_path(dir, name, path, e);
-    if (rc != 0) {
-        return rc;
-    }
-    size_t len = strlen(path);
-    if (len + sizeof WHOLE_FILE_NEW > sizeof fresh) {
-        return error_set(e, Q_TOO_BIG, "the path of %.100s is too long", name);
-    }
-    memcpy(fresh, path, len);
-    memcpy(fresh + len, WHOLE_FILE_NEW, sizeof WHOLE_FILE_NEW);
-    if ((rc = create(env, fresh, &file, e)) != 0) {
-        return rc;
-    }
-    rc = fill(env, file, p, n, e);
-    env_close(env, file);
-    if (rc == 0) {
-        rc = env_rename(env, fresh, path, e);
-    }
-    if (rc != 0) {
-        struct error of_unlink; /* the first failure is the one that counts */
-        env_unlink(env, fresh, &of_unlink);
-    }
-    return rc;
+    int rc = whole_file_begin(env, dir, name, p, n, &file, e);
+    return rc == 0 ? whole_file_end(env, dir, name, file, e) : rc;
 }
 
 struct listing {

@@ -32,6 +32,21 @@ void build_put(struct buf *b)
     }
 }
 
+int build_text(char ret_text[BUILD_TEXT_MAX], struct error *e)
+{
+    struct buf text;
+
+    buf_init(&text, BUILD_TEXT_MAX - 1);
+    build_put(&text);
+    int rc = buf_check(&text, "the text about SQLite", e);
+    if (rc == 0) {
+        memcpy(ret_text, text.data, text.len);
+        ret_text[text.len] = 0;
+    }
+    buf_close(&text);
+    return rc;
+}
+
 static struct cursor next_word(struct cursor *text)
 {
     size_t left = cursor_left(text);
@@ -79,4 +94,15 @@ int build_compare(struct cursor recorded, struct cursor mine, struct error *e)
                          (int)cursor_left(&adds), (const char *)adds.p, sqlite3_libversion());
     }
     return 0;
+}
+
+int build_check(const char *text, struct error *e)
+{
+    char mine[BUILD_TEXT_MAX];
+
+    if (text[0] == 0) {
+        return 0;
+    }
+    int rc = build_text(mine, e);
+    return rc == 0 ? build_compare(cursor_of(text, strlen(text)), cursor_of(mine, strlen(mine)), e) : rc;
 }

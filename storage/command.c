@@ -55,7 +55,8 @@ bool command_reads(enum command_op op)
     case COMMAND_SQL_REQUEST:
     case COMMAND_KV_PUT:
     case COMMAND_KV_DELETE:
-    case COMMAND_MEMBER: return false;
+    case COMMAND_MEMBER:
+    case COMMAND_LOAD: return false;
     }
     return false;
 }
@@ -203,7 +204,8 @@ static bool known_op(uint8_t op, unsigned *ret_flags)
     case COMMAND_KV_GET:
     case COMMAND_KV_DELETE:
     case COMMAND_KV_LIST:
-    case COMMAND_MEMBER: return true;
+    case COMMAND_MEMBER:
+    case COMMAND_LOAD: return true;
     }
     return false;
 }
@@ -229,6 +231,7 @@ static int get_body(struct cursor *c, struct command *command, struct error *e)
     case COMMAND_KV_DELETE:
     case COMMAND_KV_LIST: return get_kv(c, command->op, &command->kv, e);
     case COMMAND_MEMBER: return member_changes_get(c, command->change, &command->changes, e);
+    case COMMAND_LOAD: return load_command_get(c, &command->load, e);
     }
     return corrupt(e);
 }
@@ -354,6 +357,12 @@ void command_put_kv_list(struct buf *b, struct cursor ns, struct cursor prefix, 
     put_cursor(b, after != NULL ? after : &nothing);
     buf_put_u32(b, limit);
     buf_put_u8(b, with_values);
+}
+
+void command_put_load(struct buf *b, const struct load_command *load)
+{
+    put_header(b, COMMAND_LOAD, 0);
+    load_command_put(b, load);
 }
 
 void command_put_member(struct buf *b, const struct member_change *changes, unsigned count)

@@ -22,10 +22,12 @@
  *     list:   u8 1 if a cursor follows else 0, blob after (a key: list what sorts behind it), u32 limit (1 to
  *             KV_LIST_MAX), u8 1 to include values
  *   for COMMAND_MEMBER: storage/member_change.h
+ *   for COMMAND_LOAD: storage/load_command.h
  * Nothing may follow. */
 #ifndef QUORATE_STORAGE_COMMAND_H
 #define QUORATE_STORAGE_COMMAND_H
 
+#include "storage/load_command.h"
 #include "storage/member_change.h"
 
 enum command_op {
@@ -38,6 +40,7 @@ enum command_op {
     COMMAND_KV_DELETE = 12,
     COMMAND_KV_LIST = 13,
     COMMAND_MEMBER = 20,
+    COMMAND_LOAD = 21,
 };
 
 enum command_flags {
@@ -83,10 +86,11 @@ struct kv_command {
 struct command {
     enum command_op op;
     unsigned flags;
-    uint32_t statements;     /* SQL: how many; walk them with command_statement() */
-    struct cursor statement; /* SQL: the first of them */
-    struct kv_command kv;    /* KV ops */
-    unsigned changes;        /* COMMAND_MEMBER: how many */
+    uint32_t statements;      /* SQL: how many; walk them with command_statement() */
+    struct cursor statement;  /* SQL: the first of them */
+    struct kv_command kv;     /* KV ops */
+    struct load_command load; /* COMMAND_LOAD */
+    unsigned changes;         /* COMMAND_MEMBER: how many */
     struct member_change change[MEMBER_CHANGES_MAX];
 };
 
@@ -122,6 +126,7 @@ void command_put_kv_delete(struct buf *b, struct cursor ns, struct cursor key, e
 void command_put_kv_get(struct buf *b, struct cursor ns, struct cursor key);
 void command_put_kv_list(struct buf *b, struct cursor ns, struct cursor prefix, const struct cursor *after,
                          uint32_t limit, bool with_values);
+void command_put_load(struct buf *b, const struct load_command *load);
 void command_put_member(struct buf *b, const struct member_change *changes, unsigned count);
 
 /* A value in the format above; the result codec shares it. */

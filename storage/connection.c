@@ -108,8 +108,3 @@ void connection_keep_wal(sqlite3 *db)
 {
     sqlite3_db_config(db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
 }
-
-const char *connection_sqlite(void)
-{
-    return sqlite3_libversion();
-}

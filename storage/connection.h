@@ -39,7 +39,4 @@ int connection_reserve(sqlite3 *db, int bytes, struct error *e);
 /* Its end then leaves database file and WAL as they are, even if it is the last connection. */
 void connection_keep_wal(sqlite3 *db);
 
-/* Version of SQLite, as its own text. */
-const char *connection_sqlite(void);
-
 #endif

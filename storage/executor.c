@@ -34,6 +34,12 @@ static int run(struct executor *x, const struct command *command, uint64_t timeo
             return 0;
         }
         return member_table_run(&x->members, command, result, e);
+    case COMMAND_LOAD:
+        if (x->sql.transaction == NULL) {
+            refuse(result);
+            return 0;
+        }
+        return load_run(&x->load, &command->load, result, e);
     }
     return error_set(e, Q_INVALID, "unknown command %d", (int)command->op);
 }

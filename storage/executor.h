@@ -4,6 +4,7 @@
 #define QUORATE_STORAGE_EXECUTOR_H
 
 #include "storage/kv.h"
+#include "storage/load.h"
 #include "storage/member_table.h"
 #include "storage/sql.h"
 
@@ -12,6 +13,7 @@ struct executor {
     struct sql sql;
     struct kv kv;
     struct member_table members; /* the writer's */
+    struct load load;            /* the writer's */
 };
 
 /* Runs COMMAND; RESULT, which is empty at first and whose maximum is the limit, gets its whole result: a

@@ -276,7 +276,8 @@ int kv_run(struct kv *kv, const struct command *command, struct buf *result, str
     case COMMAND_SQL_EXECUTE:
     case COMMAND_SQL_QUERY:
     case COMMAND_SQL_REQUEST:
-    case COMMAND_MEMBER: break;
+    case COMMAND_MEMBER:
+    case COMMAND_LOAD: break;
     }
     return error_set(e, Q_INVALID, "not a command of the key-value store");
 }

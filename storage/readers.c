@@ -234,6 +234,25 @@ int readers_members(struct readers *r, struct store_member *ret_members, unsigne
     return rc;
 }
 
+int readers_dump(struct readers *r, const char *tables, const struct dump_out *out, uint64_t *ret_index,
+                 struct error *e)
+{
+    struct reader *reader = take(r);
+    int rc = sqlite3_step(reader->index);
+
+    authorizer_trust(&reader->authorizer, true);
+    if (rc != SQLITE_ROW) {
+        rc = sql_error(reader->db, rc, "reading the applied index", e);
+    } else {
+        *ret_index = (uint64_t)sqlite3_column_int64(reader->index, 0);
+        rc = dump_sql(reader->db, tables, out, e);
+    }
+    authorizer_trust(&reader->authorizer, false);
+    statement_end(reader->index);
+    give_back(r, reader);
+    return rc;
+}
+
 bool readers_only_read(struct readers *r, const struct command *command)
 {
     struct reader *reader = take(r);

@@ -9,6 +9,7 @@
 
 #include "storage/command.h"
 #include "storage/connection.h"
+#include "storage/dump.h"
 #include "storage/members.h"
 #include "storage/store.h"
 
@@ -35,6 +36,9 @@ int readers_check(struct readers *r, struct store_check *ret_check, struct error
 /* As store_members(). Any thread. */
 int readers_members(struct readers *r, struct store_member *ret_members, unsigned max, unsigned *ret_count,
                     struct error *e);
+/* As store_dump(). Any thread. */
+int readers_dump(struct readers *r, const char *tables, const struct dump_out *out, uint64_t *ret_index,
+                 struct error *e);
 bool readers_only_read(struct readers *r, const struct command *command);
 
 #endif

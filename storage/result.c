@@ -66,7 +66,8 @@ static bool known_kind(uint8_t kind)
     case RESULT_KV_GET:
     case RESULT_KV_DELETE:
     case RESULT_KV_LIST:
-    case RESULT_MEMBER: return true;
+    case RESULT_MEMBER:
+    case RESULT_LOAD: return true;
     }
     return false;
 }

@@ -24,7 +24,7 @@
  *   RESULT_KV_LIST:
  *     until the byte 0: u8 1, blob key, u64 version, u8 has_value, blob value
  *     u8  more            1 if keys follow behind the last one listed
- *   RESULT_MEMBER:
+ *   RESULT_MEMBER, RESULT_LOAD:
  *     u8  changed         0: it was so already */
 #ifndef QUORATE_STORAGE_RESULT_H
 #define QUORATE_STORAGE_RESULT_H
@@ -41,6 +41,7 @@ enum result_kind {
     RESULT_KV_DELETE = 12,
     RESULT_KV_LIST = 13,
     RESULT_MEMBER = 20,
+    RESULT_LOAD = 21,
 };
 
 enum result_item { RESULT_WRITE = 1, RESULT_ROWS = 2, RESULT_STATEMENT_ERROR = 3, RESULT_EMPTY = 4 };

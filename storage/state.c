@@ -8,8 +8,6 @@
 #include "storage/sql_error.h"
 #include "storage/statement.h"
 
-enum { BUILD_TEXT_MAX = 16 * 1024 };
-
 static const char schema[] = "CREATE TABLE quorate_state (key TEXT PRIMARY KEY, value) WITHOUT ROWID;"
                              "CREATE TABLE quorate_kv (ns TEXT, key BLOB, version INTEGER NOT NULL,"
                              " value BLOB NOT NULL, PRIMARY KEY (ns, key)) WITHOUT ROWID;"

@@ -298,6 +298,19 @@ int store_check(struct store *s, struct store_check *ret_check, struct error *e)
     return rc;
 }
 
+int store_dump(struct store *s, const char *tables, const struct dump_out *out, uint64_t *ret_index,
+               struct error *e)
+{
+    struct error mine;
+
+    e = e != NULL ? e : &mine;
+    gate_share(&s->reading);
+    int rc = check_present(s, e);
+    rc = rc == 0 ? readers_dump(s->readers, tables, out, ret_index, e) : rc;
+    gate_leave(&s->reading);
+    return rc;
+}
+
 int store_members(struct store *s, struct store_member *ret_members, unsigned max, unsigned *ret_count,
                   struct error *e)
 {
@@ -323,7 +336,8 @@ bool store_is_read_only(struct store *s, const struct command *command)
     case COMMAND_KV_GET:
     case COMMAND_KV_DELETE:
     case COMMAND_KV_LIST:
-    case COMMAND_MEMBER: return command_reads(command->op);
+    case COMMAND_MEMBER:
+    case COMMAND_LOAD: return command_reads(command->op);
     case COMMAND_SQL_EXECUTE:
     case COMMAND_SQL_QUERY:
     case COMMAND_SQL_REQUEST: break;
@@ -387,7 +401,7 @@ int store_hold(struct store *s, struct store_image *ret_image, struct error *e)
         return error_set(e, Q_INVALID, "a database in memory has no file to hold");
     }
     assert(!s->held);
-    if (copy_back(s, &end, &image.position, e)) {
+    if (build_text(image.sqlite, e) || copy_back(s, &end, &image.position, e)) {
         return (int)e->code;
     }
     if (!end.whole && !PLANTED("hold_does_not_wait_for_readers")) {
@@ -396,7 +410,6 @@ int store_hold(struct store *s, struct store_image *ret_image, struct error *e)
     }
     assert(image.position.index == end.index);
     image.bytes = end.bytes;
-    snprintf(image.sqlite, sizeof image.sqlite, "%s", connection_sqlite());
     s->held_index = end.index;
     s->held = true;
     *ret_image = image;

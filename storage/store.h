@@ -14,6 +14,7 @@
 #define QUORATE_STORAGE_STORE_H
 
 #include "storage/batch.h"
+#include "storage/build.h"
 #include "storage/command.h"
 #include "storage/result.h"
 
@@ -100,9 +101,9 @@ int store_checkpoint(struct store *s, uint64_t *ret_index, struct error *e);
 /* What the database file alone is, byte for byte, while it is held. */
 struct store_image {
     struct store_position position;
-    const char *path; /* borrowed, as long as the store lives */
-    uint64_t bytes;   /* of the file */
-    char sqlite[128]; /* the version that runs it */
+    const char *path;            /* borrowed, as long as the store lives */
+    uint64_t bytes;              /* of the file */
+    char sqlite[BUILD_TEXT_MAX]; /* which SQLite can open it (build.h) */
 };
 /* A checkpoint after which the file stands still: until store_release() it is, without its WAL, the database
  * at one position, durable, and may be read as a file. The writer goes on meanwhile, in the WAL, which grows;
@@ -144,6 +145,13 @@ struct store_check {
  * taken, the WAL grows, and an in-memory store applies nothing. Lanes as store_read(). Errors: this node's;
  * Q_CORRUPT: the database cannot even be read. */
 int store_check(struct store *s, struct store_check *ret_check, struct error *e);
+
+/* The content as SQL (dump.h), at one snapshot, whose index is RET_INDEX. As long as it lasts the reader is
+ * taken, the WAL grows, and an in-memory store applies nothing. Lanes as store_read(). Errors: those of
+ * dump_sql(). */
+struct dump_out;
+int store_dump(struct store *s, const char *tables, const struct dump_out *out, uint64_t *ret_index,
+               struct error *e);
 
 /* Recomputes the digest from a full scan; Q_CORRUPT if it differs from the one that is kept, naming the
  * table. */

@@ -76,6 +76,8 @@ static int open_writer(struct writer *w, const struct writer_config *config, str
         .elapsed_ns = config->elapsed_ns,
         .ctx = config->ctx,
     };
+    w->executor.load = (struct load){
+        .db = w->db, .transaction = &w->transaction, .determinism = w->determinism, .digest = w->digest};
     w->executor.members.db = w->db;
     w->executor.members.digest = w->digest;
     return 0;

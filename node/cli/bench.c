@@ -18,6 +18,7 @@ enum phase { FILLING, WARMING, MEASURING, ENDED };
 
 struct bench_client {
     uint64_t sent_us, pause_until_us;
+    uint64_t due_us; /* 0: at once */
     unsigned key;
     bool put, idle;
 };
@@ -32,7 +33,7 @@ struct bench {
     enum phase phase;
     unsigned idle;
     unsigned fill_next, filled, fill_errors; /* keys */
-    uint64_t last_ack_us;
+    uint64_t last_ack_us, next_due_us;
     struct error failed;
 };
 
@@ -42,7 +43,7 @@ static void send_next(struct bench *b, unsigned number)
     char target[TARGET_MAX];
     struct error e;
 
-    c->sent_us = clock_us();
+    c->sent_us = c->due_us != 0 ? c->due_us : clock_us();
     c->idle = false;
     if (c->put) {
         snprintf(target, sizeof target, "/v1/kv/%s/key%08u", b->plan->ns, c->key);
@@ -54,6 +55,17 @@ static void send_next(struct bench *b, unsigned number)
         b->failed = e;
         b->phase = ENDED;
     }
+}
+
+static uint64_t next_due(struct bench *b)
+{
+    uint64_t due = b->next_due_us != 0 ? b->next_due_us : clock_us();
+
+    if (b->plan->rate == 0) {
+        return 0;
+    }
+    b->next_due_us = due + 1000000 / b->plan->rate;
+    return due;
 }
 
 /* Chooses what the client does next; it is idle if there is nothing to fill any more. */
@@ -73,6 +85,13 @@ static void start_next(struct bench *b, unsigned number)
         uint64_t dice = rng_next(&b->rng);
         c->put = dice % 100 < b->plan->put_percent;
         c->key = (unsigned)((dice >> 32) % b->plan->keys);
+        c->due_us = next_due(b);
+    }
+    if (c->due_us > clock_us()) {
+        c->pause_until_us = c->due_us;
+        c->idle = true;
+        b->idle++;
+        return;
     }
     send_next(b, number);
 }
@@ -154,7 +173,7 @@ static int run_until(struct bench *b, uint64_t end_us, struct error *e)
         if (b->idle > 0) {
             wake_idle(b);
         }
-        rv = wire_poll(b->wire, POLL_MS, e);
+        rv = wire_poll(b->wire, b->plan->rate > 0 ? 1 : POLL_MS, e);
     }
     if (rv == 0 && b->failed.code != Q_OK) {
         *e = b->failed;

@@ -1,5 +1,6 @@
-/* bench: puts and gets of a cluster, as fast as its clients can: each has a connection of its own and one
- * request under way. It does not know how its settings were given nor how its result is shown. */
+/* bench: puts and gets of a cluster, as fast as its clients can or at a given rate: each has a connection of
+ * its own and one request under way. It does not know how its settings were given nor how its result is
+ * shown. */
 #ifndef QUORATE_NODE_CLI_BENCH_H
 #define QUORATE_NODE_CLI_BENCH_H
 
@@ -14,6 +15,8 @@ struct bench_plan {
     unsigned clients; /* 1 to WIRE_CONNECTIONS_MAX */
     unsigned put_percent;
     unsigned keys, value_size;
+    unsigned rate; /* requests a second, at even intervals; 0: as many as go. Then latency counts from when a
+                      request was due, so that what waits behind a pause is not left out */
     uint64_t warmup_ms, duration_ms, timeout_ms; /* timeout: of one request */
     const char *ns, *level;
     int pids[BENCH_PIDS_MAX]; /* of the nodes, for their CPU time */

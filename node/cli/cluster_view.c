@@ -57,6 +57,25 @@ static void take_members(struct cluster_view *view, const json_t *members)
     }
 }
 
+static void take_shipment(struct node_view *node, const json_t *s)
+{
+    const char *role = json_string_value(json_object_get(s, "role"));
+
+    if (role == NULL || strcmp(role, "target") != 0) {
+        return;
+    }
+    copy_text(node->shipment.state, sizeof node->shipment.state, json_object_get(s, "state"));
+    node->shipment.peer = number(s, "peer");
+    node->shipment.bytes = number(s, "bytes");
+    node->shipment.chunks = number(s, "chunks");
+    node->shipment.reused = number(s, "chunks_reused");
+    node->shipment.fetched = number(s, "chunks_fetched");
+    node->shipment.wire = number(s, "bytes_on_the_wire");
+    node->shipment.per_s = number(s, "bytes_per_second");
+    node->shipment.eta_known = json_is_integer(json_object_get(s, "eta_ms"));
+    node->shipment.eta_ms = number(s, "eta_ms");
+}
+
 static int take_answer(struct cluster_view *view, const char *url, const struct client_response *response,
                        struct error *e)
 {
@@ -81,6 +100,7 @@ static int take_answer(struct cluster_view *view, const char *url, const struct 
     node->fence_index = number(json_object_get(q, "fence"), "index");
     copy_text(node->fence_reason, sizeof node->fence_reason,
               json_object_get(json_object_get(q, "fence"), "reason"));
+    take_shipment(node, json_object_get(q, "shipment"));
     node->term = number(q, "term");
     node->commit = number(q, "commit");
     node->applied = number(q, "applied");

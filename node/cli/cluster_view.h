@@ -19,6 +19,12 @@ struct node_view {
     char digest[65];
     uint64_t fence_index; /* fenced: where its database was found wrong, and how */
     char fence_reason[128];
+    /* An image of the database on its way to it; STATE "" if there is none. */
+    struct {
+        char state[16];
+        uint64_t peer, bytes, chunks, reused, fetched, wire, per_s, eta_ms;
+        bool eta_known;
+    } shipment;
     char error[160]; /* why it did not answer */
 };
 

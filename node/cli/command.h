@@ -32,6 +32,7 @@ extern const struct command status_command, verify_command;
 extern const struct command member_list_command, member_add_command, member_remove_command,
     member_promote_command, member_demote_command, member_transfer_command, member_replace_command,
     member_move_command;
+extern const struct command dump_command, load_command;
 extern const struct command import_command;
 extern const struct command bench_command;
 extern const struct command log_verify_command;

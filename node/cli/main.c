@@ -27,6 +27,8 @@ static const struct command *const commands[] = {
     &backup_verify_command,
     &backup_prune_command,
     &restore_command,
+    &dump_command,
+    &load_command,
     &import_command,
     &bench_command,
     &local_start_command,

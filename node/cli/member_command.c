@@ -71,6 +71,9 @@ static int print_roster(const struct roster *r, struct error *e)
     }
     rv = table_print(&t, stdout, e);
     table_close(&t);
+    if (rv == 0 && r->waiting[0] != 0) {
+        printf("waiting: %s\n", r->waiting);
+    }
     return rv;
 }
 

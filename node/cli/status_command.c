@@ -17,6 +17,25 @@ static const struct args_option options[] = {
 
 enum { DIGEST_SHOWN = 12 };
 
+/* What an image on its way to the node has come to. */
+static void print_shipment(const struct node_view *n)
+{
+    if (n->shipment.state[0] == 0) {
+        return;
+    }
+    printf("node %" PRIu64 " gets an image of the database: %s", n->id, n->shipment.state);
+    if (n->shipment.chunks > 0) {
+        printf(", from node %" PRIu64 ", %" PRIu64 " of %" PRIu64 " chunks (%" PRIu64
+               " were here), %.1f MB on the wire, %.1f MB/s",
+               n->shipment.peer, n->shipment.reused + n->shipment.fetched, n->shipment.chunks,
+               n->shipment.reused, (double)n->shipment.wire / 1e6, (double)n->shipment.per_s / 1e6);
+    }
+    if (n->shipment.eta_known) {
+        printf(", %.1f s to go", (double)n->shipment.eta_ms / 1e3);
+    }
+    puts("");
+}
+
 static int print_table(const struct cluster_view *view, struct error *e)
 {
     static const char *const heading[] = {"id",     "role",  "term",      "commit", "applied",
@@ -69,9 +88,10 @@ static int print_table(const struct cluster_view *view, struct error *e)
         const struct node_view *n = &view->nodes[i];
         if (n->fenced) {
             printf("node %" PRIu64 " is fenced at index %" PRIu64
-                   ": %s. It answers nothing, and its database has to be rebuilt.\n",
+                   ": %s. It answers nothing until its database is rebuilt from the others'.\n",
                    n->id, n->fence_index, n->fence_reason);
         }
+        print_shipment(n);
     }
     return rv;
 }

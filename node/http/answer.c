@@ -139,6 +139,66 @@ void http_respond(struct http_request *r, int status, const char *type, struct b
     http_connection_answered(r);
 }
 
+bool http_respond_stream(struct http_request *r, int status, const char *type, struct http_stream *s)
+{
+    bool sent = r->connection != NULL && r->method != HTTP_METHOD_HEAD;
+
+    r->streams = true;
+    r->stream_length = s->length;
+    r->stream = sent ? s : NULL;
+    r->close = r->close || (r->http_1_0 && s->length == UINT64_MAX);
+    s->request = r;
+    s->last = false;
+    http_respond(r, status, type, NULL);
+    return sent;
+}
+
+/* RFC 9112, section 7.1: the piece's length before it, a line's end behind it; an empty one ends them. */
+static void frame(struct buf *body, bool last)
+{
+    char length[24];
+    int n = snprintf(length, sizeof length, "%zx\r\n", body->len);
+    bool empty = body->len == 0;
+
+    body->max = SIZE_MAX;
+    if (!empty && buf_reserve(body, (size_t)n) != NULL) {
+        memmove(body->data + n, body->data, body->len);
+        memcpy(body->data, length, (size_t)n);
+        body->len += (size_t)n;
+    }
+    buf_put_bytes(body, "\r\n", empty ? 0 : 2);
+    buf_put_bytes(body, "0\r\n\r\n", last ? 5 : 0);
+}
+
+bool http_stream_put(struct http_stream *s, struct buf *piece, bool last)
+{
+    struct http_request *r = CAST(struct http_request, s->request, HTTP_REQUEST_MAGIC);
+
+    assert(r->state == HTTP_STREAMING && r->stream == s && (piece->len > 0 || last));
+    if (r->stream_length == UINT64_MAX && !r->http_1_0) {
+        frame(piece, last);
+    }
+    if (piece->failed != Q_OK || !http_request_turn_piece(r, piece->cap)) {
+        buf_close(piece);
+        http_memory_refused(r->memory);
+        http_stream_fail(s);
+        return false;
+    }
+    s->last = last;
+    r->answer_body = *piece;
+    buf_init(piece, piece->max);
+    http_connection_continue(r);
+    return true;
+}
+
+void http_stream_fail(struct http_stream *s)
+{
+    struct http_request *r = CAST(struct http_request, s->request, HTTP_REQUEST_MAGIC);
+
+    r->stream = NULL;
+    http_connection_close(r->connection); /* frees R */
+}
+
 void http_respond_text(struct http_request *r, int status, const char *text)
 {
     struct buf body;
@@ -172,8 +232,11 @@ bool answer_build(struct http_request *r, const char *date)
     bool bodiless = r->status == 204 || r->status == 304;
 
     buf_printf(head, "HTTP/1.1 %d %s\r\nDate: %s\r\n", r->status, status_text(r->status), date);
-    if (!bodiless) {
-        buf_printf(head, "Content-Length: %zu\r\n", r->answer_body.len);
+    if (r->streams && r->stream_length == UINT64_MAX) {
+        buf_printf(head, "%s", r->http_1_0 ? "" : "Transfer-Encoding: chunked\r\n");
+    } else if (!bodiless) {
+        buf_printf(head, "Content-Length: %" PRIu64 "\r\n",
+                   r->streams ? r->stream_length : (uint64_t)r->answer_body.len);
     }
     if (r->close) {
         buf_printf(head, "Connection: close\r\n");

@@ -6,12 +6,15 @@
 #include <string.h>
 
 #include "node/http/cluster_api.h"
+#include "node/http/dump_api.h"
 #include "node/http/json.h"
 #include "node/http/kv_api.h"
+#include "node/http/load_api.h"
 #include "node/http/members_api.h"
 #include "node/http/params.h"
 #include "node/http/ready_api.h"
 #include "node/http/snapshot_api.h"
+#include "node/http/spool.h"
 #include "node/http/sql_api.h"
 #include "node/http/status_api.h"
 #include "node/http/stepdown_api.h"
@@ -36,6 +39,8 @@ static const struct http_route routes[] = {
     {.path = "/db/execute", .prefix = true, .methods = POST, .handler = sql_api_execute},
     {.path = "/db/query", .prefix = true, .methods = GET | POST, .handler = sql_api_query},
     {.path = "/db/request", .prefix = true, .methods = POST, .handler = sql_api_request},
+    {.path = "/db/backup", .prefix = true, .methods = GET, .handler = dump_api_backup},
+    {.path = LOAD_API_PATH, .prefix = true, .methods = POST, .handler = load_api_load},
     {.path = "/v1/kv/", .prefix = true, .methods = GET | PUT | DELETE, .handler = kv_api_handle},
     {.path = "/v1/snapshots", .methods = GET | POST, .handler = snapshot_api_collection},
     {.path = "/v1/snapshots/", .prefix = true, .methods = GET, .handler = snapshot_api_manifest},
@@ -73,12 +78,18 @@ int api_new(const struct api_config *config, struct api **ret_api, struct error 
     }
     list_init(&api->stepdowns);
     list_init(&api->changes);
+    list_init(&api->dumps);
+    list_init(&api->loads);
     api->started_ms = env_now_ms(config->env);
     replica_status(config->replica, &status);
     own = api_member(&status, status.id);
     api->id = status.id;
     if (own != NULL) {
         memcpy(api->address, own->api_address, sizeof api->address);
+    }
+    if (spool_open(api, e) != 0) {
+        free(api);
+        return (int)e->code;
     }
     *ret_api = api;
     return 0;
@@ -89,6 +100,8 @@ void api_free(struct api *api)
     if (api != NULL) {
         stepdown_api_close(api);
         cluster_api_close(api);
+        dump_api_close(api);
+        load_api_close(api);
         free(api);
     }
 }
@@ -118,6 +131,14 @@ bool api_gate(void *ctx, struct http_request *r)
         return true;
     }
     return false;
+}
+
+struct http_sink *api_sink(void *ctx, struct http_request *r, int *ret_status, const char **ret_why)
+{
+    bool loads = http_method(r) == HTTP_METHOD_POST &&
+                 strncmp(http_path(r), LOAD_API_PATH, sizeof LOAD_API_PATH - 1) == 0;
+
+    return loads ? load_api_sink(ctx, r, ret_status, ret_why) : NULL;
 }
 
 void api_prepare(void *ctx, struct http_request *r)

@@ -29,6 +29,8 @@ struct api_config {
     uint64_t request_timeout_ms; /* of requests without `timeout`; 0: API_REQUEST_TIMEOUT_MS */
     uint64_t command_max;        /* bytes of one command; 0: API_COMMAND_MAX */
     uint64_t reply_max;          /* bytes of one answer's body; 0: API_REPLY_MAX */
+    /* A line for the operator's log. NULL: nobody hears. */
+    void (*log)(void *ctx, const char *line);
     /* Adds what only the owner knows to "quorate" in /status, as keys with values. NULL: nothing. */
     void (*put_status)(void *ctx, struct json *j);
     void *ctx; /* the owner's; see api_owner() */
@@ -42,10 +44,13 @@ struct api {
     uint64_t started_ms;     /* env_now_ms() */
     int64_t sequence_number; /* of the last queued request; 0 before the first */
     struct list stepdowns;   /* clients of stepdown_api that wait for another leader */
+    struct list dumps;       /* clients of dump_api that get a copy */
+    struct list loads;       /* those of load_api that are under way */
+    uint64_t spooled;        /* files of spool.h that were named */
     struct list changes;     /* clients of cluster_api that wait until a change is done */
 };
 
-/* The replica must be open. Errors: Q_NOMEM. */
+/* The replica must be open. Blocking: looks after the spool. Errors: Q_NOMEM; the disk's. */
 int api_new(const struct api_config *config, struct api **ret_api, struct error *e);
 /* Requests that are under way in the replica lead back here: the HTTP server must be closed and the replica
  * stopped. NULL is fine. */
@@ -56,6 +61,7 @@ void *api_owner(void *api);
 /* For struct http_server_config; its ctx is the struct api. */
 const struct http_route *api_routes(unsigned *ret_count);
 bool api_gate(void *ctx, struct http_request *r);
+struct http_sink *api_sink(void *ctx, struct http_request *r, int *ret_status, const char **ret_why);
 void api_prepare(void *ctx, struct http_request *r);
 
 /* The member with this id, or NULL. Borrowed from STATUS. */

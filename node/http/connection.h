@@ -53,7 +53,9 @@ void http_connection_drain(struct connection *c);
 /* Closes at once; `closed` comes later. */
 void http_connection_close(struct connection *c);
 
-/* R, which is under way, will have no answer: ends its connection and frees it. */
+/* The next piece of R's answer is in its body: sends it. */
+void http_connection_continue(struct http_request *r);
+/* R, which is under way or streams, will have no answer: ends its connection and frees it. */
 void http_connection_abort(struct http_request *r);
 /* R has its answer: sends it when its turn comes, or frees it if the client is gone. */
 void http_connection_answered(struct http_request *r);

@@ -56,6 +56,49 @@ void http_set_repeatable(struct http_request *r);
 /* A text/plain answer: TEXT and a newline. */
 void http_respond_text(struct http_request *r, int status, const char *text);
 
+/* An answer whose body is made piece by piece. The handler embeds it and fills the first part. */
+struct http_stream {
+    uint64_t length; /* bytes of all pieces; UINT64_MAX: not known before the end */
+    /* The client has taken what there is: the next http_stream_put() is due, later than this call. */
+    void (*wanted)(struct http_stream *);
+    /* The last callback, once, but for where a call says otherwise: all was taken, or the client has gone. */
+    void (*ended)(struct http_stream *);
+    /* Private. */
+    struct http_request *request;
+    bool last;
+};
+
+/* Answers with a stream, in place of http_respond(). S is kept until ENDED; both callbacks may come before
+ * this returns, as in http_stream_put(). False: there is nobody to send a
+ * body to (the client has gone, or asked by HEAD): no callback follows. */
+bool http_respond_stream(struct http_request *r, int status, const char *type, struct http_stream *s);
+/* Once for each WANTED: the bytes of PIECE are taken (the buffer is left empty), at least one unless it is
+ * LAST. False: there was no memory for it, and the client was cut off: no callback follows. */
+bool http_stream_put(struct http_stream *s, struct buf *piece, bool last);
+/* In place of a put: there is no more, and the client is cut off, so that it knows. No callback follows. */
+void http_stream_fail(struct http_stream *s);
+
+/* Where the body of a request goes that is too large for memory. Its maker embeds it and fills the first
+ * part.
+ */
+struct http_sink {
+    /* The next N bytes, borrowed. Returns 0, or the status that refuses the request, and RET_WHY (static). */
+    int (*put)(struct http_sink *, const void *p, size_t n, const char **ret_why);
+    /* Whether nothing more should come until http_sink_drained(). */
+    bool (*full)(struct http_sink *);
+    /* The last callback: the request will not become whole, or it was refused before its handler saw it. */
+    void (*abandoned)(struct http_sink *);
+    /* Private. */
+    struct http_request *request;
+};
+
+/* It is not full any more. */
+void http_sink_drained(struct http_sink *s);
+/* In the handler: the sink is the caller's now, no callback follows. NULL: the body is in memory. */
+struct http_sink *http_take_sink(struct http_request *r);
+/* How long the body will be; UINT64_MAX: not known before its end. */
+uint64_t http_body_announced(const struct http_request *r);
+
 typedef void (*http_handler)(void *ctx, struct http_request *r);
 
 struct http_route {

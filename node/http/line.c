@@ -17,6 +17,37 @@ static void take_out(struct line *l, struct http_request *r)
     l->whole--;
 }
 
+/* The stream of R, which is at its end or cut off, is its handler's again. */
+static void end_stream(struct http_request *r)
+{
+    struct http_stream *s = r->stream;
+
+    r->stream = NULL;
+    if (s != NULL) {
+        s->ended(s);
+    }
+}
+
+static bool has_more(const struct http_request *r)
+{
+    return r->stream != NULL && !r->stream->last;
+}
+
+/* The network has taken what there is of R's answer. */
+static void taken_all(struct line *l, struct http_request *r)
+{
+    if (has_more(r)) {
+        buf_close(&r->answer_head);
+        buf_close(&r->answer_body);
+        http_request_turn_piece(r, 0);
+        r->state = HTTP_STREAMING;
+        r->asked = false;
+    } else {
+        end_stream(r);
+        take_out(l, r);
+    }
+}
+
 static void on_written(uv_write_t *write, int status)
 {
     struct http_request *r = CAST(struct http_request, write->data, HTTP_REQUEST_MAGIC);
@@ -26,7 +57,7 @@ static void on_written(uv_write_t *write, int status)
         http_request_free(r);
         return;
     }
-    take_out(l, r);
+    taken_all(l, r);
     l->sent(l, status < 0);
 }
 
@@ -47,7 +78,7 @@ static bool send_answer(struct line *l, struct http_request *r)
     l->waiting -= size;
     l->counted(l, size);
     if (taken == size) {
-        take_out(l, r);
+        taken_all(l, r);
         return true;
     }
     for (unsigned i = 0; i < 2; i++) {
@@ -92,12 +123,27 @@ static bool send_continue(struct line *l, struct http_request *r)
     return true;
 }
 
+static bool ask(struct http_request *r)
+{
+    if (!r->asked) {
+        r->asked = true;
+        r->stream->wanted(r->stream);
+    }
+    return true;
+}
+
 bool line_flush(struct line *l)
 {
     LIST_EACH_SAFE (&l->requests, item) {
         struct http_request *r = CONTAINER_OF(item, struct http_request, link);
+        bool more;
         switch (r->state) {
-        case HTTP_SENDING: break;
+        case HTTP_SENDING:
+            if (has_more(r)) {
+                return true;
+            }
+            break;
+        case HTTP_STREAMING: return ask(r);
         case HTTP_RECEIVING: return send_continue(l, r);
         case HTTP_UNDER_WAY:
             if (PLANTED("answers_overtake_each_other")) {
@@ -105,8 +151,12 @@ bool line_flush(struct line *l)
             }
             return true;
         case HTTP_ANSWERED:
+            more = has_more(r);
             if (!send_answer(l, r)) {
                 return false;
+            }
+            if (more) {
+                return r->state == HTTP_STREAMING ? ask(r) : true;
             }
             break;
         }
@@ -125,9 +175,11 @@ void line_cut(struct line *l)
     LIST_EACH_SAFE (&l->requests, item) {
         struct http_request *r = CONTAINER_OF(item, struct http_request, link);
         list_remove(item);
+        end_stream(r);
         switch (r->state) {
         case HTTP_UNDER_WAY: r->connection = NULL; break; /* its handler frees it by answering */
         case HTTP_SENDING: break;                         /* on_written() frees it */
+        case HTTP_STREAMING:
         case HTTP_RECEIVING:
         case HTTP_ANSWERED: http_request_free(r); break;
         }

@@ -85,6 +85,35 @@ static void respond_recovering(struct http_request *r, const struct replica_stat
     http_respond_text(r, 503, text);
 }
 
+/* What this node does about it, and how far it is. */
+static void put_rebuild(const struct replica_status *status, char *to, size_t room)
+{
+    const struct replica_shipment *s = &status->shipment;
+
+    if (status->count == 1) {
+        snprintf(to, room, "there is no other member to rebuild it from: restore a backup");
+    } else if (strcmp(s->role, "target") != 0) {
+        snprintf(to, room, "it will be rebuilt from the other members");
+    } else if (s->index == 0) {
+        snprintf(to, room, "it is being rebuilt, and asks the other members for an image");
+    } else {
+        snprintf(to, room,
+                 "it is being rebuilt from an image of index %" PRIu64 " (%s, %" PRIu32 " of %" PRIu32
+                 " chunks)",
+                 s->index, s->state, s->chunks_reused + s->chunks_fetched, s->chunks_all);
+    }
+}
+
+static void respond_fenced(struct http_request *r, const struct replica_status *status)
+{
+    char text[600], rebuild[200];
+
+    put_rebuild(status, rebuild, sizeof rebuild);
+    snprintf(text, sizeof text, READY_NODE "\n[-]database fenced at index %" PRIu64 ": %s; %s",
+             status->fence_index, status->fence_reason, rebuild);
+    http_respond_text(r, 503, text);
+}
+
 void ready_api_readyz(void *ctx, struct http_request *r)
 {
     struct api *api = ctx;
@@ -106,12 +135,7 @@ void ready_api_readyz(void *ctx, struct http_request *r)
     }
     leader = api_member(&status, status.leader);
     if (status.fenced) {
-        char text[400];
-
-        snprintf(text, sizeof text,
-                 READY_NODE "\n[-]database fenced at index %" PRIu64 ": %s; it has to be rebuilt",
-                 status.fence_index, status.fence_reason);
-        http_respond_text(r, 503, text);
+        respond_fenced(r, &status);
     } else if (leader == NULL) {
         http_respond_text(r, 503, READY_NODE "\n[+]leader does not exist");
     } else if (!leader->reachable) {

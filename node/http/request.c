@@ -88,9 +88,27 @@ static bool room_for(struct http_request *r, struct buf *b, size_t n)
     return true;
 }
 
+struct http_sink *http_take_sink(struct http_request *r)
+{
+    struct http_sink *s = r->sink;
+
+    r->sink = NULL;
+    return s;
+}
+
+static void abandon_sink(struct http_request *r)
+{
+    struct http_sink *s = http_take_sink(r);
+
+    if (s != NULL) {
+        s->abandoned(s);
+    }
+}
+
 void http_request_drop_input(struct http_request *r)
 {
     r->path = r->query = "";
+    abandon_sink(r);
     buf_close(&r->target);
     buf_close(&r->headers);
     buf_close(&r->params);
@@ -107,10 +125,22 @@ bool http_request_turn(struct http_request *r, const struct buf *body)
     return size <= HTTP_REQUEST_ANSWER_MIN / 2 || take(r, size);
 }
 
+bool http_request_turn_piece(struct http_request *r, size_t n)
+{
+    give(r, r->piece_bytes);
+    r->piece_bytes = 0;
+    if (!take(r, n)) {
+        return false;
+    }
+    r->piece_bytes = n;
+    return true;
+}
+
 void http_request_free(struct http_request *r)
 {
     if (r != NULL) {
         give(r, r->taken);
+        abandon_sink(r);
         r->magic = 0;
         buf_close(&r->target);
         buf_close(&r->headers);
@@ -207,6 +237,11 @@ int http_request_add_value(struct http_request *r, const char *p, size_t n)
     }
     buf_put_bytes(&r->headers, p, n);
     return head_check(r, 431);
+}
+
+uint64_t http_body_announced(const struct http_request *r)
+{
+    return r->announced;
 }
 
 int http_request_add_body(struct http_request *r, const char *p, size_t n)
@@ -387,9 +422,6 @@ int http_request_finish_head(struct http_request *r, const char *method, unsigne
     r->announced = length != NULL                                ? strtoull(length, NULL, 10)
                    : http_header(r, "Transfer-Encoding") != NULL ? UINT64_MAX
                                                                  : 0;
-    if (length != NULL && r->announced > r->body.max) {
-        return refuse(413, "request body too large", ret_why);
-    }
     expect = http_header(r, "Expect");
     if (expect != NULL && minor > 0) {
         if (strcasecmp(expect, "100-continue") != 0) {
@@ -397,7 +429,15 @@ int http_request_finish_head(struct http_request *r, const char *method, unsigne
         }
         r->expects = true;
     }
-    if (!parse_query(r) || (length != NULL && !http_memory_has(r->memory, r->announced))) {
+    return parse_query(r) ? 0 : refuse(503, NO_ROOM, ret_why);
+}
+
+int http_request_check_body(const struct http_request *r, const char **ret_why)
+{
+    if (r->announced != UINT64_MAX && r->announced > r->body.max) {
+        return refuse(413, "request body too large", ret_why);
+    }
+    if (r->announced != UINT64_MAX && !http_memory_has(r->memory, r->announced)) {
         return refuse(503, NO_ROOM, ret_why);
     }
     return 0;

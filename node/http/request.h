@@ -21,8 +21,10 @@ enum {
 struct connection;
 struct line;
 
-/* RECEIVING -> UNDER_WAY (whole, with its handler) -> ANSWERED (waits for those before it) -> SENDING. */
-enum http_request_state { HTTP_RECEIVING, HTTP_UNDER_WAY, HTTP_ANSWERED, HTTP_SENDING };
+/* RECEIVING -> UNDER_WAY (whole, with its handler) -> ANSWERED (waits for those before it) -> SENDING.
+ * With a stream, from SENDING, or from ANSWERED at once, to STREAMING (the next piece is to come), and with
+ * it back to ANSWERED. */
+enum http_request_state { HTTP_RECEIVING, HTTP_UNDER_WAY, HTTP_ANSWERED, HTTP_SENDING, HTTP_STREAMING };
 
 struct http_request {
     OBJECT_MAGIC;
@@ -44,6 +46,7 @@ struct http_request {
     struct buf body;
     uint64_t announced;      /* bytes of the body; UINT64_MAX: not known before its end */
     bool expects, continued; /* 100-continue is asked for; was sent */
+    struct http_sink *sink;  /* the body goes there; NULL: to BODY */
     bool unwanted;           /* there is no memory for it: its body is thrown away, its answer is 503 */
     bool http_1_0;
 
@@ -58,7 +61,12 @@ struct http_request {
     int status;
     struct buf answer_headers; /* "Name: value\r\n", over and over */
     struct buf answer_head, answer_body;
-    struct line *line; /* while it is being written */
+    bool streams;               /* the body comes in pieces: */
+    uint64_t stream_length;     /* UINT64_MAX: chunked, or to HTTP/1.0 until the connection's end */
+    struct http_stream *stream; /* NULL when the last callback has been made */
+    bool asked;                 /* for the next piece */
+    size_t piece_bytes;         /* that are counted for the last one */
+    struct line *line;          /* while it is being written */
     uv_write_t write;
 };
 
@@ -85,9 +93,14 @@ int http_request_add_body(struct http_request *r, const char *p, size_t n);
  * and why (static). */
 int http_request_finish_head(struct http_request *r, const char *method, unsigned major, unsigned minor,
                              const char **ret_why);
+/* After that: whether its body may come into memory. 0, or a status and why (static). */
+int http_request_check_body(const struct http_request *r, const char **ret_why);
 /* Frees what has arrived: it is not needed any more, or not wanted. */
 void http_request_drop_input(struct http_request *r);
 /* The same, and counts its answer, whose body is BODY (NULL: none). False: there is no room for that. */
 bool http_request_turn(struct http_request *r, const struct buf *body);
+/* Counts a piece of the answer of N bytes in place of the one before, which is not needed any more. False:
+ * there is no room. */
+bool http_request_turn_piece(struct http_request *r, size_t n);
 
 #endif

@@ -33,6 +33,10 @@ struct http_server_config {
     /* Called once with each answer before it is sent, to set headers that every answer carries (also 404 and
      * the like). May be NULL. */
     void (*prepare)(void *ctx, struct http_request *r);
+    /* Called when the head of a request is whole: makes the sink that its body goes to, whose size body_max
+     * does not bound then. NULL and RET_STATUS 0: it stays in memory; else the request is refused with
+     * RET_WHY (static). May be NULL. */
+    struct http_sink *(*sink)(void *ctx, struct http_request *r, int *ret_status, const char **ret_why);
     unsigned connections_max; /* more wait in the listen queue */
     unsigned pipeline_max;    /* requests of one connection that may be under way; then reading stops */
     size_t head_max;          /* bytes of request line and headers: 431 (414 for the line); up to 64 KiB */

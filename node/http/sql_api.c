@@ -15,6 +15,7 @@ struct sql_exchange {
     struct exchange x;
     struct json json;
     struct result_json_options options;
+    const char *type; /* of the answer */
     int64_t sequence; /* of a queued request; 0 for others */
 };
 
@@ -45,7 +46,7 @@ static void end_answer(struct sql_exchange *s, uint64_t raft_index)
         js_unsigned(&s->json, raft_index);
     }
     js_end_object(&s->json);
-    http_respond(x->http, 200, API_JSON, &x->body);
+    http_respond(x->http, 200, s->type, &x->body);
 }
 
 static int render(struct exchange *x, const uint8_t *result, size_t n, struct error *e)
@@ -143,6 +144,7 @@ static struct sql_exchange *new_exchange(struct api *api, struct http_request *r
 {
     struct sql_exchange *s = exchange_new(sizeof *s, api, r, EXCHANGE_SQL);
     if (s != NULL) {
+        s->type = API_JSON;
         s->options.timings = params_flag(r, "timings");
         s->options.associative = params_flag(r, "associative");
         s->options.blob_array = params_flag(r, "blob_array");
@@ -222,6 +224,21 @@ static void run(struct api *api, struct http_request *r, enum command_op op)
         exchange_set_level(&s->x, read_level(&s->x), true);
     }
     exchange_submit(&s->x);
+}
+
+void sql_api_script(struct api *api, struct http_request *r, const void *sql, size_t n)
+{
+    struct sql_exchange *s = new_exchange(api, r);
+
+    if (s == NULL) {
+        return;
+    }
+    s->type = "text/plain; charset=utf-8";
+    if (put_one(&s->x, COMMAND_SQL_EXECUTE, COMMAND_TRANSACTION, sql, n) == 0) {
+        answer_nothing(s, NULL);
+    } else {
+        exchange_submit(&s->x);
+    }
 }
 
 void sql_api_execute(void *ctx, struct http_request *r)

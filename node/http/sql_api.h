@@ -13,11 +13,13 @@
 #ifndef QUORATE_NODE_HTTP_SQL_API_H
 #define QUORATE_NODE_HTTP_SQL_API_H
 
-#include "node/http/http.h"
+#include "node/http/api.h"
 
 /* Handlers; CTX is the struct api. */
 void sql_api_execute(void *ctx, struct http_request *r);
 void sql_api_query(void *ctx, struct http_request *r);
+/* One SQL string of N bytes, all of it or nothing, whose answer is text/plain as /db/load's is. Answers R. */
+void sql_api_script(struct api *api, struct http_request *r, const void *sql, size_t n);
 void sql_api_request(void *ctx, struct http_request *r);
 
 #endif

@@ -119,6 +119,39 @@ static void put_disk(struct json *j, const struct replica_status *status)
     js_end_object(j);
 }
 
+/* An image of the database that is on its way, or is being taken. */
+static void put_images(struct json *j, const struct replica_status *status)
+{
+    const struct replica_shipment *s = &status->shipment;
+
+    put_number(j, "images_installed", status->installs);
+    if (status->taking) {
+        js_key(j, "taking");
+        js_begin_object(j);
+        put_number(j, "bytes", status->taken_bytes);
+        put_number(j, "of_bytes", status->taking_bytes);
+        js_end_object(j);
+    }
+    if (s->role == NULL || s->role[0] == 0) {
+        return;
+    }
+    js_key(j, "shipment");
+    js_begin_object(j);
+    put_string(j, "role", s->role);
+    put_string(j, "state", s->state);
+    put_number(j, "peer", s->peer);
+    put_number(j, "index", s->index);
+    put_number(j, "term", s->term);
+    put_number(j, "bytes", s->bytes_all);
+    put_number(j, "chunks", s->chunks_all);
+    put_number(j, "chunks_reused", s->chunks_reused);
+    put_number(j, "chunks_fetched", s->chunks_fetched);
+    put_number(j, "bytes_on_the_wire", s->bytes_wire);
+    put_number(j, "bytes_per_second", s->bytes_per_s);
+    put_finite(j, "eta_ms", s->eta_ms);
+    js_end_object(j);
+}
+
 /* Our own facts. */
 static void put_quorate(struct json *j, const struct api *api, const struct replica_status *status)
 {
@@ -139,7 +172,7 @@ static void put_quorate(struct json *j, const struct api *api, const struct repl
         js_begin_object(j);
         put_number(j, "index", status->fence_index);
         put_string(j, "reason", status->fence_reason);
-        put_bool(j, "rebuild_needed", true);
+        put_bool(j, "rebuild_needed", status->count == 1);
         js_end_object(j);
     }
     js_key(j, "log");
@@ -166,6 +199,7 @@ static void put_quorate(struct json *j, const struct api *api, const struct repl
     put_number(j, "leader_changes", status->leader_changes);
     put_number(j, "uptime_ms", env_now_ms(api->config.env) - api->started_ms);
     put_disk(j, status);
+    put_images(j, status);
     if (api->config.put_status != NULL) {
         api->config.put_status(api->config.ctx, j);
     }

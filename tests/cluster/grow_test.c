@@ -76,6 +76,11 @@ static void each_machine_is_replaced_once_by_one_command(void **state)
     }
     load_wait_acknowledged(load, SOME);
 
+    processes_start_one(nodes, 2); /* somebody switches it on again: it knows nodes 4 and 5, and they know */
+    roster_wait_removed(nodes, 2);
+    processes_stop(nodes, 2);
+    roster_wait(nodes, wanted[2]);
+
     scene_check(scene);
     scene_finish(scene);
 }

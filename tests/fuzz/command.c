@@ -39,6 +39,7 @@ static void put(struct buf *b, const struct command *command)
         command_put_kv_list(b, kv->ns, kv->key, kv->has_after ? &kv->after : NULL, kv->limit,
                             kv->with_values);
         break;
+    case COMMAND_LOAD: command_put_load(b, &command->load); break;
     case COMMAND_MEMBER: command_put_member(b, command->change, command->changes); break;
     }
 }

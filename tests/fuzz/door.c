@@ -152,6 +152,13 @@ int replica_take(struct replica *r, struct replica_take *take, struct error *e)
     return error_set(e, Q_INVALID, "the database is in memory");
 }
 
+int replica_dump(struct replica *r, struct replica_dump *dump, struct error *e)
+{
+    (void)r;
+    (void)dump;
+    return error_set(e, Q_CLOSED, "there is no disk");
+}
+
 bool replica_touch_snapshot(struct replica *r, uint64_t index, uint64_t term)
 {
     (void)r;
@@ -277,6 +284,7 @@ static void put_result(struct buf *b, const struct command *command)
         buf_put_u8(b, 0);
         buf_put_u8(b, 1);
         break;
+    case COMMAND_LOAD:
     case COMMAND_MEMBER: break; /* no door lets it in */
     }
 }

@@ -34,6 +34,14 @@ static uint64_t removed(void *ctx, uint64_t id)
     return id < s->removed_below ? 70 + id : 0;
 }
 
+static void introduced(void *ctx, uint64_t id, const char *address)
+{
+    struct side *s = ctx;
+
+    (void)address;
+    FUZZ_CHECK(!is_member(s, id) && id >= s->removed_below, "who is known needs no introduction");
+}
+
 static void told_removed(void *ctx, uint64_t by, uint64_t index)
 {
     struct side *s = ctx;
@@ -112,6 +120,7 @@ static void side_init(struct side *s, struct cursor *input, enum handshake_role 
                                 .member = is_member,
                                 .removed = removed,
                                 .told_removed = told_removed,
+                                .introduced = introduced,
                                 .admit = admit,
                                 .describe = describe,
                                 .check = check_life,

@@ -68,6 +68,13 @@ static uint64_t on_removed(void *ctx, uint64_t id)
     return 0;
 }
 
+static void introduced(void *ctx, uint64_t id, const char *address)
+{
+    (void)ctx;
+    (void)id;
+    (void)address;
+}
+
 static void told_removed(void *ctx, uint64_t by, uint64_t index)
 {
     (void)ctx;
@@ -145,6 +152,7 @@ static void scene_init(struct scene *s)
                                   .moved = on_moved,
                                   .removed = on_removed,
                                   .told_removed = told_removed,
+                                  .introduced = introduced,
                                   .asked_to_join = on_asked,
                                   .up = on_up_or_down,
                                   .down = on_up_or_down,
@@ -272,6 +280,7 @@ static void guest_init(struct guest *g, struct scene *s, bool shakes, uint64_t i
                                  .member = guest_is_member,
                                  .removed = on_removed,
                                  .told_removed = told_removed,
+                                 .introduced = introduced,
                                  .admit = guest_admit,
                                  .describe = describe,
                                  .check = check_life,

@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "node/env/address.h"
 #include "node/ini.h"
 #include "node/settings.h"
 #include "tests/fuzz/target.h"
@@ -98,9 +99,18 @@ static void check_settings(const struct options *o)
                    "a refusal has one of the codes that are promised");
         return;
     }
-    FUZZ_CHECK(s.replica.count >= 1 && s.replica.count <= PEERS_MAX && s.replica.id != 0 &&
+    FUZZ_CHECK(s.replica.count <= PEERS_MAX && s.joins <= SETTINGS_JOIN_MAX &&
                    s.replica.secret_len >= PEERS_SECRET_MIN && s.replica.secret_len <= PEERS_SECRET_MAX,
                "settings are within their limits");
+    FUZZ_CHECK(
+        s.settled || (s.replica.count >= 1 && s.replica.id != 0 && s.joins == 0) ||
+            (s.replica.count == 0 && s.joins >= 1 && s.replica.advertise != NULL && s.replica.listen != NULL),
+        "a new machine is one of the first members, or it joins them and says where it is");
+    for (unsigned i = 0; i < s.joins; i++) {
+        FUZZ_CHECK(address_dialable(s.join[i], NULL) == 0, "who is asked can be dialled");
+    }
+    FUZZ_CHECK(s.replica.advertise == NULL || address_dialable(s.replica.advertise, NULL) == 0,
+               "what is advertised can be dialled");
     for (unsigned i = 0; i < s.replica.count; i++) {
         FUZZ_CHECK(s.members[i].id != 0 && strchr(s.members[i].address, ':') != NULL,
                    "a member has id and port");
@@ -137,11 +147,14 @@ static void seeds(struct seeds *s)
                                 "secret = correct horse battery staple\nelection-timeout = 1s\n"
                                 "heartbeat-interval=100ms\nsegment-bytes=32M\nforeign-keys=true\n"
                                 "http = :4001\nlisten =\nstorage = memory\n";
+    static const char joins[] = "dir=d\njoin = db1:7001, [::1]:7002\nreplace=3\nlisten=0.0.0.0:7001\n"
+                                "advertise=db4:7001\nvoters=5\nsecret = correct horse battery staple\n";
     static const char lines[] = "\3\4name\5value\0\1x\0\0\3abc\10a b;c ;d\1";
 
     seeds_add(s, "whole", whole, sizeof whole - 1);
     seeds_add(s, "lines", lines, sizeof lines - 1);
     seeds_add(s, "missing", "id=1\ndir=d\nmembers=1=a:1\n", 24);
+    seeds_add(s, "joins", joins, sizeof joins - 1);
     seeds_add(s, "many", "readers = 17\nqueue-bytes=1G\nhttp-connections=0", 46);
 }
 

@@ -1,6 +1,7 @@
 #include "tests/sim/atlas.h"
 
 #include <inttypes.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -33,9 +34,48 @@ static bool page_is_good(const struct group_node *node, uint64_t page)
     return good;
 }
 
+/* As all know it that run. */
+static bool is_out(const struct group *g, uint64_t id)
+{
+    unsigned know = 0;
+    for (unsigned i = 0; i < g->count; i++) {
+        struct peek at = {.runs = false};
+        if (g->nodes[i].replica != NULL) {
+            peek(g->nodes[i].replica, &at);
+        }
+        if (at.runs && !at.removed && peek_has_member(g->nodes[i].replica, id)) {
+            return false;
+        }
+        know += at.runs && !at.removed && peek_voters(g->nodes[i].replica) > 0;
+    }
+    return know > 0;
+}
+
+/* Of the fewest voters that anybody knows of. */
+static unsigned minority(struct atlas *a)
+{
+    unsigned least = UINT_MAX;
+    for (unsigned i = 0; i < a->group->count; i++) {
+        struct peek at = {.runs = false};
+        if (a->group->nodes[i].replica != NULL) {
+            peek(a->group->nodes[i].replica, &at);
+        }
+        if (at.runs && !at.removed && peek_voters(a->group->nodes[i].replica) > 0) {
+            unsigned voters = peek_voters(a->group->nodes[i].replica);
+            least = voters < least ? voters : least;
+        }
+    }
+    a->voters = least < UINT_MAX ? least : a->voters;
+    return (a->voters - 1) / 2;
+}
+
 /* Its node runs, and has mended its log; or has got another page from somewhere. */
 static bool has_healed(const struct group_node *node, const struct atlas_spot *spot)
 {
+    if (node->id != spot->id) {
+        return is_out(node->group, spot->id);
+    }
+
     struct peek at = {.runs = false};
     if (node->replica != NULL && node->boots > spot->boots && !node->stale) {
         peek(node->replica, &at);
@@ -82,7 +122,7 @@ static bool has_good_copy(const struct atlas *a, unsigned node, uint64_t from, u
 /* Whether the entries from FROM to TO may be damaged on NODE, and it may be away until it has healed. */
 static bool may_damage(struct atlas *a, unsigned node, uint64_t from, uint64_t to)
 {
-    unsigned damaged = 0, copies = 0, minority = (a->group->count - 1) / 2;
+    unsigned damaged = 0, copies = 0;
 
     if (a->ruthless) {
         return true;
@@ -96,7 +136,7 @@ static bool may_damage(struct atlas *a, unsigned node, uint64_t from, uint64_t t
         damaged += hit;
         copies += other != node && !hit && has_good_copy(a, other, from, to);
     }
-    return damaged < minority && (copies > 0 || to == UINT64_MAX) && a->count < ATLAS_SPOTS_MAX;
+    return damaged < minority(a) && (copies > 0 || to == UINT64_MAX) && a->count < ATLAS_SPOTS_MAX;
 }
 
 /* A bit of a record, or now and then of the header of the group before it. Not of one that the mark has not
@@ -189,6 +229,7 @@ static void mark_damage(struct atlas *a, struct group_node *node, uint64_t from,
         a->spots[a->count++] = (struct atlas_spot){
             .node = (unsigned)(node - a->group->nodes),
             .boots = node->boots,
+            .id = node->id,
             .from = from,
             .to = to,
             .page = page,
@@ -340,7 +381,7 @@ static bool may_go_astray(void *ctx, const struct sim_disk_place *right, const s
 
 void atlas_init(struct atlas *a, struct group *g, bool ruthless)
 {
-    *a = (struct atlas){.group = g, .ruthless = ruthless};
+    *a = (struct atlas){.group = g, .ruthless = ruthless, .voters = g->founders};
     for (unsigned i = 0; i < g->count; i++) {
         a->disks[i] = (struct atlas_disk){.atlas = a, .node = &g->nodes[i]};
         sim_disk_on_misdirect(sim_node_disk(g->nodes[i].machine), may_go_astray, &a->disks[i]);

@@ -15,6 +15,7 @@ enum { ATLAS_SPOTS_MAX = 256 };
 struct atlas_spot {
     unsigned node;  /* number in the group */
     uint64_t boots; /* of the node when it was damaged: once it runs again it has healed them */
+    uint64_t id;    /* of the member that it was: another one has healed them when this one is out */
     uint64_t from, to;
     uint64_t page; /* not 0: that of the database which is damaged; then FROM and TO are all entries */
 };
@@ -34,6 +35,7 @@ struct atlas {
     bool ruthless;
     struct atlas_spot spots[ATLAS_SPOTS_MAX];
     unsigned count;
+    unsigned voters; /* as they were when somebody ran last */
 };
 
 struct atlas_place {

@@ -39,6 +39,17 @@
     X(PAGE_BAD, "damaged page found")                                                                        \
     X(IMAGE_DAMAGED, "damaged chunk or manifest found and dropped")                                          \
     X(SHIP_WRONG, "wrong chunk or manifest from another member refused")                                     \
+    X(JOINED, "machine let in as a new member")                                                              \
+    X(REPLACED, "machine let in in place of one whose disk was lost")                                        \
+    X(JOIN_REFUSED, "machine not let in")                                                                    \
+    X(CHANGED, "change of the members granted")                                                              \
+    X(CHANGE_REFUSED, "change of the members refused, as it would do harm")                                  \
+    X(CHANGE_FAILED, "change of the members without an answer")                                              \
+    X(MOVED, "member moved to another address")                                                              \
+    X(REMOVED, "removed member learned of it")                                                               \
+    X(REMOVED_ALONE, "removed member taken away before it learned of it")                                    \
+    X(BACKED_UP, "image carried into a directory of backups")                                                \
+    X(RESTORED, "cluster made of a backup")                                                                  \
     X(SCRUBBED, "database read as a whole and found good")                                                   \
     X(REFUSED_STALE, "stale disk refused")                                                                   \
     X(REFUSED_DAMAGE, "start refused because of damage, with the place")

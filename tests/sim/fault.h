@@ -26,6 +26,7 @@
     X(FLIP_ALL, "flip-all", 1, "all nodes go down, and each loses another record")                           \
     X(FLIP_PAGE, "flip-page", 2, "a bit of a database file flips")                                           \
     X(FLIP_IMAGE, "flip-image", 2, "a bit of a stored chunk, or of a manifest, flips")                       \
+    X(LOSE_DISK, "lose-disk", 1, "a disk is lost, with all that is on it; its member has to be replaced")    \
     X(MISDIRECT, "misdirect", 2, "writes of a disk land in another place")                                   \
     X(STALE, "stale", 1, "a disk is put back to what it was some time ago")
 

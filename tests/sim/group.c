@@ -5,7 +5,9 @@
 #include <stdio.h>
 #include <string.h>
 
-static const uint8_t secret[] = "a secret that is long enough";
+#include "tests/sim/newcomer.h"
+
+const uint8_t group_secret[GROUP_SECRET_BYTES] = "a secret that is long enough";
 
 void group_say(struct group *g, const char *format, ...)
 {
@@ -59,18 +61,17 @@ static const char *vfs_of(struct group_node *node)
     return sim_node_vfs(node->machine);
 }
 
-void group_boot(struct group_node *node)
+static struct replica_config config_of(struct group_node *node)
 {
     struct group *g = node->group;
     struct replica_config config = {
         .dir = "/node",
-        .id = node->id,
-        .members = g->members,
-        .count = g->count,
-        .cluster_name = "simulated",
-        .api_address = "http://simulated",
-        .secret = secret,
-        .secret_len = sizeof secret - 1,
+        .cluster_name = GROUP_NAME,
+        .api_address = GROUP_API_ADDRESS,
+        .listen = node->address,
+        .advertise = node->moved ? node->address : NULL,
+        .secret = group_secret,
+        .secret_len = sizeof group_secret,
         .in_memory = !g->on_disk,
         .vfs = g->on_disk ? vfs_of(node) : NULL,
         .readers = 1,
@@ -87,19 +88,37 @@ void group_boot(struct group_node *node)
         .fatal = on_fatal,
         .ctx = node,
     };
-    struct error e;
-    int rv;
 
+    if (node->founder) {
+        config.id = node->id;
+        config.members = g->members;
+        config.count = g->founders;
+    } else if (node->newcomer != NULL) {
+        config.id = node->id;
+        config.joined = &node->newcomer->answer;
+        config.incarnation = node->newcomer->ask.incarnation;
+    }
     if (g->tune != NULL) {
         g->tune(node, &config);
     }
-    config.env = sim_node_boot(node->machine);
+    config.env = sim_node_env(node->machine);
+    return config;
+}
+
+static void run(struct group_node *node)
+{
+    struct group *g = node->group;
+    struct replica_config config = config_of(node);
+    struct error e;
+    int rv;
+
     node->boots++;
     node->broken = false;
     node->cut_short = false;
     g->boots++;
     rv = replica_open(&config, &node->replica, &e);
     if (rv == 0) {
+        newcomer_free(node);
         rv = replica_start(node->replica, &e);
     }
     if (rv != 0 && g->watch.refused != NULL && g->watch.refused(g->watch.ctx, node, &e)) {
@@ -113,9 +132,25 @@ void group_boot(struct group_node *node)
     }
 }
 
+void group_boot(struct group_node *node)
+{
+    if (node->newcomer != NULL) {
+        newcomer_again(node);
+    } else {
+        sim_node_boot(node->machine);
+        run(node);
+    }
+}
+
+void group_boot_joined(struct group_node *node)
+{
+    run(node);
+}
+
 static void vanish(struct group_node *node, void (*how)(struct sim_node *))
 {
     how(node->machine);
+    newcomer_stop(node);
     replica_free(node->replica);
     node->replica = NULL;
     node->group->vanished(node->group->ctx, node);
@@ -165,34 +200,58 @@ static void nobody(void *ctx, struct group_node *node)
     (void)node;
 }
 
+struct group_node *group_add_spare(struct group *g)
+{
+    struct group_node *node = &g->nodes[g->count];
+    char name[16];
+
+    snprintf(name, sizeof name, "node%u", ++g->count);
+    *node = (struct group_node){.group = g, .machine = sim_node_new(g->sim, name)};
+    snprintf(node->address, sizeof node->address, "%s:7000", name);
+    return node;
+}
+
 void group_init(struct group *g, struct sim *sim, unsigned count)
 {
     *g = (struct group){.sim = sim,
-                        .count = count,
+                        .founders = count,
                         .vanished = nobody,
                         .tune = g->tune,
                         .watch = g->watch,
                         .on_disk = g->on_disk,
                         .story = g->story};
     for (unsigned i = 0; i < count; i++) {
-        g->members[i].id = i + 1;
-        snprintf(g->members[i].address, sizeof g->members[i].address, "node%u:7000", i + 1);
-    }
-    for (unsigned i = 0; i < count; i++) {
-        char name[16];
-        snprintf(name, sizeof name, "node%u", i + 1);
-        g->nodes[i] = (struct group_node){.group = g, .machine = sim_node_new(sim, name), .id = i + 1};
+        struct group_node *node = group_add_spare(g);
+        node->founder = true;
+        g->members[i].id = node->id = i + 1;
+        snprintf(g->members[i].address, sizeof g->members[i].address, "%s", node->address);
     }
     for (unsigned i = 0; i < count; i++) {
         group_boot(&g->nodes[i]);
     }
 }
 
+unsigned group_number(const struct group_node *node)
+{
+    return (unsigned)(node - node->group->nodes);
+}
+
+void group_wipe(struct group_node *node)
+{
+    newcomer_free(node);
+    sim_disk_wipe(sim_node_disk(node->machine));
+    node->id = 0;
+    node->founder = node->moved = false;
+    node->stale = node->damaged = node->bad_pages = node->broken = false;
+}
+
 void group_close(struct group *g)
 {
     for (unsigned i = 0; i < g->count; i++) {
-        if (g->nodes[i].replica != NULL) {
+        if (sim_node_env(g->nodes[i].machine) != NULL || g->nodes[i].replica != NULL) {
             vanish(&g->nodes[i], sim_node_kill);
         }
+        newcomer_free(&g->nodes[i]);
     }
+    g->count = 0; /* to close it again is fine, also when its world is gone */
 }

@@ -10,7 +10,7 @@ enum { RESTART_US = 1000000, SOON_AFTER_US = 1000000, LATE_US = 5000000 };
 
 struct keeper_node *keeper_of(struct keeper *k, const struct group_node *node)
 {
-    return &k->nodes[node->id - 1];
+    return &k->nodes[group_number(node)];
 }
 
 static uint64_t now_of(const struct keeper *k)
@@ -63,10 +63,18 @@ static void boot(struct keeper_node *kn)
     }
 }
 
+/* A machine that could run, and does not. */
+static bool is_off(const struct keeper_node *kn)
+{
+    const struct group_node *node = kn->node;
+    return node->replica == NULL && sim_node_env(node->machine) == NULL &&
+           (node->id != 0 || node->newcomer != NULL);
+}
+
 static void on_due(void *ctx)
 {
     struct keeper_node *kn = ctx;
-    if (kn->due_us != 0 && kn->due_us <= now_of(kn->keeper) && kn->node->replica == NULL && !kn->given_up) {
+    if (kn->due_us != 0 && kn->due_us <= now_of(kn->keeper) && is_off(kn) && !kn->given_up) {
         boot(kn);
     }
 }
@@ -95,6 +103,31 @@ void keeper_take_down(struct keeper *k, struct group_node *node, enum keeper_dow
         group_kill(node);
     }
     start_after(kn, after_us);
+}
+
+void keeper_retire(struct keeper *k, struct group_node *node)
+{
+    struct keeper_node *kn = keeper_of(k, node);
+    uint64_t lost_id = kn->lost_id;
+
+    group_say(k->group, "%s is emptied", sim_node_name(node->machine));
+    if (node->replica != NULL) {
+        group_kill(node);
+    } else if (sim_node_env(node->machine) != NULL) {
+        sim_node_kill(node->machine);
+    }
+    group_wipe(node);
+    *kn = (struct keeper_node){.keeper = k,
+                               .node = node,
+                               .failing_disk = kn->failing_disk,
+                               .failed_us = kn->failed_us,
+                               .lost_id = lost_id};
+}
+
+void keeper_lose(struct keeper *k, struct group_node *node)
+{
+    keeper_of(k, node)->lost_id = node->id;
+    keeper_retire(k, node);
 }
 
 static bool lost_power(const struct group_node *node)
@@ -168,6 +201,10 @@ static bool on_refused(void *ctx, struct group_node *node, const struct error *w
     if (may_fail(kn)) {
         kn->refuses = true;
         start_after(kn, rng_between(&k->rng, 1000, RESTART_US));
+        return true;
+    }
+    if (node->damaged && strstr(why->text, "reads back differently") != NULL) {
+        start_after(kn, rng_between(&k->rng, 1000, RESTART_US)); /* a write has gone astray in the start */
         return true;
     }
     if (node->damaged && why->code == Q_CORRUPT && k->may_refuse) {
@@ -291,7 +328,7 @@ void keeper_end(struct keeper *k)
             kn->how = DOWN_FATAL;
             group_kill(kn->node);
         }
-        if (kn->node->replica == NULL && !kn->given_up) {
+        if (is_off(kn) && !kn->given_up) {
             boot(kn);
         }
     }

@@ -21,6 +21,9 @@ struct keeper_node {
     uint64_t failed_us;       /* until when what its disk did may still show */
     bool refuses;             /* its last start was refused */
     bool given_up;            /* refused for good: damage that it cannot heal alone */
+    uint64_t lost_id;         /* the member that it was when its disk was lost, and whom it is to replace */
+    uint64_t gone_us;         /* since when the leader knows that it was removed */
+    uint64_t removed_us;      /* since when it knows that itself */
     bool scrubbing;           /* its database is being read as a whole */
     struct replica_check check;
     /* What it said of images. */
@@ -45,6 +48,10 @@ void keeper_disk_fails(struct keeper *k, const struct group_node *node, bool fai
 /* Has its database read as a whole, if it runs and that is not under way; what is found must have been
  * damaged. */
 void keeper_scrub(struct keeper *k, struct group_node *node);
+/* Off, its disk is empty, and it is a spare machine. */
+void keeper_retire(struct keeper *k, struct group_node *node);
+/* The same by an accident: it is to be replaced. */
+void keeper_lose(struct keeper *k, struct group_node *node);
 /* Off, and on again after that time. Nothing if it is off. */
 void keeper_take_down(struct keeper *k, struct group_node *node, enum keeper_down how, uint64_t after_us);
 /* After each event: a node that lost power in its middle is taken down. */

@@ -128,6 +128,12 @@ bool ledger_digest(struct ledger *l, uint64_t index, const uint8_t digest[DIGEST
     return true;
 }
 
+bool ledger_has_content(struct ledger *l, uint64_t index, uint64_t term)
+{
+    const struct ledger_entry *e = find(slot_of(l, index), term);
+    return e != NULL && e->has_content;
+}
+
 const struct ledger_entry *ledger_committed(const struct ledger *l, uint64_t index)
 {
     return index < l->capacity ? l->slots[index].committed : NULL;

@@ -45,6 +45,9 @@ bool ledger_commit(struct ledger *l, uint64_t index, uint64_t term, uint64_t in_
 bool ledger_digest(struct ledger *l, uint64_t index, const uint8_t digest[DIGEST_BYTES], char *text,
                    size_t n);
 
+/* Whether the content of the noted entry of TERM is known. */
+bool ledger_has_content(struct ledger *l, uint64_t index, uint64_t term);
+
 /* NULL: no entry is known to be committed there. */
 const struct ledger_entry *ledger_committed(const struct ledger *l, uint64_t index);
 /* Whether a command with these very bytes is in the committed entry at INDEX; how often. */

@@ -5,12 +5,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tests/sim/clerk.h"
 #include "tests/sim/clients.h"
 #include "tests/sim/invariants.h"
 #include "tests/sim/oracle.h"
+#include "tests/sim/peek.h"
 #include "tests/sim/survey.h"
+#include "tests/sim/vault.h"
 
 enum {
+    RESTLESS_US = 4 * 1000 * 1000,
     HEAL_US = 60 * 1000 * 1000,   /* within which everything must be in order again */
     REFUSED_US = 5 * 1000 * 1000, /* how long a cluster is looked at that need not come back */
 };
@@ -26,8 +30,11 @@ struct life {
     struct invariants *invariants;
     struct clients *clients;
     struct nemesis nemesis;
+    struct clerk clerk;
+    struct vault vault;
     struct history history;
     uint64_t elections;
+    const char *trouble; /* of the operator */
 };
 
 /* All there is to see after an event. False: something is wrong. */
@@ -52,11 +59,16 @@ static bool still_fine(void *ctx)
 static bool has_caught_up(const struct keeper_node *kn, const struct replica_role *leader)
 {
     struct replica_role role;
-    if (kn->given_up) {
+    struct peek at;
+    if (kn->given_up || (kn->node->id == 0 && kn->node->newcomer == NULL)) {
         return true;
     }
     if (kn->node->replica == NULL) {
         return false;
+    }
+    peek(kn->node->replica, &at);
+    if (at.removed) {
+        return true;
     }
     replica_role(kn->node->replica, &role);
     return role.term == leader->term && role.applied == leader->last && role.last == leader->last &&
@@ -69,11 +81,13 @@ static bool unsettled(void *ctx)
     struct group_node *leader;
     struct replica_role role;
 
+    life->trouble = "";
     if (!look(life)) {
         return false;
     }
     leader = group_leader(&life->group);
-    if (leader == NULL || !clients_idle(life->clients)) {
+    if (leader == NULL || !clients_idle(life->clients) || !vault_idle(&life->vault) ||
+        !clerk_is_content(&life->clerk, leader, &life->trouble)) {
         return true;
     }
     replica_role(leader->replica, &role);
@@ -89,7 +103,8 @@ static bool settles(struct life *life)
 {
     bool settled = sim_run_while(life->sim, unsettled, life, sim_now_us(life->sim) + HEAL_US);
     if (!settled) {
-        group_fail(&life->group, "no leader that everybody follows 60 s after the last fault");
+        group_fail(&life->group, "no leader that everybody follows 60 s after the last fault%s%s",
+                   life->trouble[0] != 0 ? ": " : "", life->trouble);
     }
     return settled && life->group.failure[0] == 0;
 }
@@ -140,6 +155,10 @@ static void live(struct life *life, const struct life_limits *limits)
     if (life->group.failure[0] == 0) {
         bool whole;
         clients_stop(life->clients);
+        vault_end(&life->vault);
+        if (life->clerk.group != NULL) {
+            clerk_end(&life->clerk);
+        }
         nemesis_end(&life->nemesis);
         whole = converge(life);
         if (life->group.failure[0] == 0) {
@@ -159,6 +178,7 @@ static void tune(struct group_node *node, struct replica_config *config)
     config->compact_bytes = life->swarm.compact_bytes;
     config->log_keep_bytes = life->swarm.keep_bytes;
     config->ship_rate = life->swarm.ship_rate;
+    config->voters = life->swarm.wish_us > 0 ? life->swarm.voters : life->swarm.nodes;
 }
 
 static void sum_up(const struct life *life, struct life_result *r)
@@ -191,6 +211,11 @@ static void apply_limits(struct swarm *s, const struct life_limits *limits)
     s->nodes = limits->nodes ? limits->nodes : s->nodes;
     s->clients = limits->clients ? limits->clients : s->clients;
     s->on_disk = (s->on_disk || limits->on_disk) && !limits->in_memory;
+    if (limits->settled || s->ruthless) {
+        s->wish_us = 0;
+    } else if (limits->restless && s->wish_us == 0) {
+        s->wish_us = RESTLESS_US;
+    }
 }
 
 void life_run(uint64_t seed, const struct life_limits *limits, bool story, struct life_result *ret_result)
@@ -210,6 +235,9 @@ void life_run(uint64_t seed, const struct life_limits *limits, bool story, struc
     life->group.on_disk = life->swarm.on_disk;
     keeper_init(&life->keeper, &life->group, &life->coverage, seed, life->swarm.ruthless);
     group_init(&life->group, life->sim, life->swarm.nodes);
+    if (life->swarm.wish_us > 0) {
+        clerk_start(&life->clerk, &life->group, &life->keeper, &life->coverage, &life->swarm);
+    }
     atlas_init(&life->atlas, &life->group, life->swarm.ruthless);
     life->invariants = invariants_new(&life->group, &life->ledger, &life->coverage);
     life->clients = clients_new(&(struct clients_config){
@@ -229,9 +257,19 @@ void life_run(uint64_t seed, const struct life_limits *limits, bool story, struc
                                       .swarm = &life->swarm,
                                       .only = &limits->only,
                                   });
+    if (life->swarm.on_disk) {
+        vault_start(&life->vault, &(struct vault_config){
+                                      .group = &life->group,
+                                      .ledger = &life->ledger,
+                                      .coverage = &life->coverage,
+                                      .seed = seed,
+                                      .images_break = life->swarm.faults & (UINT32_C(1) << FAULT_FLIP_IMAGE),
+                                  });
+    }
     live(life, limits);
     sum_up(life, ret_result);
     group_close(&life->group);
+    vault_close(&life->vault);
     clients_free(life->clients);
     invariants_free(life->invariants);
     nemesis_close(&life->nemesis);

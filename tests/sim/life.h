@@ -13,6 +13,7 @@ struct life_limits {
     unsigned nodes, clients;
     uint64_t until_us;       /* the faults end then */
     bool in_memory, on_disk; /* SQLite, whatever the seed says */
+    bool settled, restless;  /* nobody comes or goes; somebody does, but in a ruthless run */
     struct nemesis_only only;
 };
 

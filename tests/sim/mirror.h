@@ -7,6 +7,7 @@
 
 struct mirror {
     uint64_t boots; /* of the node, when it was last seen */
+    unsigned lives; /* likewise */
     struct peek seen;
     bool mended;     /* since then others gave it parts of its log */
     uint64_t *terms; /* by index, of the log from seen.first to seen.last */

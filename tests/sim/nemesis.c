@@ -56,7 +56,7 @@ void nemesis_finish(struct nemesis *n, enum fault fault)
 
 void nemesis_set_disk(struct nemesis *n, struct group_node *node)
 {
-    sim_node_disk_faults(node->machine, &n->disks[node->id - 1]);
+    sim_node_disk_faults(node->machine, &n->disks[group_number(node)]);
 }
 
 static void on_errand(void *ctx)

@@ -34,6 +34,7 @@ struct nemesis {
     struct sim_net_faults weather;
     struct sim_disk_faults disks[GROUP_MAX];
     struct sim_disk_copy *copies[GROUP_MAX]; /* of disks, that may be put back */
+    unsigned copied_lives[GROUP_MAX];        /* whose they are */
     uint64_t copied_boots[GROUP_MAX];        /* how often the node had been started then */
     bool cut, stormy, paused[GROUP_MAX];
     bool done[NEMESIS_ACTS_MAX]; /* which acts were really played */

@@ -8,7 +8,7 @@ enum { FLIPS_MAX = 3 };
 
 static struct sim_disk_faults *disk_of(struct nemesis *n, const struct group_node *node)
 {
-    return &n->disks[node->id - 1];
+    return &n->disks[group_number(node)];
 }
 
 static struct errand *on_disk_for(struct nemesis *n, struct group_node *node, uint64_t low_us,
@@ -181,9 +181,9 @@ static bool others_know_better(const struct nemesis *n, const struct group_node 
 {
     for (unsigned i = 0; i < n->group->count; i++) {
         const struct group_node *other = &n->group->nodes[i];
-        if (other != node &&
+        if (other != node && other->id != 0 &&
             (other->replica == NULL || other->broken || other->stale ||
-             peek_remembered_boots(other->replica, node->id) <= n->copied_boots[node->id - 1])) {
+             peek_remembered_boots(other->replica, node->id) <= n->copied_boots[group_number(node)])) {
             return false;
         }
     }
@@ -194,15 +194,20 @@ static bool others_know_better(const struct nemesis *n, const struct group_node 
 void act_STALE(struct nemesis *n)
 {
     struct group_node *node = nemesis_any(n);
-    struct sim_disk_copy **copy = &n->copies[node->id - 1];
+    struct sim_disk_copy **copy = &n->copies[group_number(node)];
 
     if (node->replica == NULL || node->broken || node->stale) {
         return;
     }
+    if (*copy != NULL && n->copied_lives[group_number(node)] != node->lives) {
+        sim_disk_copy_free(*copy); /* of another member */
+        *copy = NULL;
+    }
     if (*copy == NULL) {
+        n->copied_lives[group_number(node)] = node->lives;
         group_say(n->group, "a copy of the disk of node %" PRIu64 " is taken", node->id);
         *copy = sim_disk_copy(node->machine);
-        n->copied_boots[node->id - 1] = peek_boots(node->replica);
+        n->copied_boots[group_number(node)] = peek_boots(node->replica);
         return;
     }
     if (!others_know_better(n, node) || !atlas_give_up(n->atlas, node)) {
@@ -214,6 +219,20 @@ void act_STALE(struct nemesis *n)
     sim_disk_restore(node->machine, *copy);
     group_say(n->group, "the disk of node %" PRIu64 " is put back to the copy", node->id);
     nemesis_finish(n, FAULT_STALE);
+}
+
+/* Only where somebody is there to replace the member. */
+void act_LOSE_DISK(struct nemesis *n)
+{
+    struct group_node *node = nemesis_victim(n);
+
+    if (n->swarm->wish_us == 0 || node->replica == NULL || node->broken || !atlas_give_up(n->atlas, node)) {
+        return;
+    }
+    nemesis_begin(n, FAULT_LOSE_DISK);
+    group_say(n->group, "node %" PRIu64 " loses its disk", node->id);
+    keeper_lose(n->keeper, node);
+    nemesis_finish(n, FAULT_LOSE_DISK);
 }
 
 static void end_misdirect(struct errand *errand)

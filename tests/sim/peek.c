@@ -23,6 +23,38 @@ static struct log *log_of(struct replica *r)
     return r->consensus->log;
 }
 
+static unsigned voters(const struct consensus *c, uint64_t id, bool *ret_there)
+{
+    struct consensus_member members[META_PEERS_MAX];
+    unsigned n = consensus_members(c, members, META_PEERS_MAX), found = 0;
+
+    *ret_there = false;
+    for (unsigned i = 0; i < n; i++) {
+        found += members[i].role == CONSENSUS_VOTER;
+        *ret_there = *ret_there || members[i].id == id;
+    }
+    return found;
+}
+
+bool peek_has_member(struct replica *r, uint64_t id)
+{
+    bool there;
+    voters(r->consensus, id, &there);
+    return there;
+}
+
+unsigned peek_voters(struct replica *r)
+{
+    bool there;
+    return voters(r->consensus, 0, &there);
+}
+
+void peek_transfer(struct replica *r)
+{
+    struct error e;
+    consensus_transfer(r->consensus, 0, &e);
+}
+
 static bool ships(const struct replica *r)
 {
     return r->images != NULL && (images_taking(r->images) || ship_source_progress(r->ship_source).open ||
@@ -41,6 +73,7 @@ void peek(struct replica *r, struct peek *ret_peek)
         log_hole(log, log_first(log), &hole);
     }
     *ret_peek = (struct peek){
+        .removed = consensus_removed(c),
         .runs = c->driver != NULL,
         .recovering = consensus_recovering(c),
         .hole = hole.first,
@@ -134,5 +167,6 @@ bool peek_record(struct replica *r, uint64_t index, struct peek_record *ret_reco
     ret_record->offset = slot->offset;
     ret_record->len = FORMAT_RECORD_BYTES + slot->len;
     ret_record->header = FORMAT_RECORD_BYTES;
+    ret_record->type = slot->type;
     return true;
 }

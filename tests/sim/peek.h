@@ -6,6 +6,7 @@
 #include "cluster/replica.h"
 
 struct peek {
+    bool removed;    /* it knows that it is no member any more */
     bool runs;       /* its core has been started */
     bool recovering; /* its log has holes that others must fill; what is said of the log means nothing */
     uint64_t hole;   /* the first entry that it has lost; 0: none */
@@ -24,6 +25,11 @@ struct peek {
 };
 
 void peek(struct replica *r, struct peek *ret_peek);
+/* How many vote in its newest configuration, and whether ID is in it; 0 and false before it runs. */
+unsigned peek_voters(struct replica *r);
+bool peek_has_member(struct replica *r, uint64_t id);
+/* Has it hand leadership over. */
+void peek_transfer(struct replica *r);
 /* How often its node was started, this time included, and how often member ID was, as this one remembers it
  * durably (0: not at all). */
 uint64_t peek_boots(struct replica *r);
@@ -38,6 +44,7 @@ enum { PEEK_PATH_MAX = 4200 };
 struct peek_record {
     char path[PEEK_PATH_MAX];
     uint64_t offset, len, header; /* bytes; the payload follows its header */
+    enum log_entry_type type;
 };
 /* First and last entry of the group that INDEX was written in: what a damaged header of the group takes with
  * it; and LAST, what a damaged header of a record does, since nobody knows where the next one begins. */

@@ -10,8 +10,9 @@
  *   --complete          fails if a way out of trouble was never taken
  * and what a run may not do, other than its seed says:
  *   --nodes 3|5, --clients N, --until MS (the faults end then), --without KIND (of faults; again and again),
- *   --only-acts N,N,... (of the nemesis; none), --in-memory, --on-disk (SQLite)
- * The last line is `seeds N, simulated H h, speed xS, violations V`; exit 1 if there was a violation. */
+ *   --only-acts N,N,... (of the nemesis; none), --in-memory, --on-disk (SQLite), --settled, --restless
+ * (operator) The last line is `seeds N, simulated H h, speed xS, violations V`; exit 1 if there was a
+ * violation. */
 #include <getopt.h>
 #include <inttypes.h>
 #include <sqlite3.h>
@@ -136,7 +137,7 @@ static int usage(void)
                     "                   [--jobs N] [--twice] [--stop] [--coverage] [--complete]\n"
                     "                   [--nodes 3|5] [--clients N] [--until MS] [--without KIND]... "
                     "[--only-acts N,N...]\n"
-                    "                   [--in-memory | --on-disk]\n");
+                    "                   [--in-memory | --on-disk] [--settled | --restless]\n");
     return 2;
 }
 
@@ -163,6 +164,8 @@ static bool take_option(struct session *s, int option, const char *text)
     case 'g': s->coverage = true; return true;
     case 'e': s->complete = true; return true;
     case 'm': s->limits.in_memory = true; return true;
+    case 'R': s->limits.restless = true; return true;
+    case 'S': s->limits.settled = true; return true;
     case 'D': s->limits.on_disk = true; return true;
     case 'k': s->limits.nodes = (unsigned)number; return number >= 1 && number <= GROUP_MAX;
     case 'c': s->limits.clients = (unsigned)number; return number >= 1 && number <= CLIENTS_MAX;
@@ -183,6 +186,7 @@ static bool take_options(struct session *s, int argc, char **argv)
         {"twice", no_argument, NULL, '2'},           {"stop", no_argument, NULL, 'p'},
         {"coverage", no_argument, NULL, 'g'},        {"complete", no_argument, NULL, 'e'},
         {"in-memory", no_argument, NULL, 'm'},       {"on-disk", no_argument, NULL, 'D'},
+        {"settled", no_argument, NULL, 'S'},         {"restless", no_argument, NULL, 'R'},
         {"nodes", required_argument, NULL, 'k'},     {"clients", required_argument, NULL, 'c'},
         {"until", required_argument, NULL, 'u'},     {"without", required_argument, NULL, 'w'},
         {"only-acts", required_argument, NULL, 'o'}, {NULL, 0, NULL, 0},

@@ -110,7 +110,7 @@ bool survey(struct group *g, struct invariants *invariants, bool lists, struct f
         if (group_alive(&g->nodes[i])) {
             peek(g->nodes[i].replica, &at);
         }
-        runs[i] = at.runs;
+        runs[i] = at.runs && !at.removed;
     }
     for (unsigned i = 0; i < g->count && ok; i++) {
         if (runs[i] && group_alive(&g->nodes[i])) {

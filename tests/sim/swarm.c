@@ -5,7 +5,7 @@
 
 #include "base/rng.h"
 
-enum { NEARLY_ALL_IN = 4, ON_DISK_IN = 8, RUTHLESS_IN = 16 };
+enum { NEARLY_ALL_IN = 4, ON_DISK_IN = 8, RUTHLESS_IN = 16, RESTLESS_IN = 4 };
 
 static uint64_t pick(struct rng *rng, const uint64_t *of, size_t n)
 {
@@ -56,6 +56,8 @@ void swarm_draw(struct swarm *s, uint64_t seed)
     s->ruthless = rng_between(&rng, 1, RUTHLESS_IN) == 1;
     s->keep_bytes = PICK(&rng, 0, 1, 64, 256) * 1024;
     s->ship_rate = PICK(&rng, 0, 100, 1024) * 1024;
+    s->voters = rng_between(&rng, 0, 2) ? 3 : 5;
+    s->wish_us = rng_between(&rng, 1, RESTLESS_IN) == 1 && !s->ruthless ? scaled(&rng, 2000000, 3) : 0;
     if (s->ruthless) {
         s->faults |= UINT32_C(1) << FAULT_FLIP;
     }
@@ -66,10 +68,11 @@ void swarm_print(const struct swarm *s)
     printf("seed %" PRIu64 ": %u nodes%s%s, election %u ms, heartbeat %u ms, %u batches, segments %" PRIu64
            " KiB, cache %" PRIu64 " KiB, log kept %" PRIu64 " KiB, images at %" PRIu64
            " KiB/s, %u clients that think %" PRIu64 " ms, an act every %" PRIu64 " ms for %" PRIu64
-           " s; faults:",
+           " s, a wish every %" PRIu64 " ms for %u voters; faults:",
            s->seed, s->nodes, s->on_disk ? " on disk" : "", s->ruthless ? ", ruthless" : "", s->election_ms,
            s->heartbeat_ms, s->batches, s->segment_bytes / 1024, s->cache_bytes / 1024, s->keep_bytes / 1024,
-           s->ship_rate / 1024, s->clients, s->think_us / 1000, s->fault_us / 1000, s->faults_us / 1000000);
+           s->ship_rate / 1024, s->clients, s->think_us / 1000, s->fault_us / 1000, s->faults_us / 1000000,
+           s->wish_us / 1000, s->voters);
     for (unsigned i = 0; i < FAULT_COUNT; i++) {
         if (s->faults & (UINT32_C(1) << i)) {
             printf(" %s", fault_name(i));

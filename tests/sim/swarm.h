@@ -21,7 +21,9 @@ struct swarm {
     uint32_t faults;                /* which kinds: one bit each */
     bool on_disk;                   /* SQLite on the simulated disk, instead of in memory */
     uint64_t keep_bytes, ship_rate; /* on disk: of log for who was away; bytes a second of images, 0: any */
-    bool ruthless; /* any number of copies may be damaged: nodes must refuse, and never lie */
+    uint64_t wish_us; /* between two wishes of the operator about who is a member; 0: there is none */
+    unsigned voters;  /* how many are to vote */
+    bool ruthless;    /* any number of copies may be damaged: nodes must refuse, and never lie */
 };
 
 void swarm_draw(struct swarm *s, uint64_t seed);

@@ -31,7 +31,7 @@ foreach(test deadlines disk_error divergence neighbours replica requests space s
 endforeach()
 foreach(test ship ship_crash ship_damage)
     quorate_test(cluster_${test}_test LABEL unit
-        SOURCES cluster/${test}_test.c cluster/ship_scene.c cluster/asker.c LINKS quorate_group)
+        SOURCES cluster/${test}_test.c cluster/ship_scene.c cluster/asker.c cluster/surgeon.c LINKS quorate_group)
 endforeach()
 foreach(test compactor divergence_vote found images members served shelf ship_message ship_target)
     quorate_test(cluster_${test}_test LABEL unit SOURCES cluster/${test}_test.c LINKS quorate_cluster quorate_testlib)

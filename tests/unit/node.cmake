@@ -22,6 +22,12 @@ endforeach()
 quorate_test(node_http_snapshot_api_test LABEL unit
     SOURCES node/http_snapshot_api_test.c node/api_world.c node/fake_replica.c node/http_world.c
     LINKS quorate_node_http quorate_node_env quorate_snapshots)
+quorate_threaded(node_http_snapshot_api_test)
+foreach(test dump load)
+    quorate_test(node_http_${test}_api_test LABEL unit
+        SOURCES node/http_${test}_api_test.c node/api_world.c node/fake_replica.c node/http_world.c
+        LINKS quorate_node_http quorate_node_env quorate_snapshots PkgConfig::ZLIB)
+endforeach()
 foreach(test joining options settings)
     quorate_test(node_${test}_test LABEL unit SOURCES node/${test}_test.c LINKS quorate_node)
 endforeach()
@@ -29,10 +35,10 @@ quorate_test(node_birth_test LABEL unit SOURCES node/birth_test.c LINKS quorate_
 
 # The library, with threads of its own and of its callers.
 quorate_test(node_door_test LABEL unit SOURCES node/door_test.c LINKS quorate_node)
-foreach(test library library_life library_members library_threads)
+foreach(test library library_join library_life library_members library_threads)
     quorate_test(node_${test}_test LABEL unit SOURCES node/${test}_test.c node/embedded.c LINKS quorate_node m)
 endforeach()
-foreach(test door library library_life library_members library_threads)
+foreach(test door library library_join library_life library_members library_threads)
     quorate_threaded(node_${test}_test)
 endforeach()
 # The public header needs nothing but itself, in C as in C++.

@@ -3,10 +3,10 @@ target_include_directories(storage_kit PUBLIC ${CMAKE_SOURCE_DIR})
 target_compile_definitions(storage_kit PRIVATE _GNU_SOURCE)
 target_link_libraries(storage_kit PUBLIC quorate_storage PkgConfig::CMOCKA PRIVATE quorate_warnings)
 
-foreach(test authorizer command batch page_sum wal_sums result digest digest_state digest_random build)
+foreach(test authorizer command batch page_sum wal_sums result script digest digest_state digest_random build)
     quorate_test(storage_${test}_test LABEL unit SOURCES storage/${test}_test.c LINKS quorate_storage)
 endforeach()
-foreach(test adopt budget store store_commands store_open store_random sql kv readers checkpoint hold pages members)
+foreach(test adopt budget dump load store store_commands store_open store_random sql kv readers checkpoint hold pages members)
     quorate_test(storage_${test}_test LABEL unit SOURCES storage/${test}_test.c LINKS storage_kit)
 endforeach()
 quorate_test(storage_determinism_test LABEL unit

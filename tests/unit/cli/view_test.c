@@ -28,6 +28,32 @@ static struct client *client_of(const char *urls)
     return client;
 }
 
+static void an_image_on_its_way_to_a_node_is_seen(void **state)
+{
+    struct fake_step step = {
+        FAKE_ANSWER, 200, NULL,
+        "{\"quorate\":{\"id\":1,\"state\":\"follower\",\"shipment\":{\"role\":\"target\",\"state\":"
+        "\"fetching\","
+        "\"peer\":3,\"bytes\":9000,\"chunks\":4,\"chunks_reused\":2,\"chunks_fetched\":1,"
+        "\"bytes_on_the_wire\":500,\"bytes_per_second\":70,\"eta_ms\":null}}}"};
+    struct fake_node *node = fake_node_new(&step, 1);
+    struct client *client = client_of(fake_node_url(node));
+    struct cluster_view view;
+    struct error e;
+    (void)state;
+
+    assert_int_equal(cluster_view_fetch(client, PROBE_MS, &view, &e), 0);
+    assert_string_equal(view.nodes[0].shipment.state, "fetching");
+    assert_int_equal(view.nodes[0].shipment.peer, 3);
+    assert_int_equal(view.nodes[0].shipment.chunks, 4);
+    assert_int_equal(view.nodes[0].shipment.reused, 2);
+    assert_int_equal(view.nodes[0].shipment.fetched, 1);
+    assert_int_equal(view.nodes[0].shipment.wire, 500);
+    assert_false(view.nodes[0].shipment.eta_known);
+    client_free(client);
+    fake_node_free(node);
+}
+
 static void nodes_that_others_name_are_asked_too(void **state)
 {
     char one[STATUS_MAX], two[STATUS_MAX];
@@ -187,6 +213,7 @@ static void an_answer_of_something_else_is_not_a_node(void **state)
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(an_image_on_its_way_to_a_node_is_seen),
         cmocka_unit_test(nodes_that_others_name_are_asked_too),
         cmocka_unit_test(the_highest_term_says_who_leads),
         cmocka_unit_test(a_node_that_is_down_has_a_place_all_the_same),

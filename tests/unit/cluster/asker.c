@@ -63,6 +63,7 @@ static void show(struct asker *a, const uint8_t *result, size_t n)
         return;
     }
     case RESULT_KV_LIST: snprintf(a->shown, sizeof a->shown, "list"); return;
+    case RESULT_LOAD: snprintf(a->shown, sizeof a->shown, "load"); return;
     case RESULT_MEMBER: snprintf(a->shown, sizeof a->shown, "member"); return;
     }
 }

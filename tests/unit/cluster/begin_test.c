@@ -1,5 +1,6 @@
 /* The directory of a machine that has been let in is made. Whenever power is lost meanwhile, what is found
  * afterwards is a node that starts by itself, or a new machine that may join anew, whatever cluster. */
+#include "cluster/charter.h"
 #include "cluster/join.h"
 #include "cluster/replica.h"
 #include "tests/lib/sim.h"
@@ -149,9 +150,99 @@ static void a_machine_that_loses_power_is_a_node_or_may_join_anew(void **state)
     assert_true(nodes > 1 && machines > 1); /* both were seen */
 }
 
+/* A node that joined cluster "town", without foreign keys, and is off. */
+static void open_scene(struct scene *s)
+{
+    struct join_answer here = answer_of(1, 4, "a:7000");
+
+    *s = (struct scene){.sim = sim_new(1)};
+    s->machine = sim_node_new(s->sim, "new");
+    sim_node_boot(s->machine);
+    open_replica(s, &here);
+    sim_node_crash(s->machine);
+    replica_free(s->replica);
+    s->replica = NULL;
+    sim_node_boot(s->machine);
+}
+
+static void close_scene(struct scene *s)
+{
+    sim_node_kill(s->machine);
+    replica_free(s->replica);
+    sim_free(s->sim);
+}
+
+static void expect_refused(struct scene *s, const struct replica_config *config, const char *text)
+{
+    assert_int_equal(replica_open(config, &s->replica, &s->e), Q_MISMATCH);
+    assert_null(s->replica);
+    if (strstr(s->e.text, text) == NULL) {
+        fail_msg("%s", s->e.text);
+    }
+}
+
+static void a_node_is_not_started_by_other_rules_than_its_clusters(void **state)
+{
+    struct scene s;
+    struct replica_config config;
+    (void)state;
+    open_scene(&s);
+
+    config = config_of(&s, NULL);
+    config.foreign_keys = true;
+    expect_refused(&s, &config, "works with foreign-keys=off, and this node is started with foreign-keys=on");
+    config.foreign_keys = false;
+    config.instructions_max = 5000000;
+    expect_refused(&s, &config, "sql-instructions=5000000");
+    config = config_of(&s, NULL);
+    config.cluster_name = "city";
+    expect_refused(&s, &config, "belongs to cluster \"town\", not \"city\"");
+    close_scene(&s);
+}
+
+static void a_node_that_is_told_no_name_keeps_its_clusters(void **state)
+{
+    struct replica_status *status = malloc(sizeof *status);
+    struct replica_config config;
+    struct scene s;
+    (void)state;
+    assert_non_null(status);
+    open_scene(&s);
+
+    config = config_of(&s, NULL);
+    config.cluster_name = NULL;
+    assert_int_equal(replica_open(&config, &s.replica, &s.e), 0);
+
+    replica_status(s.replica, status);
+    assert_string_equal(status->cluster_name, "town");
+    free(status);
+    close_scene(&s);
+}
+
+static void a_damaged_charter_is_told_and_written_again(void **state)
+{
+    struct charter kept;
+    struct scene s;
+    (void)state;
+    open_scene(&s);
+    assert_int_equal(sim_disk_flip(sim_node_disk(s.machine), "/node/charter", 14, 3, &s.e), 0);
+    assert_int_equal(charter_load(sim_node_env(s.machine), "/node", &kept, &s.e), Q_CORRUPT);
+
+    open_replica(&s, NULL);
+
+    assert_int_equal(charter_load(sim_node_env(s.machine), "/node", &kept, &s.e), 0);
+    assert_string_equal(kept.name, "town");
+    assert_string_equal(kept.semantics, "foreign-keys=off");
+    close_scene(&s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_machine_that_loses_power_is_a_node_or_may_join_anew)};
+        cmocka_unit_test(a_machine_that_loses_power_is_a_node_or_may_join_anew),
+        cmocka_unit_test(a_node_is_not_started_by_other_rules_than_its_clusters),
+        cmocka_unit_test(a_node_that_is_told_no_name_keeps_its_clusters),
+        cmocka_unit_test(a_damaged_charter_is_told_and_written_again),
+    };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

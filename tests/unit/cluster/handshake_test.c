@@ -178,6 +178,23 @@ static void a_stranger_is_refused(void **state)
 
     expect_refused(&two, &nine, Q_MISMATCH, "node 9 is not in the member list of node 2");
     assert_int_equal(two.admitted_id, 0);
+    assert_int_equal(two.introduced, 9); /* it belongs to the cluster: the owner may know it from now on */
+    assert_string_equal(two.introduced_at, nine.self.address);
+}
+
+static void a_stranger_that_does_not_know_the_secret_is_not_introduced(void **state)
+{
+    (void)state;
+    static const char other[] = "wrong horse battery staple!!";
+    struct side nine, two;
+    side_init(&nine, 9);
+    side_init(&two, 2);
+    nine.self.secret = (const uint8_t *)other;
+
+    converse(&nine, &two, 2);
+
+    assert_int_equal(nine.h.state == HANDSHAKE_DONE, 0);
+    assert_int_equal(two.introduced, 0);
 }
 
 static void an_acceptor_that_the_dialler_does_not_know_is_refused(void **state)
@@ -265,6 +282,7 @@ int main(void)
         cmocka_unit_test(another_secret_is_refused_and_nobody_is_admitted),
         cmocka_unit_test(another_cluster_is_refused_with_both_ids),
         cmocka_unit_test(a_stranger_is_refused),
+        cmocka_unit_test(a_stranger_that_does_not_know_the_secret_is_not_introduced),
         cmocka_unit_test(an_acceptor_that_the_dialler_does_not_know_is_refused),
         cmocka_unit_test(an_address_that_leads_to_another_node_is_refused),
         cmocka_unit_test(a_node_that_dials_itself_is_refused),

@@ -37,6 +37,13 @@ static uint64_t removed(void *ctx, uint64_t id)
     return 0;
 }
 
+static void introduced(void *ctx, uint64_t id, const char *address)
+{
+    (void)ctx;
+    (void)id;
+    (void)address;
+}
+
 static void told_removed(void *ctx, uint64_t by, uint64_t index)
 {
     (void)ctx;
@@ -67,6 +74,7 @@ void intruder_init(struct intruder *i, struct sim *sim, struct env *env, uint64_
                                       .member = member,
                                       .removed = removed,
                                       .told_removed = told_removed,
+                                      .introduced = introduced,
                                       .admit = admit,
                                       .describe = describe,
                                       .check = check,

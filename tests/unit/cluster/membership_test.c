@@ -161,6 +161,10 @@ static void a_dead_machine_is_replaced_by_one_at_its_address(void **state)
     TOWN_UNTIL(t, town_settled(t));
     town_expect_all_there(t);
 
+    struct meta_peer own, seen; /* what it was would take the place of others in time */
+    consensus_describe(leader->replica->consensus, id, &own, &seen);
+    assert_int_equal(seen.incarnation, 0);
+
     house_restart(dead); /* it comes back, and hears that it is out */
     TOWN_UNTIL(t, house_status(dead).removed);
     assert_true(house_said(dead, "removed by="));
@@ -222,6 +226,10 @@ static void an_id_of_another_node_is_refused(void **state)
     assert_int_equal(house_status(town_leader(t)).count, 3);
 
     house_kill(&t->houses[4]);
+    house_join(&t->houses[4], &t->houses[1], 0, 7);
+    house_expect_refused(&t->houses[4], Q_CONFLICT, "no member has the id 7");
+
+    house_kill(&t->houses[4]);
     house_join(&t->houses[4], &t->houses[1], 9, 0);
     TOWN_UNTIL(t, t->houses[4].replica != NULL);
     assert_int_equal(house_id(&t->houses[4]), 9);
@@ -253,6 +261,35 @@ static void a_node_of_another_cluster_or_other_semantics_is_refused(void **state
     assert_int_equal(house_status(town_leader(t)).count, 3);
 }
 
+static void who_was_removed_is_silent_and_lets_nobody_in(void **state)
+{
+    struct town *t = *state;
+    start(t, 16, 3);
+    struct house *gone = &t->houses[1], *fresh = &t->houses[5];
+    house_joins(t, 4, 2);
+    assert_string_equal(town_change(t, &t->houses[2], REPLICA_REMOVE, 1, 0, ""), "done");
+    TOWN_UNTIL(t, house_status(gone).removed);
+    town_run_ms(t, 1000);
+    size_t said = strlen(gone->said);
+    for (unsigned i = 2; i <= 4; i++) {
+        t->houses[i].said[0] = '\0';
+    }
+    town_run_ms(t, 20000);
+    assert_string_equal(gone->said + said, "");
+    for (unsigned i = 2; i <= 4; i++) {
+        assert_false(house_said(&t->houses[i], "peer_refused"));
+    }
+
+    house_join(fresh, gone, 0, 0);
+    TOWN_UNTIL(t,
+               strstr(join_trouble(fresh->join), "node 1 was removed from the cluster: ask another") != NULL);
+    house_kill(fresh);
+    house_joins(t, 5, 3);
+    town_put(t, &t->houses[5]);
+    TOWN_UNTIL(t, town_settled(t));
+    assert_false(house_said(fresh, "member_added id=1 ")); /* gone before it came */
+}
+
 static void a_node_waits_until_a_dead_voter_is_gone(void **state)
 {
     struct town *t = *state;
@@ -272,6 +309,39 @@ static void a_node_waits_until_a_dead_voter_is_gone(void **state)
     TOWN_UNTIL(t, fresh->replica != NULL && town_settled(t));
     assert_int_equal(house_status(leader).count, 3);
     TOWN_UNTIL(t, house_status(leader).members[2].role == ROLE_VOTER);
+}
+
+static void a_member_that_knows_none_of_the_others_any_more_is_brought_up_to_date(void **state)
+{
+    struct town *t = *state;
+    start(t, 14, 3);
+    assert_string_equal(town_change(t, &t->houses[1], REPLICA_DEMOTE, 3, 0, ""), "done");
+    house_joins(t, 4, 1);
+    house_joins(t, 5, 1);
+    town_expect(t, "1V 2V 3S 4V 5S");
+
+    /* 3 sleeps, and meanwhile 1 and 2 go, 4 and 5 move, and 6 comes, whom it has never heard of. */
+    house_kill(&t->houses[3]);
+    for (unsigned i = 1; i <= 2; i++) {
+        assert_string_equal(town_change(t, &t->houses[4], REPLICA_REMOVE, i, 0, ""), "done");
+        TOWN_UNTIL(t, house_status(&t->houses[i]).removed);
+        house_kill(&t->houses[i]);
+    }
+    house_joins(t, 6, 4);
+    town_expect(t, "3S- 4V 5V 6V");
+    for (unsigned i = 4; i <= 5; i++) {
+        house_kill(&t->houses[i]);
+        snprintf(t->houses[i].address, sizeof t->houses[i].address, "h%u:7777", i);
+        house_restart(&t->houses[i]);
+        TOWN_UNTIL(t, town_leader(t) != NULL && town_settled(t) &&
+                          strcmp(house_status(town_leader(t)).members[i - 3].address, t->houses[i].address) ==
+                              0);
+    }
+    house_restart(&t->houses[3]);
+
+    town_expect(t, "3S 4V 5V 6V");
+    assert_true(house_said(&t->houses[3], "member_introduced id=6"));
+    town_put(t, &t->houses[3]);
 }
 
 /* Addresses. */
@@ -342,7 +412,9 @@ int main(void)
         TEST(a_node_whose_answer_was_lost_is_the_same_member),
         TEST(an_id_of_another_node_is_refused),
         TEST(a_node_of_another_cluster_or_other_semantics_is_refused),
+        TEST(who_was_removed_is_silent_and_lets_nobody_in),
         TEST(a_node_waits_until_a_dead_voter_is_gone),
+        TEST(a_member_that_knows_none_of_the_others_any_more_is_brought_up_to_date),
         TEST(a_node_that_starts_somewhere_else_is_found_by_all),
         TEST(two_of_three_move_at_once_and_find_each_other_by_way_of_the_third),
     };

@@ -104,7 +104,9 @@ static void a_stranger_is_refused_on_both_sides(void **state)
         strstr(s[3].refused, "refused by the other side: node 7 is not in the member list of node 1\n"));
     assert_non_null(strstr(s[1].refused, "node 3 at n3:9000: refused by the other side: node 1 wants node 3, "
                                          "but its address leads to node 7\n"));
-    assert_int_equal(s[1].admitted[7] + s[3].admitted[1], 0);
+    assert_int_equal(s[1].admitted[7] + s[1].up[3] + s[3].up[1], 0);
+    assert_int_equal(s[1].introduced, 7);
+    assert_string_equal(s[1].introduced_at, s[3].listen);
     stations_free(sim, s);
 }
 

@@ -140,7 +140,7 @@ static void a_strict_read_is_refused_where_entries_wait_that_came_late(void **st
     follower = group_follower(&s->group, 0);
     before = status_of(follower).applied;
     group_cut(&s->group, follower, true);
-    for (unsigned i = 0; i < 30; i++) {
+    for (unsigned i = 0; i < 300; i++) {
         ask_put(&s->a, leader, "key", "x");
         GROUP_UNTIL(&s->group, s->a.done == 1);
     }

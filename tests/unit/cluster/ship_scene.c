@@ -17,15 +17,16 @@ static void tune(struct group_node *node, struct replica_config *config)
     (void)node;
     config->log_keep_bytes = scene->keep_bytes;
     config->ship_rate = scene->rate;
+    config->verify_installs = scene->verify;
     config->ballast_bytes = 0;
     config->space_min_bytes = 64 * 1024;
 }
 
 static void said(void *ctx, struct group_node *node, const char *line)
 {
-    static const char *const events[] = {"image_",  "ship_",   "rebuil",    "installed", "page_bad",
-                                         "take_",   "swept",   "fence",     "diverged",  "apply_stopped",
-                                         "checked", "compact", "log_repair"};
+    static const char *const events[] = {"image_",        "ship_",   "install_", "rebuil",    "installed",
+                                         "page_bad",      "take_",   "swept",    "fence",     "diverged",
+                                         "apply_stopped", "checked", "compact",  "log_repair"};
     struct ship_scene *s = ctx;
 
     for (unsigned i = 0; i < sizeof events / sizeof events[0]; i++) {

@@ -13,6 +13,7 @@ struct ship_scene {
     struct asker a;
     uint64_t keep_bytes, rate; /* set before the start; else the scene's own */
     unsigned rows;             /* likewise */
+    bool verify;               /* images are read as a whole before they are served */
     bool write_always;         /* keep a write under way whenever the scene runs */
     struct asker writer;
     uint64_t writes, write_at_us;

@@ -54,6 +54,26 @@ static void an_image_of_another_cluster_is_refused(void **state)
     assert_int_equal(replica_check_manifest(r, &m, &e), Q_MISMATCH);
 }
 
+static void an_image_of_another_sqlite_is_refused_before_it_is_fetched(void **state)
+{
+    struct ship_scene *s = *state;
+    struct manifest m = {.index = 100, .term = 1, .node = 2};
+    struct error e;
+
+    ship_start(s, 3);
+    struct replica *r = s->group.nodes[0].replica;
+    memcpy(m.cluster_id, status_of(&s->group.nodes[0]).cluster_id, sizeof m.cluster_id);
+    assert_int_equal(build_text(m.sqlite, &e), 0);
+    assert_int_equal(replica_check_manifest(r, &m, &e), 0);
+    snprintf(m.sqlite + strlen(m.sqlite), sizeof m.sqlite - strlen(m.sqlite), " ENABLE_NOTHING");
+    assert_int_equal(replica_check_manifest(r, &m, &e), Q_MISMATCH);
+    assert_non_null(strstr(e.text, "index 100 of member 2"));
+    assert_non_null(strstr(e.text, "ENABLE_NOTHING"));
+    assert_int_equal(build_text(m.sqlite, &e), 0);
+    m.sqlite[0] = '9';
+    assert_int_equal(replica_check_manifest(r, &m, &e), Q_MISMATCH);
+}
+
 static void the_log_waits_for_a_shipment_that_is_under_way(void **state)
 {
     struct ship_scene *s = *state;
@@ -65,6 +85,8 @@ static void the_log_waits_for_a_shipment_that_is_under_way(void **state)
     ship_write(s, 1, 4000, 7); /* nothing is as it was */
     group_boot(away);
     SHIP_UNTIL(s, status_of(away).shipment.chunks_fetched >= 1);
+    assert_string_equal(status_of(away).shipment.role, "target");
+    assert_false(status_of(away).ready);
     for (unsigned i = 0; i < 90 && status_of(away).installs == 0; i++) {
         ship_write(s, 1, 10, i); /* of 4 KiB in the log: more than is kept for who is only away */
     }
@@ -232,6 +254,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(who_was_away_past_the_log_comes_back_by_an_image),
         TEST(an_image_of_another_cluster_is_refused),
+        TEST(an_image_of_another_sqlite_is_refused_before_it_is_fetched),
         TEST(only_what_differs_travels),
         TEST(the_log_waits_for_a_shipment_that_is_under_way),
         TEST(an_image_is_kept_for_as_long_as_somebody_needs_it),

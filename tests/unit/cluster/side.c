@@ -19,6 +19,13 @@ static uint64_t removed(void *ctx, uint64_t id)
     return id == s->gone ? s->gone_at : 0;
 }
 
+static void introduced(void *ctx, uint64_t id, const char *address)
+{
+    struct side *s = ctx;
+    s->introduced = id;
+    snprintf(s->introduced_at, sizeof s->introduced_at, "%s", address);
+}
+
 static void told_removed(void *ctx, uint64_t by, uint64_t index)
 {
     struct side *s = ctx;
@@ -71,6 +78,7 @@ void side_init(struct side *s, uint64_t id)
                  .member = is_member,
                  .removed = removed,
                  .told_removed = told_removed,
+                 .introduced = introduced,
                  .admit = admit,
                  .describe = describe,
                  .check = check,

@@ -17,6 +17,8 @@ struct side {
     bool stale;                   /* check refuses */
     uint64_t gone, gone_at;       /* a member that was removed, and the index of that */
     uint64_t told_by, told_at;    /* who told this one that it was removed */
+    uint64_t introduced;          /* who introduced itself, and where it is */
+    char introduced_at[PEERS_ADDRESS_MAX + 1];
     struct handshake h;
     struct error why;
 };

@@ -37,6 +37,13 @@ static uint64_t removed(void *ctx, uint64_t id)
     return id < STATION_MEMBERS ? s->removed_at[id] : 0;
 }
 
+static void introduced(void *ctx, uint64_t id, const char *address)
+{
+    struct station *s = ctx;
+    s->introduced = id;
+    snprintf(s->introduced_at, sizeof s->introduced_at, "%s", address);
+}
+
 static void told_removed(void *ctx, uint64_t by, uint64_t index)
 {
     struct station *s = ctx;
@@ -182,6 +189,7 @@ struct sim *stations_new(struct station stations[STATIONS + 1], uint64_t seed)
             .moved = on_moved,
             .removed = removed,
             .told_removed = told_removed,
+            .introduced = introduced,
             .asked_to_join = on_asked,
             .up = on_up,
             .down = on_down,

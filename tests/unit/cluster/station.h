@@ -46,6 +46,8 @@ struct station {
     size_t n_heard;
     uint64_t removed_at[STATION_MEMBERS]; /* what it says of those that were */
     uint64_t told_by, told_at;            /* who told it that it was removed, and when */
+    uint64_t introduced;                  /* who introduced itself last, and where it is */
+    char introduced_at[PEERS_ADDRESS_MAX + 1];
     unsigned told;
     char moved_to[STATION_MEMBERS][32]; /* what members said last */
     unsigned moved[STATION_MEMBERS];

@@ -25,6 +25,7 @@ int api_world_open(void **state)
     w->http.config.ctx = w->api;
     w->http.config.gate = api_gate;
     w->http.config.prepare = api_prepare;
+    w->http.config.sink = api_sink;
     world_open(&w->http);
     http_server_metrics(w->http.server, &w->metrics);
     *state = w;

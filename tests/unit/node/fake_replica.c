@@ -1,5 +1,8 @@
 #include "tests/unit/node/fake_replica.h"
 
+#include <unistd.h>
+
+#include "storage/dump.h"
 #include "tests/unit/test.h"
 
 /* ---- env ---- */
@@ -122,6 +125,7 @@ struct job {
     struct replica_wait *wait;
     struct peer_call *call;
     struct replica_take *take;
+    struct replica_dump *dump;
     struct replica_change *change;
     struct buf result;
     struct replica_answer answer;
@@ -157,9 +161,35 @@ static void apply(struct job *job)
     job->answer.logged = true;
 }
 
+static int put_dump(void *ctx, const void *p, size_t n, struct error *e)
+{
+    (void)e;
+    assert_int_equal(fwrite(p, 1, n, ctx), n);
+    return 0;
+}
+
+static void dump(struct replica *r, struct replica_dump *d)
+{
+    FILE *f = fopen(d->path, "wx");
+    struct dump_out out = {.put = put_dump, .ctx = f};
+
+    assert_non_null(f);
+    store_dump(r->store, d->tables, &out, &d->index, &d->error);
+    d->bytes = (uint64_t)ftell(f);
+    fclose(f);
+    if (d->error.code != Q_OK) {
+        unlink(d->path);
+    }
+}
+
 static void on_lane(uv_work_t *work)
 {
     struct job *job = CONTAINER_OF(work, struct job, work);
+
+    if (job->dump != NULL) {
+        dump(job->replica, job->dump);
+        return;
+    }
     struct replica_request *request = job->request;
     struct command command;
     struct error e;
@@ -202,6 +232,8 @@ static void on_loop(uv_work_t *work, int status)
         job->take->index = job->replica->snapshot_index;
         job->take->term = job->replica->snapshot_term;
         job->take->done(job->take, NULL);
+    } else if (job->dump != NULL) {
+        job->dump->done(job->dump, job->dump->error.code != Q_OK ? &job->dump->error : NULL);
     } else if (job->change != NULL) {
         end_change(job->replica, job->change);
     } else if (job->call != NULL) {
@@ -346,6 +378,17 @@ int replica_take(struct replica *r, struct replica_take *take, struct error *e)
         job->take = take;
         uv_queue_work(r->loop, &job->work, on_lane, on_loop);
     }
+    return 0;
+}
+
+int replica_dump(struct replica *r, struct replica_dump *d, struct error *e)
+{
+    struct job *job = new_job(r);
+
+    (void)e;
+    d->error.code = Q_OK;
+    job->dump = d;
+    uv_queue_work(r->loop, &job->work, on_lane, on_loop);
     return 0;
 }
 

@@ -277,9 +277,9 @@ static void a_client_that_never_reads_is_cut_off_when_it_makes_no_progress(void 
     world_open(&f->world);
     fd = world_dial(&f->world);
     setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof small);
-    char text[2000] = "";
+    char text[2000] = ""; /* answers larger than what the kernel may take of one */
     for (unsigned i = 0; i < 30; i++) {
-        strncat(text, "GET /big?n=4000000 HTTP/1.1\r\nHost: h\r\n\r\n", sizeof text - strlen(text) - 1);
+        strncat(text, "GET /big?n=12000000 HTTP/1.1\r\nHost: h\r\n\r\n", sizeof text - strlen(text) - 1);
     }
     world_say(&f->world, fd, text);
     world_until(&f->world, has_closed, &fd);

@@ -77,6 +77,36 @@ static void status_tells_of_the_room_on_the_disk(void **state)
     assert_non_null(strstr(get(w, "/status?key=quorate.members").body, "\"disk_full\":true"));
 }
 
+static void status_tells_of_an_image_on_its_way(void **state)
+{
+    struct api_world *w = *state;
+    struct replica_status *s = &w->replica.status;
+
+    s->installs = 2;
+    expect_reply(get(w, "/status?key=quorate.images_installed"), 200, "2");
+    expect_reply(get(w, "/status?key=quorate.shipment"), 200, "{}");
+    s->shipment = (struct replica_shipment){.role = "target",
+                                            .state = "fetching",
+                                            .peer = 3,
+                                            .index = 100,
+                                            .term = 4,
+                                            .bytes_all = 1000000,
+                                            .bytes_wire = 5000,
+                                            .bytes_per_s = 700,
+                                            .chunks_all = 4,
+                                            .chunks_reused = 2,
+                                            .chunks_fetched = 1,
+                                            .eta_ms = UINT64_MAX};
+    s->taking = true;
+    s->taken_bytes = 10;
+    s->taking_bytes = 20;
+    expect_reply(get(w, "/status?key=quorate.shipment"), 200,
+                 "{\"role\":\"target\",\"state\":\"fetching\",\"peer\":3,\"index\":100,\"term\":4,"
+                 "\"bytes\":1000000,\"chunks\":4,\"chunks_reused\":2,\"chunks_fetched\":1,"
+                 "\"bytes_on_the_wire\":5000,\"bytes_per_second\":700,\"eta_ms\":null}");
+    expect_reply(get(w, "/status?key=quorate.taking"), 200, "{\"bytes\":10,\"of_bytes\":20}");
+}
+
 static void a_damaged_log_is_told_at_every_door(void **state)
 {
     struct api_world *w = *state;
@@ -148,11 +178,26 @@ static void readyz_says_what_is_missing(void **state)
     s->fenced = true;
     s->fence_index = 17;
     s->fence_reason = "a majority has another content";
+    s->shipment.role = "";
     expect_reply(get(w, "/readyz"), 503,
-                 "[+]node ok\n[-]database fenced at index 17: a majority has another content; it has to be "
-                 "rebuilt\n");
+                 "[+]node ok\n[-]database fenced at index 17: a majority has another content; it will be "
+                 "rebuilt from the other members\n");
+    s->shipment.role = "target";
+    s->shipment.state = "asking";
+    assert_non_null(strstr(get(w, "/readyz").body, "; it is being rebuilt, and asks the other members"));
+    s->shipment.state = "fetching";
+    s->shipment.index = 20;
+    s->shipment.chunks_all = 9;
+    s->shipment.chunks_reused = 4;
+    s->shipment.chunks_fetched = 1;
+    assert_non_null(strstr(get(w, "/readyz").body, "from an image of index 20 (fetching, 5 of 9 chunks)\n"));
+    s->shipment.role = "";
+    unsigned members = s->count;
+    s->count = 1;
+    assert_non_null(strstr(get(w, "/readyz").body, "no other member to rebuild it from: restore a backup\n"));
+    s->count = members;
     expect_reply(get(w, "/status?key=quorate.fence"), 200,
-                 "{\"index\":17,\"reason\":\"a majority has another content\",\"rebuild_needed\":true}");
+                 "{\"index\":17,\"reason\":\"a majority has another content\",\"rebuild_needed\":false}");
     s->fenced = false;
     s->ready = true;
     s->leader = 3;
@@ -309,6 +354,7 @@ int main(void)
         TEST(status_has_our_own_facts),
         TEST(status_says_what_each_member_is_and_shall_be),
         TEST(status_tells_of_the_room_on_the_disk),
+        TEST(status_tells_of_an_image_on_its_way),
         TEST(a_damaged_log_is_told_at_every_door),
         TEST(status_can_be_read_while_no_leader_is_known),
         TEST(nodes_are_keyed_or_listed),

@@ -336,8 +336,12 @@ static void a_directory_that_is_a_nodes_already_needs_no_members(void **state)
     assert_true(s->settings.settled);
     assert_int_equal(s->settings.replica.id, 0);
     assert_int_equal(s->settings.replica.count, 0);
+    assert_null(s->settings.replica.cluster_name);
     assert_null(s->settings.replica.listen);
     assert_null(s->settings.replica.advertise);
+    set(s, "cluster-name", "orders");
+    make(s);
+    assert_string_equal(s->settings.replica.cluster_name, "orders");
 }
 
 static void a_machine_that_has_joined_is_started_with_the_same_words(void **state)

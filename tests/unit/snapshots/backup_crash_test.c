@@ -103,11 +103,46 @@ static void power_fails_anywhere_in_pruning(void **state)
     assert_in_range(at, 10, POINTS_MAX - 1);
 }
 
+static void a_disk_that_is_full_costs_nothing_that_is_there(void **state)
+{
+    struct image image = image_make(10 * CHUNK_PAGES, 1);
+    struct backup_totals totals;
+    struct manifest m;
+    struct rig r;
+    unsigned backups, refused = 0;
+    (void)state;
+
+    rig_init(&r, 5);
+    backups_make(&r, &image, 10);
+    for (size_t i = 1; i <= 10 * CHUNK_PAGES; i++) {
+        image_change(&image, i, 2);
+    }
+    rig_take(&r, &image, 20, &m);
+    for (uint64_t room = 0;; room += 300 * 1024) {
+        sim_disk_capacity(r.node, sim_disk_used(sim_node_disk(r.node)) + room);
+        int rv = backups_try(&r, &m, &totals);
+        expect_whole(&r, 0, &backups);
+        if (rv == 0) {
+            break;
+        }
+        refused++;
+        assert_int_equal(backups, 1);
+    }
+    sim_disk_capacity(r.node, 0);
+    assert_true(refused >= 3);
+    assert_int_equal(backups, 2);
+    assert_true(backups_restore(&r, 20, &image));
+    manifest_close(&m);
+    image_close(&image);
+    rig_done(&r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(power_fails_anywhere_in_making_one),
         cmocka_unit_test(power_fails_anywhere_in_pruning),
+        cmocka_unit_test(a_disk_that_is_full_costs_nothing_that_is_there),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -53,6 +53,7 @@ static void put_over(struct scene *s, unsigned i, unsigned base)
     must(chunk_store_put_over(s->store, &s->name[i], s->encoded[i].data, s->encoded[i].len, &s->name[base],
                               &s->r.error),
          &s->r.error);
+    must(chunk_store_sync(s->store, &s->r.error), &s->r.error);
 }
 
 static int get(struct scene *s, unsigned i)

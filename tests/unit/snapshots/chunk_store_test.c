@@ -40,7 +40,8 @@ static struct chunk_store *open_store(struct rig *r)
 
 static int put(struct rig *r, struct chunk_store *s, const struct piece *p)
 {
-    return chunk_store_put(s, &p->name, p->encoded.data, p->encoded.len, &r->error);
+    int rc = chunk_store_put(s, &p->name, p->encoded.data, p->encoded.len, &r->error);
+    return rc != 0 ? rc : chunk_store_sync(s, &r->error);
 }
 
 static int get(struct rig *r, struct chunk_store *s, struct piece *p)
@@ -198,6 +199,43 @@ static void a_failed_sync_leaves_no_name(void **state)
     rig_done(&r);
 }
 
+static void chunks_that_wait_for_their_sync_are_there_until_it_fails(void **state)
+{
+    struct rig r;
+    struct piece *pieces[3];
+    struct buf back;
+    struct sim_disk_faults sick = {.sync_eio = 1000000}, well = {0};
+    (void)state;
+    rig_init(&r, 8);
+    struct chunk_store *s = open_store(&r);
+    buf_init(&back, CHUNK_ENCODED_MAX);
+    for (unsigned i = 0; i < 3; i++) {
+        pieces[i] = piece_new(i + 1);
+    }
+    must(chunk_store_put(s, &pieces[0]->name, pieces[0]->encoded.data, pieces[0]->encoded.len, &r.error),
+         &r.error);
+    assert_true(chunk_store_has(s, &pieces[0]->name));
+    must(chunk_store_get(s, &pieces[0]->name, &back, &r.error), &r.error);
+    for (unsigned i = 1; i < 3; i++) {
+        must(chunk_store_put(s, &pieces[i]->name, pieces[i]->encoded.data, pieces[i]->encoded.len, &r.error),
+             &r.error);
+    }
+    sim_node_disk_faults(r.node, &sick);
+    assert_int_equal(chunk_store_sync(s, &r.error), Q_IO);
+    sim_node_disk_faults(r.node, &well);
+    assert_true(chunk_store_has(s, &pieces[0]->name));
+    for (unsigned i = 1; i < 3; i++) {
+        assert_false(chunk_store_has(s, &pieces[i]->name));
+        assert_false(rig_exists(&r, pieces[i]->path));
+    }
+    for (unsigned i = 0; i < 3; i++) {
+        piece_free(pieces[i]);
+    }
+    buf_close(&back);
+    chunk_store_close(s);
+    rig_done(&r);
+}
+
 static void a_chunk_is_read_beside_the_object_that_another_uses(void **state)
 {
     struct rig r;
@@ -229,6 +267,7 @@ int main(void)
         cmocka_unit_test(a_flipped_bit_in_a_chunks_file_is_found_and_named),
         cmocka_unit_test(a_full_disk_leaves_all_as_it_was),
         cmocka_unit_test(a_failed_sync_leaves_no_name),
+        cmocka_unit_test(chunks_that_wait_for_their_sync_are_there_until_it_fails),
         cmocka_unit_test(a_chunk_is_read_beside_the_object_that_another_uses),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

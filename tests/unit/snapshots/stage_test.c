@@ -122,6 +122,7 @@ static void chunks_of_the_own_store_are_reused_and_a_damaged_one_is_removed(void
         get_chunk(&s, i, &encoded);
         must(chunk_store_put(store, &s.m.chunk[i], encoded.data, encoded.len, &s.r.error), &s.r.error);
     }
+    must(chunk_store_sync(store, &s.r.error), &s.r.error);
     buf_close(&encoded);
     chunk_name_text(&s.m.chunk[1], text);
     snprintf(path, sizeof path, "b/chunks/%s", text);

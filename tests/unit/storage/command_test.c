@@ -163,7 +163,7 @@ static void every_unknown_version_op_and_flag_is_a_mismatch(void **state)
 
             put_example(&b, which);
             b.data[1] = (uint8_t)byte;
-            bool known = (byte >= 1 && byte <= 3) || (byte >= 10 && byte <= 13) || byte == 20;
+            bool known = (byte >= 1 && byte <= 3) || (byte >= 10 && byte <= 13) || byte == 20 || byte == 21;
             if (!known) {
                 assert_int_equal(decode(&b, &command, &e), Q_MISMATCH);
             }
@@ -361,6 +361,53 @@ static void changes_of_members_are_read_back_as_they_were_put(void **state)
     buf_close(&b);
 }
 
+static int decode_load(struct load_command load, struct command *ret_command)
+{
+    struct buf b;
+
+    buf_init(&b, SIZE_MAX);
+    command_put_load(&b, &load);
+    int rc = command_decode(b.data, b.len, ret_command, NULL);
+    buf_close(&b);
+    return rc;
+}
+
+static void a_step_of_a_load_comes_back_as_it_was(void **state)
+{
+    static uint8_t bytes[LOAD_PIECE_MAX + 1];
+    struct cursor piece = cursor_of(bytes, LOAD_PIECE_MAX);
+    struct command c;
+    (void)state;
+
+    assert_int_equal(decode_load((struct load_command){LOAD_BEGIN, UINT64_MAX, 0, {NULL, NULL, false}}, &c),
+                     0);
+    assert_int_equal(c.op, COMMAND_LOAD);
+    assert_false(command_reads(c.op));
+    assert_int_equal(c.load.step, LOAD_BEGIN);
+    assert_true(c.load.load == UINT64_MAX);
+    assert_int_equal(decode_load((struct load_command){LOAD_PIECE, 5, 7, piece}, &c), 0);
+    assert_int_equal(c.load.number, 7);
+    assert_int_equal(decode_load((struct load_command){LOAD_FINISH, 5, 9, {NULL, NULL, false}}, &c), 0);
+    assert_int_equal(c.load.number, 9);
+}
+
+static void a_step_of_a_load_out_of_bounds_is_refused(void **state)
+{
+    static uint8_t bytes[LOAD_PIECE_MAX + 1];
+    struct cursor piece = cursor_of(bytes, 1), nothing = cursor_of(bytes, 0),
+                  large = cursor_of(bytes, LOAD_PIECE_MAX + 1);
+    struct command c;
+    (void)state;
+
+    assert_int_equal(decode_load((struct load_command){LOAD_ABORT + 1, 5, 0, nothing}, &c), Q_MISMATCH);
+    assert_int_equal(decode_load((struct load_command){0, 5, 0, nothing}, &c), Q_MISMATCH);
+    assert_int_equal(decode_load((struct load_command){LOAD_BEGIN, 0, 0, nothing}, &c), Q_CORRUPT);
+    assert_int_equal(decode_load((struct load_command){LOAD_PIECE, 5, 0, piece}, &c), Q_CORRUPT);
+    assert_int_equal(decode_load((struct load_command){LOAD_PIECE, 5, UINT64_MAX, piece}, &c), Q_CORRUPT);
+    assert_int_equal(decode_load((struct load_command){LOAD_PIECE, 5, 1, nothing}, &c), Q_CORRUPT);
+    assert_int_equal(decode_load((struct load_command){LOAD_PIECE, 5, 1, large}, &c), Q_CORRUPT);
+}
+
 static int decode_member(struct member_change change, unsigned count, struct error *e)
 {
     const struct member_change changes[] = {change, change};
@@ -423,6 +470,8 @@ int main(void)
         cmocka_unit_test(sql_that_is_not_text_is_refused_by_name),
         cmocka_unit_test(what_fails_leaves_the_output_alone),
         cmocka_unit_test(only_queries_gets_and_lists_are_known_to_read),
+        cmocka_unit_test(a_step_of_a_load_comes_back_as_it_was),
+        cmocka_unit_test(a_step_of_a_load_out_of_bounds_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

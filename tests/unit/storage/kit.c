@@ -279,6 +279,7 @@ const char *kit_show(struct kit *k, const void *p, size_t n)
         }
         break;
     case RESULT_KV_LIST: show_list(&out, &c); break;
+    case RESULT_LOAD: buf_printf(&out, "load %s", cursor_u8(&c) ? "changed" : "as it was"); break;
     case RESULT_MEMBER: buf_printf(&out, "member %s", cursor_u8(&c) ? "changed" : "as it was"); break;
     }
     assert_false(c.bad);

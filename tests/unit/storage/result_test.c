@@ -160,7 +160,7 @@ static void unknown_versions_and_kinds_are_a_mismatch(void **state)
     buf_init(&b, SIZE_MAX);
 
     for (unsigned byte = 0; byte < 256; byte++) {
-        bool known = byte == 1 || byte == 2 || (byte >= 10 && byte <= 13) || byte == 20;
+        bool known = byte == 1 || byte == 2 || (byte >= 10 && byte <= 13) || byte == 20 || byte == 21;
         buf_clear(&b);
         result_put_header(&b, RESULT_SQL);
         b.data[0] = (uint8_t)byte;
