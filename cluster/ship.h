@@ -14,7 +14,7 @@
  *       not Q_OK:  blob text, for the operator
  *       MANIFEST:  u64 index, u64 term, u64 bytes of the whole manifest, u64 offset, blob part
  *       CHUNK:     blob, as it is in the chunk store
- *       DELTA:     blob: the blocks in which the chunk differs from the base in the question
+ *       DELTA:     blob: what is new in the chunk, for who has the base in the question
  *
  * What an answer may say besides Q_OK: Q_BUSY (an image is being taken, or too much is asked at once: ask
  * again), Q_NOT_FOUND (not here, or not any more), and others, all of which mean: ask somebody else. */

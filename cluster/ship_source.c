@@ -16,7 +16,7 @@ static const struct metric counter_table[SOURCE_COUNTERS] = {
                       "Bytes of manifests, chunks and deltas given to other members."},
     [C_CHUNKS] = {METRIC_COUNTER, "quorate_ship_chunks_sent_total", NULL, "Chunks sent whole."},
     [C_DELTAS] = {METRIC_COUNTER, "quorate_ship_deltas_sent_total", NULL,
-                  "Chunks of which only the blocks that differ were sent."},
+                  "Chunks of which only what is new was sent."},
     [C_REFUSED] = {METRIC_COUNTER, "quorate_ship_questions_refused_total", NULL,
                    "Questions about images that got no bytes."},
 };

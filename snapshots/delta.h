@@ -1,26 +1,33 @@
-/* delta: a chunk as the blocks in which it differs from another one, the base, that the receiver has. The
- * receiver sends a short sum of each block of its base; the sender needs no base. It does not know files.
+/* delta: a chunk as what is new in it, for a receiver that has another one, the base. The receiver sends a
+ * short sum of each block of its base; the sender needs no base. It does not know files.
  *
- * A block is 256 bytes, as rows that change all over a table touch many pages, but little of each. What a
+ * A block is 256 bytes, as rows that change all over a table touch many pages, but little of each. A row that
+ * grows moves others within its page: so the sender looks for a page's blocks everywhere in that page. What a
  * page carries as its own checksum (storage/page_sum.h), its last 8 bytes, changes whenever anything in it
  * does. It belongs to no block: the receiver makes it.
  *
  * Sums are two bytes each, and so may be equal where blocks are not: then what is made is not the chunk,
- * which its name tells, and the whole chunk has to come. They are seeded with the name of the chunk that is
- * wanted, so that nobody can write rows that always look equal, and a later image has other luck.
+ * which its name tells, and the whole chunk has to come. A block counts as found elsewhere than in its place
+ * only together with the next one. Sums are keyed with the name of the chunk that is wanted, so that nobody
+ * can write rows that always look equal, and a later image has other luck.
  *
- * The sums, as they travel: for each block a u16, little-endian, the low half of XXH3-64 of its bytes, seeded
- * with the first 8 bytes of the name. Bytes that the base does not have count as zeros.
+ * The sums, as they travel: for each block a u16, little-endian: the upper 16 bits of H * K, where H is the
+ * block as a number whose digits are its bytes, the first one leading, to the base of B; all modulo 2^64. B
+ * is the first 8 bytes of the name, its lowest three bits 101; K the next 8 bytes, its lowest bit 1. Bytes
+ * that the base does not have count as zeros.
  *
  * A delta, little-endian:
  *    4 bytes  "QDL1"
  *    u32      plain length of the chunk: 1 to 64 whole pages
  *    u64      XXH3-64 of the base's sums as they were asked with: what base it is for
  *    bytes    an encoded chunk (chunk.h), of which the plain bytes are:
- *       u64        which pages have zeros for a checksum, bit 0 for the first: those that were never written
- *                  and SQLite's lock page; the others have the right one
- *       128 bytes  which blocks follow, bit 0 of byte 0 for the first; the others are those of the base
- *       bytes      the blocks, one after the other, 256 bytes each, or 248 at the end of a page
+ *       u64      which pages have zeros for a checksum, bit 0 for the first: those that were never written
+ *                and SQLite's lock page; the others have the right one
+ *       for each page: u8 how many copies, at most 16, and for each
+ *          u16   how many new bytes come before it
+ *          u8    what is copied, from the same page of the base: the first block in the upper half, how many
+ *                follow it in the lower one
+ *       bytes    the new bytes of all pages. After its last copy a page has new bytes up to its checksum
  *
  * Threads: any lane. */
 #ifndef QUORATE_SNAPSHOTS_DELTA_H

@@ -193,15 +193,18 @@ static void take(struct bench *b, const char *what, uint64_t bytes, uint64_t ind
     chunk_store_close(store);
 }
 
-/* One chunk from the source's store, as a delta if the stage has something in its place. */
-static size_t fetch(struct bench *b, struct stage *s, const struct manifest *m, uint32_t chunk)
+/* One chunk from the source's store, as a delta if the stage has something in its place; and whole if that
+ * was in vain. Returns what travelled, both ways. */
+static size_t fetch(struct bench *b, struct stage *s, const struct manifest *m, uint32_t chunk,
+                    unsigned *in_vain)
 {
     static uint8_t plain[CHUNK_BYTES];
     uint8_t sums[DELTA_SUMS_BYTES];
     struct buf encoded, delta;
     struct error e;
     bool has_base;
-    size_t n, sent;
+    size_t n, sent = 0;
+    int rc = Q_CONFLICT;
     buf_init(&encoded, CHUNK_ENCODED_MAX);
     buf_init(&delta, DELTA_ENCODED_MAX);
     must(chunk_store_read(b->env, b->source, &m->chunk[chunk], &encoded, &e), &e);
@@ -209,11 +212,14 @@ static size_t fetch(struct bench *b, struct stage *s, const struct manifest *m, 
     if (has_base) {
         must(chunk_decode(encoded.data, encoded.len, &m->chunk[chunk], plain, &n, &e), &e);
         must(delta_encode(plain, n, &m->chunk[chunk], sums, &delta, &e), &e);
-        must(stage_put_delta(s, chunk, delta.data, delta.len, &e), &e);
+        rc = stage_put_delta(s, chunk, delta.data, delta.len, &e);
+        must(rc == Q_CONFLICT ? 0 : rc, &e);
         sent = delta.len + sizeof sums;
-    } else {
+        *in_vain += rc == Q_CONFLICT;
+    }
+    if (rc == Q_CONFLICT) {
         must(stage_put(s, chunk, encoded.data, encoded.len, &e), &e);
-        sent = encoded.len;
+        sent += encoded.len;
     }
     buf_close(&encoded);
     buf_close(&delta);
@@ -230,6 +236,7 @@ static void stage(struct bench *b, const char *what, const struct manifest *m)
     struct error e;
     bool done = false;
     uint32_t chunk;
+    unsigned in_vain = 0;
     uint64_t sent = 0, begin = env_now_us(b->env);
     must(stage_open(&config, m, &s, &e), &e);
     while (!done) {
@@ -237,7 +244,7 @@ static void stage(struct bench *b, const char *what, const struct manifest *m)
     }
     double scanned = seconds(b, begin);
     for (uint32_t from = 0; stage_missing(s, from, &chunk); from = chunk + 1) {
-        sent += fetch(b, s, m, chunk);
+        sent += fetch(b, s, m, chunk, &in_vain);
     }
     double fetched = seconds(b, begin);
     for (done = false; !done;) {
@@ -251,10 +258,9 @@ static void stage(struct bench *b, const char *what, const struct manifest *m)
     must(stage_swap(b->env, b->target, m->index, m->term, &e), &e);
     tell(what, m->image_bytes, seconds(b, begin));
     printf("  scan %.3f s, fetch %.3f s, verify %.3f s, finish %.3f s, swap %.3f s; %u of %u chunks reused, "
-           "%.2f MiB "
-           "(%.1f %% of the image) sent\n",
+           "%u deltas in vain, %.2f MiB (%.2f %% of the image) sent\n",
            scanned, fetched - scanned, verified - fetched, finished - verified, seconds(b, begin) - finished,
-           progress.chunks_reused, progress.chunks_all, (double)sent / 1048576.0,
+           progress.chunks_reused, progress.chunks_all, in_vain, (double)sent / 1048576.0,
            100.0 * (double)sent / (double)m->image_bytes);
 }
 

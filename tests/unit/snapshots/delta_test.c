@@ -1,4 +1,4 @@
-/* A delta carries the blocks that differ, and gives the chunk or nothing. */
+/* A delta carries what is new, and gives the chunk or nothing. */
 #include "snapshots/delta.h"
 #include "storage/page_sum.h"
 #include "tests/unit/test.h"
@@ -24,8 +24,11 @@ static void fill(uint8_t *p, size_t n, uint64_t x)
     }
 }
 
-/* What a delta is without its blocks, which LZ4 has made shorter by a little or nothing. */
-enum { MAPS_BYTES = 8 + DELTA_BLOCKS / 8, AROUND = DELTA_HEADER_BYTES + CHUNK_HEADER_BYTES + MAPS_BYTES };
+/* What a delta of nothing new is at most: LZ4 makes 64 times the same copy short. */
+enum {
+    AROUND = DELTA_HEADER_BYTES + CHUNK_HEADER_BYTES + 40,
+    COPY = 20 /* and each page that differs adds */
+};
 
 static void set_sum(struct scene *s, size_t page)
 {
@@ -105,8 +108,50 @@ static void only_the_blocks_that_differ_travel(void **state)
     change(s, 17 * PAGE_BYTES + 1023); /* in the same block */
     change(s, 63 * PAGE_BYTES + 4087); /* in a short one */
     encode(s);
-    assert_in_range(s->delta.len, AROUND + 3 * DELTA_BLOCK_BYTES - PAGE_SUM_BYTES - MAPS_BYTES,
-                    AROUND + 3 * DELTA_BLOCK_BYTES - PAGE_SUM_BYTES);
+    assert_in_range(s->delta.len, 3 * DELTA_BLOCK_BYTES - PAGE_SUM_BYTES,
+                    3 * (DELTA_BLOCK_BYTES + COPY) + AROUND);
+    expect_chunk(s);
+    scene_free(s);
+}
+
+/* SQLite moves rows within a page when one of them grows. */
+static void what_moved_within_its_page_does_not_travel(void **state)
+{
+    enum { AT = 2000, ROW = 85 };
+    struct scene *s = scene_new(CHUNK_BYTES, CHUNK_BYTES);
+    uint8_t *page = s->plain + 9 * PAGE_BYTES;
+    (void)state;
+    memmove(page + AT + ROW, page + AT, PAGE_BYTES - PAGE_SUM_BYTES - AT - ROW); /* to the end */
+    fill(page + AT, ROW, 77);
+    set_sum(s, 9);
+    encode(s);
+    assert_in_range(s->delta.len, ROW, ROW + 2 * DELTA_BLOCK_BYTES + COPY + AROUND);
+    expect_chunk(s);
+
+    page = s->plain + 11 * PAGE_BYTES;
+    memmove(page + 500, page + 500 + ROW, AT); /* to the front */
+    set_sum(s, 11);
+    encode(s);
+    assert_in_range(s->delta.len, 2 * ROW, ROW + 5 * DELTA_BLOCK_BYTES + 2 * COPY + AROUND);
+    expect_chunk(s);
+    scene_free(s);
+}
+
+/* Blocks that are alike within a page: zeros, and what repeats. */
+static void pages_that_repeat_themselves_are_made_again(void **state)
+{
+    struct scene *s = scene_new(CHUNK_BYTES, CHUNK_BYTES);
+    (void)state;
+    for (size_t i = 0; i < 8 * PAGE_BYTES; i++) {
+        size_t page = i / PAGE_BYTES, every = page < 4 ? DELTA_BLOCK_BYTES : 100;
+        s->base[i] = (uint8_t)(page % 2 == 0 ? 0 : i % every);
+        s->plain[i] = i % PAGE_BYTES < 1000 + page ? 7 : s->base[i - 3];
+    }
+    for (size_t page = 0; page < 8; page++) {
+        set_sum(s, page);
+    }
+    encode(s);
+    assert_in_range(s->delta.len, AROUND, 8 * PAGE_BYTES / 4);
     expect_chunk(s);
     scene_free(s);
 }
@@ -181,29 +226,51 @@ static void the_lock_page_has_no_sum(void **state)
     scene_free(s);
 }
 
-/* Some bytes for the block at AT that have the sum of what the chunk has there. */
-static void put_look_alike(struct scene *s, size_t at)
+/* As the header says it. */
+static uint16_t sum_of(const uint8_t *block, size_t n, const struct chunk_name *name)
 {
-    uint8_t sums[DELTA_SUMS_BYTES];
-    chunk_name_of(s->plain, s->n, &s->name);
-    delta_sums(s->plain, s->n, &s->name, s->sums);
-    for (uint32_t i = 1;; i++) {
-        put_le32(s->base + at, get_le32(s->plain + at) ^ i);
-        delta_sums(s->base, at + DELTA_BLOCK_BYTES, &s->name, sums);
-        if (memcmp(sums, s->sums, 2 * (at / DELTA_BLOCK_BYTES + 1)) == 0) {
-            return;
-        }
+    uint64_t h = 0, base = (get_le64(name->sha256) & ~UINT64_C(7)) | 5;
+    for (size_t i = 0; i < n; i++) {
+        h = h * base + block[i];
     }
+    return (uint16_t)(h * (get_le64(name->sha256 + 8) | 1) >> 48);
+}
+
+static void sums_are_what_is_said_of_them(void **state)
+{
+    struct scene *s = scene_new(CHUNK_BYTES, 3 * PAGE_BYTES - 100);
+    (void)state;
+    encode(s);
+    memset(s->base + s->base_n, 0, 100);
+    for (size_t i = 0; i < 3 * PAGE_BYTES / DELTA_BLOCK_BYTES; i++) {
+        size_t n = i % 16 == 15 ? DELTA_BLOCK_BYTES - PAGE_SUM_BYTES : DELTA_BLOCK_BYTES;
+        assert_int_equal(get_le16(s->sums + 2 * i), sum_of(s->base + i * DELTA_BLOCK_BYTES, n, &s->name));
+    }
+    for (size_t i = 3 * PAGE_BYTES / DELTA_BLOCK_BYTES; i < DELTA_BLOCKS; i++) {
+        assert_int_equal(get_le16(s->sums + 2 * i), 0);
+    }
+    scene_free(s);
+}
+
+/* The first block of the base gets some bytes that have the sum of what the chunk has there. */
+static void put_look_alike(struct scene *s)
+{
+    chunk_name_of(s->plain, s->n, &s->name);
+    uint16_t wanted = sum_of(s->plain, DELTA_BLOCK_BYTES, &s->name);
+    uint32_t i = 0;
+    do {
+        put_le32(s->base, get_le32(s->plain) ^ ++i);
+    } while (sum_of(s->base, DELTA_BLOCK_BYTES, &s->name) != wanted);
 }
 
 static void a_base_that_looks_more_equal_than_it_is_is_a_conflict(void **state)
 {
     struct scene *s = scene_new(PAGE_BYTES, PAGE_BYTES);
     (void)state;
-    put_look_alike(s, 0);
+    put_look_alike(s);
     encode(s);
     assert_int_equal(apply(s), Q_CONFLICT);
-    change(s, 3000); /* another chunk: other seeds, and the block does not look alike */
+    change(s, 3000); /* another chunk: another key, and the block does not look alike */
     encode(s);
     expect_chunk(s);
     scene_free(s);
@@ -243,33 +310,43 @@ static void a_flipped_bit_anywhere_is_found_or_harmless(void **state)
     scene_free(s);
 }
 
-/* The delta with other maps and blocks than it has. */
-static int apply_with(struct scene *s, const uint8_t *body, size_t n)
+/* The delta of a page, with copies and new bytes of ours, N bytes altogether. */
+static int apply_with(struct scene *s, const uint8_t *parts, size_t n)
 {
+    uint8_t body[CHUNK_BYTES] = {0};
+    memcpy(body + 8, parts, n);
     s->delta.len = DELTA_HEADER_BYTES;
-    assert_int_equal(chunk_encode(body, n, &s->delta, &s->error), 0);
+    assert_int_equal(chunk_encode(body, 8 + n, &s->delta, &s->error), 0);
     return apply(s);
 }
 
-static void a_delta_that_says_other_blocks_than_it_has_is_refused(void **state)
+static void a_delta_that_says_something_else_than_it_has_is_refused(void **state)
 {
-    struct scene *s = scene_new(3 * PAGE_BYTES, 3 * PAGE_BYTES);
-    uint8_t body[CHUNK_BYTES] = {0};
+    enum { ALL = PAGE_BYTES - PAGE_SUM_BYTES };
+    struct scene *s = scene_new(PAGE_BYTES, PAGE_BYTES);
+    uint8_t p[2 * PAGE_BYTES] = {1, 0, 0, 0x0f};
     (void)state;
     encode(s);
-    assert_int_equal(apply_with(s, body, MAPS_BYTES), 0);
-    assert_int_equal(apply_with(s, body, MAPS_BYTES - 1), Q_CORRUPT);
-    assert_int_equal(apply_with(s, body, MAPS_BYTES + 1), Q_CORRUPT);
-    body[8 + 1] = 1; /* block 8 */
-    memcpy(body + MAPS_BYTES, s->plain + 8 * DELTA_BLOCK_BYTES, DELTA_BLOCK_BYTES);
-    assert_int_equal(apply_with(s, body, MAPS_BYTES + DELTA_BLOCK_BYTES), 0);
-    assert_int_equal(apply_with(s, body, MAPS_BYTES + DELTA_BLOCK_BYTES - 1), Q_CORRUPT);
-    assert_int_equal(apply_with(s, body, MAPS_BYTES + DELTA_BLOCK_BYTES + 1), Q_CORRUPT);
-    body[8 + 1] = 0;
-    body[8 + 3 * PAGE_BYTES / DELTA_BLOCK_BYTES / 8] = 1; /* behind the end */
-    assert_int_equal(apply_with(s, body, MAPS_BYTES + DELTA_BLOCK_BYTES), Q_CORRUPT);
-    memset(body + 8, 0xff, DELTA_BLOCKS / 8);
-    assert_int_equal(apply_with(s, body, CHUNK_BYTES), Q_CORRUPT);
+    assert_int_equal(apply_with(s, p, 4), 0);
+    assert_int_equal(apply_with(s, p, 3), Q_CORRUPT);
+    assert_int_equal(apply_with(s, p, 0), Q_CORRUPT);
+    assert_int_equal(apply_with(s, p, 5), Q_CORRUPT); /* a new byte too many */
+    p[1] = 1;                                         /* one before it, that does not fit */
+    assert_int_equal(apply_with(s, p, 5), Q_CORRUPT);
+    p[1] = 0;
+    p[3] = 0x1f; /* copies a block that there is not */
+    assert_int_equal(apply_with(s, p, 4), Q_CORRUPT);
+    p[3] = 0xf0; /* the last block, which is short; the rest is new */
+    assert_int_equal(apply_with(s, p, 4 + ALL - 248), Q_CONFLICT);
+    assert_int_equal(apply_with(s, p, 4 + ALL - 249), Q_CORRUPT);
+    assert_int_equal(apply_with(s, p, 4 + ALL - 247), Q_CORRUPT);
+    memcpy(p, (uint8_t[]){2, 0, 0, 0x0f, 0, 0, 0x00}, 7); /* a copy behind the end */
+    assert_int_equal(apply_with(s, p, 7), Q_CORRUPT);
+    p[0] = 0; /* all of it is new */
+    memcpy(p + 1, s->plain, ALL);
+    assert_int_equal(apply_with(s, p, 1 + ALL), 0);
+    p[0] = 255;
+    assert_int_equal(apply_with(s, p, 1 + ALL), Q_CORRUPT);
     scene_free(s);
 }
 
@@ -303,7 +380,7 @@ static void a_delta_of_another_chunk_is_no_use(void **state)
     (void)state;
     change(s, 3);
     encode(s);
-    s->name.sha256[31] ^= 1; /* not in the seed */
+    s->name.sha256[31] ^= 1; /* not in the key */
     assert_int_equal(apply(s), Q_CONFLICT);
     scene_free(s);
 }
@@ -312,15 +389,18 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(only_the_blocks_that_differ_travel),
+        cmocka_unit_test(what_moved_within_its_page_does_not_travel),
+        cmocka_unit_test(pages_that_repeat_themselves_are_made_again),
         cmocka_unit_test(a_chunk_that_differs_everywhere_fits_the_limit),
         cmocka_unit_test(base_and_chunk_may_have_different_lengths),
         cmocka_unit_test(a_chunk_that_is_not_whole_pages_has_no_delta),
         cmocka_unit_test(pages_that_were_never_written_have_no_sums),
         cmocka_unit_test(the_lock_page_has_no_sum),
+        cmocka_unit_test(sums_are_what_is_said_of_them),
         cmocka_unit_test(a_base_that_looks_more_equal_than_it_is_is_a_conflict),
         cmocka_unit_test(a_base_that_changed_meanwhile_is_a_conflict_and_no_damage),
         cmocka_unit_test(a_flipped_bit_anywhere_is_found_or_harmless),
-        cmocka_unit_test(a_delta_that_says_other_blocks_than_it_has_is_refused),
+        cmocka_unit_test(a_delta_that_says_something_else_than_it_has_is_refused),
         cmocka_unit_test(a_delta_that_was_cut_is_refused),
         cmocka_unit_test(a_delta_of_another_chunk_is_no_use),
     };

@@ -251,7 +251,7 @@ static void make_delta(struct scene *s, uint32_t chunk, const uint8_t sums[DELTA
          &s->r.error);
 }
 
-static void of_a_chunk_that_changed_a_little_only_the_blocks_that_differ_travel(void **state)
+static void of_a_chunk_that_changed_a_little_only_what_is_new_travels(void **state)
 {
     struct scene s;
     uint8_t sums[DELTA_SUMS_BYTES];
@@ -457,7 +457,7 @@ int main(void)
         cmocka_unit_test(a_flipped_bit_in_what_was_staged_is_found_by_the_next_attempt),
         cmocka_unit_test(a_flipped_bit_in_what_was_staged_is_found_at_the_end_and_healed),
         cmocka_unit_test(a_wrong_chunk_is_refused_and_nothing_is_written),
-        cmocka_unit_test(of_a_chunk_that_changed_a_little_only_the_blocks_that_differ_travel),
+        cmocka_unit_test(of_a_chunk_that_changed_a_little_only_what_is_new_travels),
         cmocka_unit_test(where_nothing_stands_there_is_no_base),
         cmocka_unit_test(a_base_is_made_of_what_was_staged_and_of_the_own_database),
         cmocka_unit_test(a_delta_whose_base_changed_meanwhile_is_a_conflict_and_what_is_none_is_corrupt),
