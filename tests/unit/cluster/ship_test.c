@@ -65,7 +65,8 @@ static void an_image_of_another_sqlite_is_refused_before_it_is_fetched(void **st
     memcpy(m.cluster_id, status_of(&s->group.nodes[0]).cluster_id, sizeof m.cluster_id);
     assert_int_equal(build_text(m.sqlite, &e), 0);
     assert_int_equal(replica_check_manifest(r, &m, &e), 0);
-    snprintf(m.sqlite + strlen(m.sqlite), sizeof m.sqlite - strlen(m.sqlite), " ENABLE_NOTHING");
+    size_t n = strlen(m.sqlite);
+    snprintf(m.sqlite + n, sizeof m.sqlite - n, " ENABLE_NOTHING");
     assert_int_equal(replica_check_manifest(r, &m, &e), Q_MISMATCH);
     assert_non_null(strstr(e.text, "index 100 of member 2"));
     assert_non_null(strstr(e.text, "ENABLE_NOTHING"));
