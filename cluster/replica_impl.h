@@ -235,7 +235,7 @@ void replica_membership_tick(struct replica *r);
 bool replica_is_close(struct replica *r, uint64_t id); /* on the leader: ID's log is nearly this node's */
 /* The members as this leader sees them; see struct decisions_config. WISH may be NULL. */
 int replica_look(void *ctx, const struct wish *wish, const struct steward_view **ret_view, struct error *e);
-/* Those in the list, for peers; returns how many. */
+/* Those in the list, for peers, or this node alone if it is out; returns how many. */
 unsigned replica_dialled(const struct replica *r, struct peers_member ret_members[PEERS_MAX]);
 /* This node was removed by the entry at INDEX, as member BY says, or its own database: it takes part in
  * nothing any more. */

@@ -130,10 +130,12 @@ static bool is_out(const struct replica *r)
  * take it for the cluster. */
 unsigned replica_dialled(const struct replica *r, struct peers_member ret_members[PEERS_MAX])
 {
-    unsigned n = is_out(r) ? 0 : members_count(r->members);
+    const struct member *self = members_find(r->members, r->config.id);
+    bool out = is_out(r);
+    unsigned n = out ? self != NULL : members_count(r->members);
 
     for (unsigned i = 0; i < n; i++) {
-        const struct member *m = members_at(r->members, i);
+        const struct member *m = out ? self : members_at(r->members, i);
 
         ret_members[i].id = m->id;
         memcpy(ret_members[i].address, m->address, sizeof ret_members[i].address);

@@ -192,18 +192,25 @@ static void wish(struct clerk *o, enum replica_verb verb, uint64_t id, const cha
     replica_change_member(o->asked->replica, &o->change);
 }
 
-/* Whether the leader knows where it is. */
-static bool has_arrived(const struct clerk *o, const struct group_node *node)
+static bool knows(const struct group_node *who, const struct group_node *node)
 {
-    const struct group_node *leader = group_leader(o->group);
     struct replica_status status;
 
-    if (leader == NULL) {
-        return false;
-    }
-    replica_status(leader->replica, &status);
+    replica_status(who->replica, &status);
     for (unsigned i = 0; i < status.count; i++) {
-        if (status.members[i].id == node->id && strcmp(status.members[i].address, node->address) != 0) {
+        if (status.members[i].id == node->id) {
+            return strcmp(status.members[i].address, node->address) == 0;
+        }
+    }
+    return true;
+}
+
+/* Whether all members know where it is. */
+static bool has_arrived(const struct clerk *o, const struct group_node *node)
+{
+    for (unsigned i = 0; i < o->group->count; i++) {
+        const struct group_node *who = &o->group->nodes[i];
+        if (is_member(who) && (who->replica == NULL || who->broken || !knows(who, node))) {
             return false;
         }
     }

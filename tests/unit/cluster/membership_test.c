@@ -344,6 +344,20 @@ static void a_member_that_knows_none_of_the_others_any_more_is_brought_up_to_dat
     town_put(t, &t->houses[3]);
 }
 
+static void who_was_removed_starts_again_wherever_it_is(void **state)
+{
+    struct town *t = *state;
+    start(t, 40, 3);
+    struct house *gone = town_follower(t, 0);
+
+    assert_string_equal(town_change(t, town_leader(t), REPLICA_REMOVE, house_id(gone), 0, ""), "done");
+    TOWN_UNTIL(t, house_status(gone).removed);
+    house_kill(gone);
+    gone->quiet = true;
+    house_restart(gone);
+    assert_true(house_status(gone).removed);
+}
+
 /* Addresses. */
 
 static void a_node_that_starts_somewhere_else_is_found_by_all(void **state)
@@ -415,6 +429,7 @@ int main(void)
         TEST(who_was_removed_is_silent_and_lets_nobody_in),
         TEST(a_node_waits_until_a_dead_voter_is_gone),
         TEST(a_member_that_knows_none_of_the_others_any_more_is_brought_up_to_date),
+        TEST(who_was_removed_starts_again_wherever_it_is),
         TEST(a_node_that_starts_somewhere_else_is_found_by_all),
         TEST(two_of_three_move_at_once_and_find_each_other_by_way_of_the_third),
     };

@@ -48,7 +48,7 @@ static struct replica_config config_of(struct house *h)
         .segment_bytes = 256 * 1024,
         .cache_bytes = 64 * 1024,
         .compact_bytes = 1024 * 1024,
-        .advertise = h->address,
+        .advertise = h->quiet ? NULL : h->address,
         .listen = h->address,
         .log = on_log,
         .fatal = on_fatal,

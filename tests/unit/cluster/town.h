@@ -27,6 +27,7 @@ struct house {
     bool broken;
     const char *cluster_name; /* that it asks for; NULL: the town's */
     bool foreign_keys;
+    bool quiet; /* it is started without a word about where it is */
 };
 
 struct town {
