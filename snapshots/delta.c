@@ -82,7 +82,8 @@ void delta_sums(const void *base, size_t n, const struct chunk_name *wanted,
 {
     struct key k = key_of(wanted);
     assert(n <= CHUNK_BYTES);
-    for (size_t page = 0; page < CHUNK_PAGES; page++) {
+    memset(ret_sums, 0, DELTA_SUMS_BYTES); /* that of zeros */
+    for (size_t page = 0; page * PAGE_BYTES < n; page++) {
         uint8_t bytes[PAGE_BYTES];
         uint16_t sums[PAGE_BLOCKS];
         get_page(base, n, page * PAGE_BYTES, bytes);

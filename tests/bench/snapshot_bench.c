@@ -330,6 +330,30 @@ static void run(struct bench *b)
     }
 }
 
+/* Rows of 1 KiB, each hundredth of which gets another content, as chance will have it. */
+static void run_large(struct bench *b)
+{
+    char text[512];
+    struct manifest m[2];
+    sqlite3 *db = open_database(b);
+    sql(db, "DROP TABLE t; VACUUM; CREATE TABLE t (id INTEGER PRIMARY KEY, v BLOB)");
+    snprintf(text, sizeof text,
+             "WITH RECURSIVE c(i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM c WHERE i < %" PRIu64
+             ") INSERT INTO t SELECT i, randomblob(1000) FROM c",
+             b->rows / 10);
+    sql(db, text);
+    sqlite3_close(db);
+    take(b, "take, rows of 1 KiB", sum_pages(b), 5, &m[0]);
+    stage(b, "stage, another database there", &m[0]);
+    db = open_database(b);
+    sql(db, "UPDATE t SET v = randomblob(1000) WHERE abs(random()) % 100 = 0");
+    sqlite3_close(db);
+    take(b, "take, 1 % of them changed at random", sum_pages(b), 6, &m[1]);
+    stage(b, "stage, the older image there", &m[1]);
+    manifest_close(&m[0]);
+    manifest_close(&m[1]);
+}
+
 static void closed(void *owner)
 {
     (void)owner;
@@ -355,6 +379,7 @@ int main(int argc, char **argv)
     must(env_make_dir(b.env, b.source, &e), &e);
     must(env_make_dir(b.env, b.target, &e), &e);
     run(&b);
+    run_large(&b);
     env_uv_close(u, closed, NULL);
     uv_run(&loop, UV_RUN_DEFAULT);
     uv_loop_close(&loop);
