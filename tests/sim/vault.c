@@ -219,7 +219,8 @@ static void keep(struct vault *v, const struct manifest *m)
         group_fail(v->config.group, "an image of node %" PRIu64 " %s", v->asked->id, text);
     } else {
         coverage_path(v->config.coverage, PATH_BACKED_UP);
-        if (m->index > 1) { /* no log can begin behind its first entry */
+        if (m->index > 1 && m->index >= v->newest) { /* no log can begin behind its first entry */
+            v->newest = m->index;
             restore(v, m);
         }
     }

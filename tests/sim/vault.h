@@ -30,6 +30,7 @@ struct vault {
     struct sim_node *lab; /* where they are restored */
     struct replica *restored;
     uint64_t restored_index, deadline_us;
+    uint64_t newest; /* index of the newest backup: an older one may have been pruned at once */
     bool over;
 };
 
