@@ -144,15 +144,18 @@ static void run(const uint8_t *p, size_t n)
     buf_init(&waiting.result, FUZZ_INPUT_MAX);
     exchange(&asker, &asked, &caller, &input);
 
-    /* Then anything, while a question waits. Nobody can know the session. */
+    /* Then anything, while a question waits. Nobody can know the session, but for a fuzzer that watches what
+     * bytes are compared with. */
     FUZZ_CHECK(forward_ask(asker.forward, 9, FORWARD_COMMAND, "x", 1, &waiting.call), "a question is sent");
+    bool known = memmem(p, n, asker.sent + 1, sizeof(uint64_t)) != NULL;
     receive(&asker, ANSWER, p, n);
     receive(&asked, QUESTION, p, n);
     receive(&asker, ANSWER, input.p, cursor_left(&input));
     receive(&asked, QUESTION, input.p, cursor_left(&input));
-    FUZZ_CHECK(waiting.done == 0 && caller.done == 1, "what is no answer wakes nobody");
+    FUZZ_CHECK((waiting.done == 0 && caller.done == 1) || known, "what is no answer wakes nobody");
     forward_down(asker.forward, 9);
-    FUZZ_CHECK(waiting.done == 1 && waiting.error.code == Q_UNKNOWN, "the end of the connection does");
+    FUZZ_CHECK((waiting.done == 1 && waiting.error.code == Q_UNKNOWN) || known,
+               "the end of the connection does");
 
     machine_stop(&m);
     end_close(&asker);

@@ -55,16 +55,19 @@ uint8_t *machine_get(struct machine *m, const char *path, size_t *ret_n)
 
 bool machine_damage(struct cursor *input, uint8_t *p, size_t n)
 {
-    bool any = false;
+    uint8_t *was = malloc(n + 1);
 
+    FUZZ_CHECK(was != NULL, "there is memory");
+    memcpy(was, p, n);
     for (unsigned count = input_range(input, 0, DAMAGES_MAX); count > 0 && n > 0; count--) {
         size_t at = input_range(input, 0, (uint32_t)n - 1);
         struct cursor run = input_bytes(input, RUN_MAX);
         size_t len = cursor_left(&run) < n - at ? cursor_left(&run) : n - at;
-        if (len > 0 && memcmp(p + at, run.p, len) != 0) {
+        if (len > 0) {
             memcpy(p + at, run.p, len);
-            any = true;
         }
     }
+    bool any = memcmp(was, p, n) != 0; /* one may have undone another */
+    free(was);
     return any;
 }
