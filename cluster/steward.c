@@ -91,6 +91,19 @@ static const struct steward_member *successor(const struct steward_view *view)
     return best;
 }
 
+/* Who is on the way to have all, and may then take a voter's place; NULL: nobody. */
+static const struct steward_member *newcomer(const struct steward_view *view)
+{
+    for (EACH(m, view)) {
+        bool may_rise = m->wanted == MEMBER_AUTO || m->wanted == MEMBER_VOTER;
+        bool comes = m->role == ROLE_OUT || (m->role == ROLE_STANDBY && m->answers && !m->close);
+        if (may_rise && comes && !PLANTED("voters_go_before_their_successors_are_there")) {
+            return m;
+        }
+    }
+    return NULL;
+}
+
 /* Voter M is to become none. */
 static void let_go(const struct steward_view *view, const struct steward_member *m,
                    enum steward_step_kind kind, struct steward_step *step)
@@ -100,6 +113,9 @@ static void let_go(const struct steward_view *view, const struct steward_member 
     if (!steward_rest_is_sound(view, m->id, &rest, &answer)) {
         wait_for(step, "node %" PRIu64 " stays a voter as long as only %u of the other %u answer", m->id,
                  answer, rest);
+    } else if (m->answers && newcomer(view) != NULL) {
+        wait_for(step, "node %" PRIu64 " stays a voter until node %" PRIu64 " has caught up", m->id,
+                 newcomer(view)->id);
     } else if (m->id != view->id || PLANTED("leaders_remove_themselves")) {
         set(step, kind, m->id);
     } else if (successor(view) != NULL) {

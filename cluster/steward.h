@@ -9,7 +9,9 @@
  * A step is taken only if it cannot cost the majority:
  * - None becomes a voter beside a voter that does not answer.
  * - Of one voter none makes two, which would both have to live, unless a third is ready to follow at once.
- * - No voter goes whom the rest needs for a majority that answers. */
+ * - No voter goes whom the rest needs for a majority that answers.
+ * - A voter that answers and leaves stays until a newcomer, if there is one that follows, has what it has:
+ * two replacements at once do not leave the content on one machine alone. */
 #ifndef QUORATE_CLUSTER_STEWARD_H
 #define QUORATE_CLUSTER_STEWARD_H
 

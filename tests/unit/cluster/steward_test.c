@@ -88,6 +88,19 @@ static void who_leaves_goes_before_anybody_comes(void **state)
     expect_next("1Va* 2Va* 3Va* 4Sr", "remove 4"); /* as if somebody had put it back */
 }
 
+static void a_voter_that_answers_stays_until_its_successor_has_what_it_has(void **state)
+{
+    (void)state;
+
+    expect_next("1Va* 2Va* 3Vl 4Oa", "add 4");
+    expect_next("1Va* 2Va* 3Vl 4Sa~", "rest: node 3 stays a voter until node 4 has caught up");
+    expect_next("1Va* 2Va* 3Vl 4Sa", "remove 3");
+    expect_next("1Va* 2Va* 3Vl 4Sa!", "remove 3");  /* who does not answer is not waited for */
+    expect_next("1Va* 2Va* 3Vl! 4Sa~", "remove 3"); /* nor does the dead wait */
+    expect_next("1Vl 2Va* 3Va* 4Sa~", "rest: node 1 stays a voter until node 4 has caught up");
+    expect_next("1Va* 2Va* 3Vl 4Ss~", "remove 3"); /* one that is to stay a standby succeeds nobody */
+}
+
 static void no_voter_goes_whom_the_rest_needs(void **state)
 {
     (void)state;
@@ -198,6 +211,7 @@ int main(void)
         cmocka_unit_test(one_voter_becomes_three_and_not_two),
         cmocka_unit_test(with_a_target_of_two_one_voter_stays_one),
         cmocka_unit_test(who_leaves_goes_before_anybody_comes),
+        cmocka_unit_test(a_voter_that_answers_stays_until_its_successor_has_what_it_has),
         cmocka_unit_test(no_voter_goes_whom_the_rest_needs),
         cmocka_unit_test(a_leader_that_has_to_go_hands_over_to_the_most_advanced),
         cmocka_unit_test(a_voter_that_is_to_be_a_standby_loses_its_vote_last),
