@@ -276,7 +276,9 @@ static void damage(struct scene *s, struct cursor *input, bool *ret_mark)
     }
 }
 
-/* How far the mark says the log was durable. */
+/* How far the mark says the log was durable. It lags, and speaks of the log as it was: if its entry was
+ * replaced since, damage to what replaced it looks like a write that was never told of, and nothing is
+ * certain. */
 static uint64_t marked(struct scene *s)
 {
     size_t n;
@@ -289,7 +291,8 @@ static uint64_t marked(struct scene *s)
         }
     }
     free(p);
-    return newest.index;
+    unsigned version = newest.index <= ENTRIES_MAX ? s->current[newest.index] : 0;
+    return version > 0 && s->versions[version - 1].term == newest.term ? newest.index : 0;
 }
 
 static void open_damaged(struct scene *s, struct cursor *input)
