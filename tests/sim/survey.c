@@ -7,7 +7,7 @@
 #include "tests/sim/peek.h"
 #include "tests/sim/question.h"
 
-enum { ANSWER_US = 20000000, REQUEST_MS = 3000 };
+enum { ANSWER_US = 20000000, REQUEST_MS = 3000, QUIET_US = 2000000, QUIET_ROUNDS = 10 };
 
 struct surveyor {
     struct group *group;
@@ -36,6 +36,37 @@ static bool still_waits(void *ctx)
     struct surveyor *s = ctx;
     invariants_check(s->invariants);
     return s->waits;
+}
+
+/* Grows with every entry that comes to a log or a database. */
+static uint64_t progress(const struct group *g)
+{
+    uint64_t sum = 0;
+
+    for (unsigned i = 0; i < g->count; i++) {
+        struct peek at = {.runs = false};
+        if (group_alive(&g->nodes[i])) {
+            peek(g->nodes[i].replica, &at);
+        }
+        sum += at.runs ? at.last + at.applied : 0;
+    }
+    return sum;
+}
+
+/* What a client does not wait for any more may still be on its way to the log, and members are compared one
+ * after the other. */
+static void wait_until_quiet(struct surveyor *s)
+{
+    struct sim *sim = s->group->sim;
+    uint64_t before, now = progress(s->group);
+    unsigned rounds = 0;
+
+    s->waits = true;
+    do {
+        before = now;
+        sim_run_while(sim, still_waits, s, sim_now_us(sim) + QUIET_US);
+        now = progress(s->group);
+    } while (now != before && ++rounds < QUIET_ROUNDS);
 }
 
 static bool read_once(struct surveyor *s, struct group_node *node, enum op_kind kind, unsigned key)
@@ -105,6 +136,7 @@ bool survey(struct group *g, struct invariants *invariants, bool lists, struct f
     bool runs[GROUP_MAX]; /* one that is mended only while others are asked has to catch up first */
 
     buf_init(&s.command, 1024);
+    wait_until_quiet(&s);
     for (unsigned i = 0; i < g->count; i++) {
         struct peek at = {.runs = false};
         if (group_alive(&g->nodes[i])) {
